@@ -2,7 +2,8 @@
 //!
 //! Each cap is checked before memory of that size is allocated. A peer that exceeds a limit of the
 //! wire is refused, and the refusal names the limit. Changing such a limit needs a new wire
-//! version. `PROTOCOL.md` lists all limits for other implementations.
+//! version. `PROTOCOL.md` lists all limits for other implementations. The limits of patterns belong
+//! to their codec, [`PatternContent`](crate::PatternContent).
 
 /// Bytes of one frame, header included.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -40,10 +41,6 @@ pub const MAX_CONTENTS: usize = 4_096;
 pub const MAX_NODE_IDS: usize = 16_384;
 /// Bytes of a pattern id.
 pub const MAX_ID: usize = 128;
-/// Bytes of an episode id.
-pub const MAX_EPISODE_ID: usize = 256;
-/// Episodes that one content may cite.
-pub const MAX_EPISODES: usize = 4_096;
 /// Parts of one `Record` in a message; a record with more parts travels in pieces.
 pub const MAX_PARTS: usize = 8_192;
 /// Live dots that one node may have in a record.
@@ -52,8 +49,6 @@ pub const MAX_NODE_DOTS: usize = 16;
 pub const MAX_SUPPRESSED: usize = 1_024;
 /// Length of the causal-length set of one suppressed digest.
 pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
-/// Values of one embedding.
-pub const MAX_DIMENSION: u32 = 65_536;
 /// Bytes of memory that the fields of one `PatternSync` may unfold to; its contents have the same
 /// cap.
 pub const MAX_UNFOLDED: usize = 4 << 20;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
-use engram_gossip_proto::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
-use engram_gossip_proto::{TooLarge, check_content};
+use engram_gossip_proto::limits::MAX_CONTENT_LEN;
+use engram_gossip_proto::{PatternContent, TooLarge, check_content};
 use engram_merkle::{AnyHasher, Digest};
 use half::f16;
 
@@ -17,9 +17,9 @@ use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
 /// The longest pattern id, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 /// The longest episode id, in bytes.
-pub const MAX_EPISODE_ID_BYTES: usize = 256;
+pub const MAX_EPISODE_ID_BYTES: usize = PatternContent::MAX_EPISODE_ID;
 /// The maximum number of episodes that one pattern may cite.
-pub const MAX_EPISODES: usize = 4_096;
+pub const MAX_EPISODES: usize = PatternContent::MAX_EPISODES;
 
 pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
 
@@ -173,7 +173,7 @@ impl Content {
     /// the cluster's precision are refused. The caller compares the digest with the one that the
     /// record names.
     pub(crate) fn from_wire(
-        content: engram_gossip_proto::PatternContent,
+        content: PatternContent,
         shape: Shape,
         hasher: &AnyHasher,
         introducer: Introducer,
@@ -287,8 +287,8 @@ pub(crate) fn halved(embedding: &[f32]) -> Arc<[f32]> {
 }
 
 /// The wire form of a pattern.
-pub(crate) fn to_wire(pattern: &SemanticPattern) -> engram_gossip_proto::PatternContent {
-    engram_gossip_proto::PatternContent {
+pub(crate) fn to_wire(pattern: &SemanticPattern) -> PatternContent {
+    PatternContent {
         id: pattern.id.clone(),
         embedding: Arc::clone(&pattern.embedding),
         source_episodes: pattern.source_episodes.clone(),
@@ -348,7 +348,7 @@ fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     // The wire form is a few bytes longer than the canonical one. It is built only if it could exceed
     // the limit.
     let is_small = encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
-    if is_small && pattern.embedding.len() <= MAX_DIMENSION as usize {
+    if is_small && pattern.embedding.len() <= PatternContent::MAX_DIMENSION as usize {
         return Ok(());
     }
     check_content(&to_wire(pattern))

@@ -3,7 +3,7 @@
 use crate::common::{
     self, State, Store, content, content_digest, dots, join, node_id, sync, sync_with, version,
 };
-use engram_gossip_proto::{Compression, Ending, SessionConfig, limits};
+use engram_gossip_proto::{Compression, Ending, PatternContent, SessionConfig, limits};
 use proptest::prelude::*;
 
 /// One write at one of two replicas, and whether the other replica received it at once.
@@ -189,7 +189,7 @@ fn refused_records_are_never_in_sync() {
 #[test]
 fn a_record_larger_than_a_frame_arrives_whole() {
     let id = "pattern_1";
-    let large = |seed: u32| engram_gossip_proto::PatternContent {
+    let large = |seed: u32| PatternContent {
         source_episodes: (0..1_500).map(|i| format!("{seed:04}-{i:0240}")).collect(),
         ..content(id, seed)
     };
@@ -216,9 +216,8 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     let mut state = State::default();
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content(&"x".repeat(129), 2));
-    let episodes = vec!["e".repeat(255); limits::MAX_EPISODES + 1];
-    let large =
-        engram_gossip_proto::PatternContent { source_episodes: episodes, ..content("large", 3) };
+    let episodes = vec!["e".repeat(255); PatternContent::MAX_EPISODES + 1];
+    let large = PatternContent { source_episodes: episodes, ..content("large", 3) };
     state.submit(1, 3, large);
     let (a, b) = (Store::new(state), Store::default());
     let contact = sync(&a, &b);
@@ -237,7 +236,10 @@ fn a_record_that_no_frame_can_carry_is_reported() {
     };
     assert!(names(&contact.opener).contains(&129));
     assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the truncated id");
-    assert!(reasons[1].contains(&format!("cap of {}", limits::MAX_EPISODES)), "{reasons:?}");
+    assert!(
+        reasons[1].contains(&format!("cap of {}", PatternContent::MAX_EPISODES)),
+        "{reasons:?}"
+    );
     assert!(reasons[0].contains(&format!("cap of {}", limits::MAX_ID)), "{reasons:?}");
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::common::{self, samples};
-use engram_gossip_proto::{Compression, Message, RootAdvert, Summary};
+use engram_gossip_proto::{Compression, Message, PatternContent, RootAdvert, Summary, limits};
 
 /// Compares bytes with a file of hexadecimal lines, or writes it.
 fn check(name: &str, bytes: &[u8]) {
@@ -68,12 +68,39 @@ fn the_vectors_of_the_specification() {
     }
 }
 
+/// The name and the value of each of these limits.
+macro_rules! values {
+    ($($name:ident)*) => { [$((stringify!($name), limits::$name as u64)),*] };
+}
+
+const LIMITS: &[(&str, u64)] = &values! {
+    MAX_FRAME MAX_BODY MAX_NAME MAX_PARAMETERS MAX_SPACE_NAME MAX_SPACES MAX_NODES MAX_LISTINGS
+    MAX_LINES MAX_DEPTH MAX_WANTS MAX_WANT_CONTEXT MAX_WANT_HOLDS MAX_RECORDS MAX_CONTENTS
+    MAX_NODE_IDS MAX_ID MAX_PARTS MAX_NODE_DOTS MAX_SUPPRESSED MAX_SUPPRESSION_LENGTH MAX_UNFOLDED
+    MAX_CONTENT_LEN MAX_CONTENT_MEMORY MAX_AHEAD NODES_PER_TURN MAX_PENDING MAX_UNASKED MAX_NEWS
+    MAX_SUMMARY MAX_SUMMARIES MAX_BASES MAX_POSTPONED MAX_UNSENDABLE MAX_EVENTS MAX_TURNS
+    MAX_SESSION_MEMORY MAX_ADVERT
+};
+
+/// The limits of patterns, which are those of one codec.
+const OF_PATTERNS: [(&str, u64); 3] = [
+    ("MAX_EPISODE_ID", PatternContent::MAX_EPISODE_ID as u64),
+    ("MAX_EPISODES", PatternContent::MAX_EPISODES as u64),
+    ("MAX_DIMENSION", PatternContent::MAX_DIMENSION as u64),
+];
+
 #[test]
 fn the_limits_of_the_specification() {
-    let text = include_str!("../../PROTOCOL.md");
     let source = include_str!("../../src/limits.rs");
-    for line in source.lines().filter_map(|line| line.strip_prefix("pub const ")) {
-        let name = line.split(':').next().unwrap();
-        assert!(text.contains(&format!("| {name} | ")), "{name} is not in the specification");
+    let declared = source.lines().filter_map(|line| line.strip_prefix("pub const "));
+    let declared: Vec<&str> = declared.map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(declared, LIMITS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let text = include_str!("../../PROTOCOL.md");
+    for (name, value) in LIMITS.iter().chain(&OF_PATTERNS) {
+        let start = format!("| {name} | ");
+        let row = text.lines().find_map(|line| line.strip_prefix(&start));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in the specification"));
+        let told = row.split(' ').next().unwrap().replace(',', "");
+        assert_eq!(told, value.to_string(), "{name}");
     }
 }

@@ -233,8 +233,11 @@ fn entry_versions_are_checked() {
 /// A pattern as large as its limits allow.
 fn documented() -> PatternContent {
     PatternContent {
-        source_episodes: vec!["-".repeat(limits::MAX_EPISODE_ID); limits::MAX_EPISODES],
-        embedding: vec![1.5; limits::MAX_DIMENSION as usize].into(),
+        source_episodes: vec![
+            "-".repeat(PatternContent::MAX_EPISODE_ID);
+            PatternContent::MAX_EPISODES
+        ],
+        embedding: vec![1.5; PatternContent::MAX_DIMENSION as usize].into(),
         ..content(&"x".repeat(limits::MAX_ID), 1)
     }
 }
@@ -258,18 +261,27 @@ fn store_checks_match_the_decoder() {
     let base = || content("x", 1);
     let episodes = |count, len| vec!["-".repeat(len); count];
     let cases = [
-        (PatternContent { source_episodes: episodes(limits::MAX_EPISODES, 1), ..base() }, true),
         (
-            PatternContent { source_episodes: episodes(limits::MAX_EPISODES + 1, 1), ..base() },
-            false,
+            PatternContent { source_episodes: episodes(PatternContent::MAX_EPISODES, 1), ..base() },
+            true,
         ),
         (
-            PatternContent { source_episodes: episodes(1, limits::MAX_EPISODE_ID + 1), ..base() },
+            PatternContent {
+                source_episodes: episodes(PatternContent::MAX_EPISODES + 1, 1),
+                ..base()
+            },
             false,
         ),
         (
             PatternContent {
-                embedding: vec![1.0; limits::MAX_DIMENSION as usize + 1].into(),
+                source_episodes: episodes(1, PatternContent::MAX_EPISODE_ID + 1),
+                ..base()
+            },
+            false,
+        ),
+        (
+            PatternContent {
+                embedding: vec![1.0; PatternContent::MAX_DIMENSION as usize + 1].into(),
                 ..base()
             },
             false,
@@ -297,13 +309,13 @@ fn contents_are_limited() {
     reaches(limits::MAX_CONTENTS, |count| {
         sync(vec![], (0..count).map(|i| (digest(i), small(i))).collect())
     });
-    reaches(limits::MAX_EPISODES, |count| {
+    reaches(PatternContent::MAX_EPISODES, |count| {
         alone(PatternContent { source_episodes: vec!["e".into(); count], ..small(0) })
     });
-    reaches(limits::MAX_EPISODE_ID, |len| {
+    reaches(PatternContent::MAX_EPISODE_ID, |len| {
         alone(PatternContent { source_episodes: vec!["-".repeat(len)], ..small(0) })
     });
-    reaches(limits::MAX_DIMENSION as usize, |dimension| {
+    reaches(PatternContent::MAX_DIMENSION as usize, |dimension| {
         alone(PatternContent { embedding: vec![1.5; dimension].into(), ..small(0) })
     });
 }

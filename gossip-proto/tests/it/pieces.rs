@@ -23,12 +23,12 @@ fn large(id: &str, seed: u32, kilobytes: usize) -> PatternContent {
     }
 }
 
-/// A content with the maximum number and length of episodes, and a long embedding.
+/// A content with the maximum number and length of episodes, and the longest embedding.
 fn largest(id: &str, seed: u32) -> PatternContent {
     let episode = |n| format!("{seed:06}-{n:0249}");
     let content = PatternContent {
-        source_episodes: (0..limits::MAX_EPISODES).map(episode).collect(),
-        embedding: vec![seed as f32; 16_384].into(),
+        source_episodes: (0..PatternContent::MAX_EPISODES).map(episode).collect(),
+        embedding: vec![seed as f32; PatternContent::MAX_DIMENSION as usize].into(),
         ..content(id, seed)
     };
     check_content(&content).unwrap();
@@ -152,7 +152,7 @@ fn a_budget_leaves_pieces_to_later_sessions() {
 fn unsendable_part_is_left_out_and_named() {
     let mut oversized = largest("id", 2);
     oversized.source_episodes.push("e".repeat(200));
-    let cap = limits::MAX_EPISODES.to_string();
+    let cap = PatternContent::MAX_EPISODES.to_string();
     let contents = vec![vec![content("id", 1)], vec![oversized], vec![content("id", 3)]];
     let (a, b) = (Store::new(state("id", contents, vec![])), Store::default());
     let contact = sync(&a, &b);

@@ -118,12 +118,13 @@ fn unshareable_pattern_is_refused_by_field() {
 
 #[test]
 fn embedding_over_the_wire_limit_is_refused() {
-    let dimension = MAX_DIMENSION as usize + 1;
+    let dimension = PatternContent::MAX_DIMENSION as usize + 1;
     let long = SemanticPattern { embedding: vec![0.5; dimension].into(), ..pattern() };
     let shape = Shape { dimension, ..SHAPE };
     let refused = Content::new(&Arc::new(long), shape, &AnyHasher::Sha256).unwrap_err();
     let PatternError::TooLarge(too_large) = refused else { panic!("{refused:?}") };
-    assert_eq!((too_large.size, too_large.limit), (dimension as u64, MAX_DIMENSION.into()));
+    let limit = PatternContent::MAX_DIMENSION.into();
+    assert_eq!((too_large.size, too_large.limit), (dimension as u64, limit));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::half::narrow_exactly as half_of;
 use super::{PatternContent, bit_planes, half};
 use crate::codec::{Weight, section};
-use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION};
+use crate::limits::MAX_CONTENT_LEN;
 use crate::wire::{Reader, put, put_bytes};
 use crate::{Compression, DecodeError};
 
@@ -91,10 +91,10 @@ fn put_lengths(out: &mut Vec<u8>, lengths: impl Iterator<Item = usize> + Clone) 
 
 fn take_lengths(r: &mut Reader<'_>, contents: usize) -> Result<Lengths, DecodeError> {
     const WHAT: &str = "values of an embedding";
-    let within = |length: u32| match length <= MAX_DIMENSION {
+    let within = |length: u32| match length <= PatternContent::MAX_DIMENSION {
         true => Ok(length as usize),
         false => {
-            let (value, cap) = (length.into(), MAX_DIMENSION.into());
+            let (value, cap) = (length.into(), PatternContent::MAX_DIMENSION.into());
             Err(DecodeError::OverLimit { what: WHAT, value, cap })
         }
     };

@@ -12,7 +12,7 @@ use super::{ContentSize, Wire};
 use crate::check::within;
 use crate::codec::text::{put_text, take_text};
 use crate::codec::{Weight, section};
-use crate::limits::{MAX_CONTENT_LEN, MAX_DIMENSION, MAX_EPISODE_ID, MAX_EPISODES, MAX_ID};
+use crate::limits::{MAX_CONTENT_LEN, MAX_ID};
 use crate::wire::{Reader, put, put_count};
 use crate::{Compression, DecodeError, TooLarge};
 
@@ -88,15 +88,23 @@ impl Wire for PatternContent {
     /// the number of episodes.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of an id", self.id.len(), MAX_ID)?;
-        within("values of an embedding", self.embedding.len(), MAX_DIMENSION as usize)?;
-        within("episodes of a content", self.source_episodes.len(), MAX_EPISODES)?;
+        within("values of an embedding", self.embedding.len(), Self::MAX_DIMENSION as usize)?;
+        within("episodes of a content", self.source_episodes.len(), Self::MAX_EPISODES)?;
         let longest = self.source_episodes.iter().map(String::len).max();
-        within("bytes of an episode id", longest.unwrap_or(0), MAX_EPISODE_ID)?;
+        within("bytes of an episode id", longest.unwrap_or(0), Self::MAX_EPISODE_ID)?;
         within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
     }
 }
 
+/// The limits of this codec; `PROTOCOL.md` repeats them.
 impl PatternContent {
+    /// Values of one embedding.
+    pub const MAX_DIMENSION: u32 = 65_536;
+    /// Episodes that one content may cite.
+    pub const MAX_EPISODES: usize = 4_096;
+    /// Bytes of an episode id.
+    pub const MAX_EPISODE_ID: usize = 256;
+
     /// Appends everything but id and embedding.
     fn put_heading(&self, out: &mut Vec<u8>) {
         put(out, &(self.strength, self.schema_confidence, self.last_consolidated));
@@ -136,11 +144,11 @@ fn take_heading(
     weight: &mut Weight,
 ) -> Result<PatternContent, DecodeError> {
     let (strength, schema_confidence, last_consolidated) = r.take("the numbers of a content")?;
-    let count = r.count("episodes of a content", MAX_EPISODES, 2)?;
+    let count = r.count("episodes of a content", PatternContent::MAX_EPISODES, 2)?;
     let mut source_episodes: Vec<String> = Vec::new();
     for _ in 0..count {
         let before = source_episodes.last().map_or("", String::as_str);
-        let episode = take_text(r, before, "an episode id", MAX_EPISODE_ID)?;
+        let episode = take_text(r, before, "an episode id", PatternContent::MAX_EPISODE_ID)?;
         weight.add(TEXT + episode.len())?;
         source_episodes.push(episode);
     }
