@@ -12,9 +12,7 @@ use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_PARTS};
 use crate::message::ContentPart;
 use crate::tag::{SessionKey, Tag};
-use crate::{
-    Compression, DecodeError, Delivery, Part, Record, TooLarge, View, Wire, check_content,
-};
+use crate::{Compression, DecodeError, Delivery, Part, Record, View, Wire, check_content};
 
 /// A record that has not been sent completely.
 ///
@@ -71,6 +69,15 @@ pub(super) enum Cut<C> {
     Slice(ContentPart),
 }
 
+/// Why a part of a record is not sent.
+pub(super) enum Omitted {
+    /// It exceeds a limit of the wire: no peer receives it.
+    Unsendable(DecodeError),
+    /// Its contents exceed what the peer accepts in this session. A later session may accept more,
+    /// because the peer lowers its budget while a quota is used up.
+    KeptBack,
+}
+
 /// Settings of a session for the records that it sends.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
@@ -117,13 +124,12 @@ impl<C: Wire> Pieces<C> {
 
     /// Cuts the next piece; `None` if nothing is left.
     ///
-    /// Omits a part with a content that no decoder would accept, and passes the reason to
-    /// `unsendable`.
+    /// Passes the reason to `omit` for each part that it omits.
     pub(super) fn next(
         &mut self,
         view: &impl View<Content = C>,
         terms: Terms,
-        mut unsendable: impl FnMut(DecodeError),
+        mut omit: impl FnMut(Omitted),
     ) -> Option<Piece<C>> {
         if let Some(piece) = self.next_ready(terms) {
             return Some(piece);
@@ -133,7 +139,7 @@ impl<C: Wire> Pieces<C> {
             let contents = match self.load(view, terms, &part, &draft.named) {
                 Ok(contents) => contents,
                 Err(error) => {
-                    unsendable(error);
+                    omit(Omitted::Unsendable(error));
                     continue;
                 }
             };
@@ -141,8 +147,8 @@ impl<C: Wire> Pieces<C> {
                 if draft.is_empty() {
                     let ahead_bytes = match fits_ahead(&contents, terms) {
                         Ok(bytes) => bytes,
-                        Err(error) => {
-                            unsendable(error.into());
+                        Err(why) => {
+                            omit(why);
                             continue;
                         }
                     };
@@ -273,12 +279,14 @@ impl<C: Wire> Draft<C> {
 }
 
 /// Checks that the receiver accepts these contents ahead of their part; returns their bytes.
-fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, TooLarge> {
+fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Omitted> {
     let bytes: usize = contents.iter().map(|(_, content)| content.size().wire).sum();
-    within("bytes of the contents of one node", bytes, MAX_AHEAD)?;
-    let takes = usize::try_from(terms.peer_takes).unwrap_or(usize::MAX);
-    within("bytes that the peer takes in a session", bytes, takes)?;
-    Ok(bytes)
+    within("bytes of the contents of one node", bytes, MAX_AHEAD)
+        .map_err(|error| Omitted::Unsendable(error.into()))?;
+    match bytes as u64 <= terms.peer_takes {
+        true => Ok(bytes),
+        false => Err(Omitted::KeptBack),
+    }
 }
 
 /// Cuts a part that does not fit a frame with its contents: the contents first, the part last.

@@ -7,7 +7,7 @@ use super::delta::Deltas;
 use super::descent::NodeRef;
 use super::directory::Directory;
 use super::key_set::KeySet;
-use super::pieces::{Cut, Pieces};
+use super::pieces::{Cut, Omitted, Pieces};
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::unsent::Unsent;
@@ -15,7 +15,7 @@ use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
-use crate::{DecodeError, Delivery, Message, Prefix, Record, View, Wire, short};
+use crate::{Delivery, Message, Prefix, Record, View, Wire, short};
 
 /// A subtree with more entries is unfolded child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
@@ -236,8 +236,17 @@ impl<C: Wire> Transfer<C> {
                 break;
             }
             let (at, id) = ((pieces.space_index, hosted), pieces.id.clone());
-            let unsendable = |error: DecodeError| unsent.note(at, &id, &error);
-            let Some(piece) = pieces.next(&hosted.view, terms, unsendable) else {
+            let mut left = false;
+            let omit = |why| match why {
+                Omitted::Unsendable(error) => unsent.note(at, &id, &error),
+                Omitted::KeptBack => left = true,
+            };
+            let piece = pieces.next(&hosted.view, terms, omit);
+            if left {
+                self.kept_back = true;
+                self.cursor.get_or_insert_with(|| u64::from_be_bytes(short(&pieces.key)));
+            }
+            let Some(piece) = piece else {
                 self.sending = None;
                 continue;
             };

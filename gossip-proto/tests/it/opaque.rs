@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::common::{Contact, Pair, Tree, key_of, node_id, parameters, space};
 use engram_gossip_proto::{
-    Delivery, Ending, Entry, Holder, OpaqueContent, Part, Prefix, Receipt, Record, Rejection,
-    SessionConfig, Summary, View, limits,
+    Compression, Delivery, Ending, Entry, Holder, Message, OpaqueContent, Part, Prefix, Receipt,
+    Record, Rejection, SessionConfig, SessionError, Summary, View, limits,
 };
 use sha2::{Digest, Sha256};
 
@@ -154,7 +154,7 @@ fn contents_of_any_size_travel() {
 
 #[test]
 fn record_size_is_limited_per_node() {
-    let half = limits::MAX_AHEAD / 2 - 1_000;
+    let half = limits::MAX_AHEAD / 2 - OpaqueContent::size_of(0).wire;
     let (a, b) = (Shelf::default(), Shelf::default());
     let [one, two, three] = [0, 1, 2].map(|byte| vec![byte; half]);
     a.put("two", &[&one, &two]);
@@ -173,15 +173,45 @@ fn record_size_is_limited_per_node() {
 }
 
 #[test]
-fn content_over_the_receive_budget_is_named() {
+fn a_receiver_limits_the_bytes_ahead() {
+    let (a, b) = (Shelf::default(), Shelf::default());
+    for id in ["one", "two", "three"] {
+        a.put(id, &[&vec![id.len() as u8; 9 * MIB][id.as_bytes()[0] as usize..]]);
+    }
+    // The records never arrive, so their contents add up.
+    let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
+    let spaces = |shelf: &Shelf| vec![(space("default"), shelf.clone())];
+    let views = (spaces(&a), spaces(&b));
+    let contact = Pair::new((config.clone(), config), (parameters(), parameters()), views).run(
+        |_, _, frame| match Message::decode(&frame) {
+            Ok((Message::PatternSync(_), _)) => vec![],
+            _ => vec![frame],
+        },
+    );
+    let (what, cap) = ("bytes of contents ahead of their part", limits::MAX_AHEAD as u64);
+    let over = SessionError::OverLimit { what, cap };
+    assert_eq!(contact.acceptor.result, Ending::Failed(over));
+    assert_eq!(contact.acceptor.stats.contents_in, 3);
+    assert!(b.0.borrow().records.is_empty());
+}
+
+#[test]
+fn content_over_the_receive_budget_waits() {
     let (a, b) = (Shelf::default(), Shelf::default());
     a.put("large", &[&noise(10 * MIB)]);
     a.put("small", &[b"small"]);
+    // A scheduler lowers the budget of a session while a quota is used up.
     let config = SessionConfig { receive_budget: 6 << 20, ..SessionConfig::default() };
     let contact = sync(&a, &b, &config);
-    assert_eq!(contact.opener.result, Ending::Unsendable);
-    assert!(contact.opener.unsendable[0].what.contains("takes in a session"));
+    for outcome in [&contact.opener, &contact.acceptor] {
+        assert_eq!(outcome.result, Ending::BudgetSpent);
+        assert!(outcome.unsendable.is_empty(), "{:?}", outcome.unsendable);
+    }
+    let large = u64::from_be_bytes(*key_of("large").first_chunk().unwrap());
+    assert_eq!(contact.opener.cursor, Some(large), "the next session begins there");
     assert_eq!(b.0.borrow().records.len(), 1, "the small one arrived");
+    let contact = sync(&a, &b, &SessionConfig::default());
+    assert_eq!(contact.opener.result, Ending::InSync);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::notice::Notice;
 /// The explanation of states that stay different. The node that refuses records reports each of them
 /// with the reason; the other node knows only this.
 const STALLED: &str = "one of the two nodes refuses records of the other, and reports their ids and the \
-     reasons; or one holds records that exceed a limit of the wire, which both report";
+     reasons; or one holds records that exceed a limit of the wire, which both report; or a record exceeds \
+     the quota of bytes that one node grants the other";
 
 /// How an event is reported.
 pub(crate) enum Report {
