@@ -3,13 +3,17 @@
 #[expect(dead_code, unused_imports, reason = "the tests in `it` use the rest")]
 #[path = "it/common/mod.rs"]
 mod common;
+#[path = "memory/large.rs"]
+mod large;
 
 use std::alloc::System;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{parameters, samples, space, sparse};
-use engram_gossip_proto::{ClockIndex, Compression, Message, Session, SessionConfig, limits};
+use engram_gossip_proto::{ClockIndex, Compression, Message, Session, SessionConfig, View, limits};
+use large::Large;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -25,6 +29,18 @@ fn allocated<T>(work: impl FnOnce() -> T) -> usize {
     let allocated = region.change().bytes_allocated;
     drop(result);
     allocated
+}
+
+/// The highest number of resident bytes that was noted.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn resident() -> usize {
+    let stats = GLOBAL.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
+fn note_peak() {
+    PEAK.fetch_max(resident(), Ordering::Relaxed);
 }
 
 #[test]
@@ -90,46 +106,57 @@ fn varint(mut value: usize) -> Vec<u8> {
 #[test]
 fn session_memory_stays_under_its_cap() {
     let _alone = ALONE.lock().unwrap();
-    let now = Duration::ZERO;
     let (mut a, mut b) = sparse::pair(60_000, 60_000, 1);
     // Contexts as long as a request may hold.
     for side in [&mut a, &mut b] {
         side.widen(limits::MAX_WANT_CONTEXT as u8 - 1);
     }
-    let region = Region::new(GLOBAL);
-    let resident = || {
-        let change = region.change();
-        change.bytes_allocated.saturating_sub(change.bytes_deallocated)
-    };
+    let [opener, _] = check_session_memory(a, b);
+    assert!(opener > 20_000, "{opener} records were exchanged");
+}
+
+#[test]
+fn large_contents_stay_under_the_session_cap() {
+    let _alone = ALONE.lock().unwrap();
+    let (a, b) = (Large::new(), Large::new());
+    a.write(8);
+    let [_, acceptor] = check_session_memory(a, b);
+    assert_eq!(acceptor, 8);
+}
+
+/// Runs a session and checks its memory. Returns the records that each side received.
+fn check_session_memory<V: View>(a: V, b: V) -> [u64; 2] {
+    let now = Duration::ZERO;
+    let before = resident();
+    PEAK.store(before, Ordering::Relaxed);
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
     let spaces = |view| vec![(space("default"), view)];
     let mut opener = Session::open(config.clone(), parameters(), [1; 8], spaces(a), now).unwrap();
     let mut acceptor = Session::accept(config, parameters(), [2; 8], spaces(b), now).unwrap();
-    let (mut highest, mut frames) = (0, 0);
+    let mut frames = 0;
     loop {
-        let mut moved = false;
+        let moved = frames;
         while let Some(frame) = opener.poll_frame(now) {
             acceptor.handle_frame(&frame, now).unwrap();
-            highest = highest.max(resident());
-            moved = true;
+            note_peak();
             frames += 1;
         }
         while let Some(frame) = acceptor.poll_frame(now) {
             opener.handle_frame(&frame, now).unwrap();
-            highest = highest.max(resident());
-            moved = true;
+            note_peak();
             frames += 1;
         }
-        if !moved {
+        if moved == frames {
             break;
         }
     }
     assert!(opener.outcome().is_some() && acceptor.outcome().is_some());
-    assert!(opener.stats().records_in > 20_000, "many records were exchanged in {frames} frames");
     // Two sessions, and one frame between them.
     let cap = 2 * limits::MAX_SESSION_MEMORY + limits::MAX_FRAME;
+    let highest = PEAK.load(Ordering::Relaxed) - before;
     assert!(highest <= cap, "{highest} bytes at the peak");
     eprintln!("{highest} bytes for two sessions, {frames} frames");
+    [opener.stats().records_in, acceptor.stats().records_in]
 }
 
 #[test]

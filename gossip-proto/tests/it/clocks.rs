@@ -2,22 +2,22 @@
 
 use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Delivery, Ending, Message, Part, Record, SessionConfig, ShortNode, SpaceId,
-    VersionRange, View, limits,
+    Clocks, Delivery, Ending, Message, SessionConfig, ShortNode, SpaceId, VersionRange, View,
+    limits,
 };
 
-fn short(node: u8) -> ShortNode {
+pub(crate) fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
 /// The configuration of a side that expects a difference, like a node that received another root.
-fn expecting(peer: u8) -> SessionConfig {
+pub(crate) fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
 }
 
 /// Runs a session between nodes 1 and 2.
-fn meet(a: &Store, b: &Store) -> Contact {
+pub(crate) fn meet(a: &Store, b: &Store) -> Contact {
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let configs = (expecting(2), SessionConfig { suspects: vec![], ..expecting(1) });
     Pair::new(configs, (parameters(), parameters()), (spaces(a), spaces(b)))
@@ -26,7 +26,7 @@ fn meet(a: &Store, b: &Store) -> Contact {
 
 /// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more, and keep a base
 /// from the session that brought it.
-fn agreed(count: u64) -> (Store, Store) {
+pub(crate) fn agreed(count: u64) -> (Store, Store) {
     let mut state = State::default();
     for n in 0..count {
         let node = 1 + (n % 3) as u8;
@@ -46,7 +46,7 @@ fn turns_to_records(contact: &Contact) -> usize {
     sides.chunk_by(|a, b| a == b).count()
 }
 
-fn descents(contact: &Contact) -> u64 {
+pub(crate) fn descents(contact: &Contact) -> u64 {
     contact.opener.stats.descents.max(contact.acceptor.stats.descents)
 }
 
@@ -212,30 +212,6 @@ fn up_to_max_news_nothing_is_offered() {
         assert_eq!(contact.opener.stats.applied, news);
         let offers = contact.frames.iter().any(|(_, frame)| frame[3] == 9);
         assert_eq!(offers, offered, "{news} news");
-    }
-}
-
-#[test]
-fn above_max_summary_nodes_trees_are_compared() {
-    for (nodes, descended) in [(limits::MAX_SUMMARY, 0), (limits::MAX_SUMMARY + 1, 1)] {
-        let part = |n: usize| {
-            let mut node = [0; 32];
-            node[..8].copy_from_slice(&(n as u64).to_be_bytes());
-            Part { node, entry: 1, dots: vec![] }
-        };
-        let mut state = State::default();
-        let parts: Vec<Part> = (0..nodes).map(part).collect();
-        for (at, parts) in parts.chunks(100).enumerate() {
-            let id = format!("pattern_{at}");
-            let record = Record { id: id.clone(), parts: parts.to_vec(), suppressed: vec![] };
-            state.records.insert(common::key_of(&id), record);
-        }
-        let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
-        b.state.borrow_mut().records.values_mut().next().unwrap().parts[0].entry = 2;
-        let contact = meet(&a, &b);
-        assert_eq!(contact.opener.result, Ending::InSync);
-        assert_eq!(contact.opener.stats.applied, 1);
-        assert_eq!(descents(&contact), descended, "{nodes} nodes");
     }
 }
 

@@ -7,6 +7,7 @@
 mod adverts;
 mod agreement;
 mod budgets;
+mod clock_limits;
 mod clocks;
 mod common;
 mod compression;
@@ -26,6 +27,7 @@ mod readme;
 mod refusals;
 #[cfg(feature = "sim")]
 mod schedule;
+mod short_nodes;
 #[cfg(feature = "sim")]
 mod sim;
 mod spaces;

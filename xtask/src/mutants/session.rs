@@ -4,14 +4,21 @@ use super::table::{Edit, Mutant, Suite};
 
 const SESSION: Suite = Suite { package: "engram-gossip-proto", features: "sim", test: "it" };
 
+const CLOCKS: &str = "gossip-proto/src/message/clocks.rs";
+const DELTA: &str = "gossip-proto/src/session/delta.rs";
 const GREETING: &str = "gossip-proto/src/session/greeting.rs";
+const INDEX: &str = "gossip-proto/src/clocks/index.rs";
+const PIECES: &str = "gossip-proto/src/session/pieces.rs";
+const RECEIVE: &str = "gossip-proto/src/session/receive.rs";
 const RECONCILE: &str = "gossip-proto/src/session/reconcile.rs";
+const STREAM: &str = "gossip-proto/src/session/stream.rs";
 const TRANSFER: &str = "gossip-proto/src/session/transfer.rs";
 
 const FULL: &str = "refusals::a_full_side_sends_and_gets_nothing";
 const REFUSED: &str = "refusals::a_refused_record_comes_once_a_session";
 
-/// Mutants that each remove a rule about records that a side does not take.
+/// Mutants that each remove a rule of the session: about records that a side does not take, the limits of the
+/// delta by clocks, and contents that are received or sent.
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "session: a full side is sent records by clocks",
@@ -50,5 +57,103 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &SESSION,
         killers: &[REFUSED],
+    },
+    Mutant {
+        name: "session: summaries beyond the cap are sent",
+        edits: &[Edit {
+            file: DELTA,
+            from: " || self.entries[0] + ours.len() > MAX_SUMMARIES",
+            to: "",
+        }],
+        suite: &SESSION,
+        killers: &["clock_limits::beyond_max_summaries_trees_are_compared"],
+    },
+    Mutant {
+        name: "session: an answer to ranges is not checked",
+        edits: &[Edit { file: DELTA, from: "answer.check(&offer)?;", to: "" }],
+        suite: &SESSION,
+        killers: &["misbehaviour::clocks::an_answer_has_one_bit_for_each_range"],
+    },
+    Mutant {
+        name: "session: a range that is not taken counts as sent",
+        edits: &[Edit { file: DELTA, from: "delta.left_out |= left > 0;", to: "" }],
+        suite: &SESSION,
+        killers: &["clock_limits::a_range_that_is_not_taken_is_left_out"],
+    },
+    Mutant {
+        name: "session: many records above a summary are sent",
+        edits: &[Edit { file: STREAM, from: "if count > MAX_NEWS {", to: "if false {" }],
+        suite: &SESSION,
+        killers: &["clock_limits::up_to_max_news_are_sent_above_a_summary"],
+    },
+    Mutant {
+        name: "session: a summary claims versions that are not held",
+        edits: &[Edit {
+            file: INDEX,
+            from: "version.min(node.limit()).max(node.handled)",
+            to: "version.max(node.handled)",
+        }],
+        suite: &SESSION,
+        killers: &["index::no_summary_exceeds_what_is_held"],
+    },
+    Mutant {
+        name: "session: a summary repeats a node of its base",
+        edits: &[Edit {
+            file: CLOCKS,
+            from: "if self.others.iter().any(|(node, _)| known.get(node) > 0) {",
+            to: "if false {",
+        }],
+        suite: &SESSION,
+        killers: &["misbehaviour::clocks::a_summary_repeats_no_node_of_its_base"],
+    },
+    Mutant {
+        name: "session: declared versions are not a limit",
+        edits: &[Edit {
+            file: RECONCILE,
+            from: "clocks.raise(short_node(node), *upper)",
+            to: "clocks.raise(short_node(node), u64::MAX.max(*upper))",
+        }],
+        suite: &SESSION,
+        killers: &["misbehaviour::clocks::a_record_above_the_declared_version_is_taken"],
+    },
+    Mutant {
+        name: "session: the bytes ahead are not limited",
+        edits: &[Edit {
+            file: RECEIVE,
+            from: "if self.carried.bytes > MAX_AHEAD {",
+            to: "if false {",
+        }],
+        suite: &SESSION,
+        killers: &["opaque::a_receiver_limits_the_bytes_ahead"],
+    },
+    Mutant {
+        name: "session: the contents ahead are not limited",
+        edits: &[Edit {
+            file: RECEIVE,
+            from: "if self.carried.contents.len() + contents.len() > MAX_NODE_DOTS {",
+            to: "if false {",
+        }],
+        suite: &SESSION,
+        killers: &["misbehaviour::contents::contents_ahead_of_their_part_are_limited"],
+    },
+    Mutant {
+        name: "session: unrequested records are stored",
+        edits: &[Edit {
+            file: RECEIVE,
+            from: "asked || told(&key, record)",
+            to: "asked || told(&key, record) || true",
+        }],
+        suite: &SESSION,
+        killers: &["misbehaviour::unrequested_records_are_counted_and_dropped"],
+    },
+    Mutant {
+        name: "session: a lack of budget counts as unsendable",
+        edits: &[Edit {
+            file: PIECES,
+            from: "false => Err(Omitted::KeptBack),",
+            to: "false => Err(Omitted::Unsendable(DecodeError::Invalid(\"a content\"))),",
+        }],
+        suite: &SESSION,
+        killers: &["opaque::content_over_the_receive_budget_waits"],
     },
 ];

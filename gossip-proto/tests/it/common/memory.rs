@@ -1,10 +1,12 @@
 //! A naive store in memory, and its tree.
 
 use std::cell::{RefCell, RefMut};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use engram_gossip_proto::{
-    Clocks, Delivery, Entry, PatternContent, Prefix, Receipt, Record, Summary, View,
+    Clocks, Delivery, Entry, PatternContent, Prefix, Receipt, Record, ShortNode, Summary,
+    VersionRange, View,
 };
 use sha2::{Digest, Sha256};
 
@@ -76,6 +78,8 @@ pub(crate) struct Store {
     pub(crate) state: Rc<RefCell<State>>,
     tree: Rc<RefCell<Option<Rc<Tree>>>>,
     clocks: Option<Rc<RefCell<Indexed>>>,
+    /// The nodes whose ranges other sessions are taking.
+    pub(crate) left: Rc<RefCell<BTreeSet<ShortNode>>>,
 }
 
 impl Store {
@@ -188,6 +192,10 @@ impl View for Memory {
 
     fn accepts_records(&self) -> bool {
         !self.store.state.borrow().is_full
+    }
+
+    fn claim_range(&self, range: &VersionRange) -> bool {
+        !self.store.left.borrow().contains(&range.node)
     }
 
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {

@@ -1,0 +1,47 @@
+//! Summaries name a node by its first 8 bytes, without a key. A record may name any node, so a peer
+//! can give a junk node the beginning of a member's id, with an entry that the member never reaches.
+
+use crate::clocks::{agreed, descents, meet, short};
+use crate::common::{State, Store, content, key_of, node_id, version};
+use engram_gossip_proto::{Clocks, Ending, Part, Record};
+
+/// A record of a node that shares 8 bytes with node 2, and claims a version far in the future.
+fn junk() -> Record {
+    let mut node = node_id(2);
+    node[8..].fill(0xee);
+    let part = Part { node, entry: version(1 << 40), dots: vec![] };
+    Record { id: "junk".into(), parts: vec![part], suppressed: vec![] }
+}
+
+/// Writes of node 2 at `b`, and the session that brings them to `a`: its descents and bytes.
+fn cost(a: &Store, b: &Store, writes: std::ops::Range<u64>) -> (u64, usize) {
+    for n in writes.clone() {
+        b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("pattern_{n}"), 77));
+    }
+    let contact = meet(a, b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(contact.opener.stats.applied, writes.end - writes.start);
+    assert_eq!(a.state().essence(), b.state().essence(), "nothing is lost");
+    (descents(&contact), contact.bytes())
+}
+
+#[test]
+fn a_junk_name_of_a_member_costs_a_descent() {
+    let (a, b) = agreed(1_000);
+    let (_, usual) = cost(&a, &b, 0..10);
+    let insert = |state: &mut State| state.records.insert(key_of("junk"), junk());
+    insert(&mut b.state.borrow_mut());
+    assert_eq!(meet(&a, &b).opener.result, Ending::InSync);
+    assert_eq!(a.clocks().index.summary().get(&short(2)), version(1 << 40));
+    for round in 1..4 {
+        let (descended, bytes) = cost(&a, &b, 10 * round..10 * round + 10);
+        assert_eq!(descended, 1, "every session compares the trees");
+        eprintln!("10 records: {usual} bytes, {bytes} with the junk name");
+        assert!(bytes < usual + 3_000, "{bytes} bytes, {usual} without the junk name");
+    }
+    // The writes of other members still travel by clocks.
+    b.state.borrow_mut().submit(3, 9_000, content("pattern_3", 78));
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
+}
