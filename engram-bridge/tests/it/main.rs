@@ -52,5 +52,7 @@ mod service;
 mod slow_disk;
 #[cfg(feature = "files")]
 mod spaces;
+#[cfg(feature = "node")]
+mod unsendable;
 #[cfg(feature = "http")]
 mod warnings;

@@ -14,6 +14,7 @@ mod preview;
 mod processes;
 mod readme;
 mod self_signed;
+mod sizes;
 mod suite;
 mod swim;
 mod transfer;

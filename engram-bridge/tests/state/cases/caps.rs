@@ -189,6 +189,43 @@ fn junk_names_are_capped_in_a_space() {
     assert_eq!(submitted, Submitted::Written);
 }
 
+/// Two nodes hold different junk names of one id, as many as a record may have. Neither accepts those
+/// of the other, so the record stays different; a member's write and its deletion still travel.
+#[test]
+fn different_junk_names_stop_no_member() {
+    let stores: Vec<_> = (1..=3).map(store).collect();
+    let members = || (1..=3).map(node_id);
+    stores.iter().for_each(|store| store.set_members(members()));
+    only_space(&stores[0]).submit_pattern(&pattern("p", 1)).unwrap();
+    converge(&stores.iter().collect::<Vec<_>>());
+    for (store, first) in [(&stores[0], 0), (&stores[1], 1_000_000)] {
+        let receipt =
+            SpaceView::pin(&only_space(store)).apply(names("p", first, MAX_UNLISTED_NODES));
+        assert_eq!(rejected(&receipt), 0);
+    }
+    let session = || Handover::new(&stores[0], &stores[1], SessionConfig::default()).finish();
+    let first = session();
+    assert_ne!(stores[0].root(), stores[1].root());
+    // Each later session compares the record again, at the same cost, and moves nothing.
+    let (again, more) = (session(), session());
+    assert!(
+        again.bytes <= first.bytes && again.bytes == more.bytes,
+        "{first:?} {again:?} {more:?}"
+    );
+    eprintln!("{} bytes at first, {} for each later session", first.bytes, again.bytes);
+    let unlisted = |store: &Store| only_space(store).stats().unlisted_entries;
+    assert_eq!([0, 1].map(|at| unlisted(&stores[at])), [MAX_UNLISTED_NODES as u64; 2]);
+    // A member's word about this id gets through, in both directions, and so do other ids.
+    only_space(&stores[1]).submit_pattern(&pattern("p", 2)).unwrap();
+    only_space(&stores[0]).submit_pattern(&pattern("q", 3)).unwrap();
+    session();
+    assert_eq!(live(&only_space(&stores[0]), "p"), ["episode-1", "episode-2"]);
+    assert_eq!(live(&only_space(&stores[1]), "q"), ["episode-3"]);
+    assert!(only_space(&stores[0]).forget("p").unwrap());
+    session();
+    assert_eq!(live(&only_space(&stores[1]), "p"), [""; 0]);
+}
+
 #[test]
 fn junk_names_brick_no_pattern() {
     let (one, third) = (store(1), store(3));

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use engram_bridge::SemanticPattern;
 use engram_bridge::replica::{MAX_EPISODE_ID_BYTES, MAX_EPISODES};
-use engram_gossip_proto::SessionConfig;
+use engram_bridge::{SemanticPattern, Store};
+use engram_gossip_proto::{PatternContent, SessionConfig};
 
 use super::converge;
 use crate::session::Handover;
-use crate::support::{only_space, pattern, store};
+use crate::support::{only_space, pattern, store, store_config, ticking};
 
 /// A pattern that cites `count` episodes of `length` bytes each.
 fn citing(id: &str, value: u8, count: usize, length: usize) -> Arc<SemanticPattern> {
@@ -27,6 +27,23 @@ fn pattern_of_the_documented_size_arrives() {
         converge(&[&one, &peer]);
         assert_eq!(only_space(&peer).visible_len(), 2);
     }
+}
+
+#[test]
+fn pattern_of_the_maximum_dimension_arrives() {
+    let dimension = PatternContent::MAX_DIMENSION as usize;
+    let store = |number| {
+        let mut config = store_config(number);
+        config.dimension = dimension;
+        Arc::new(Store::new(config, ticking()))
+    };
+    let (one, peer) = (store(1), store(2));
+    let mut largest = (*citing("p", 1, MAX_EPISODES, MAX_EPISODE_ID_BYTES)).clone();
+    largest.embedding = (0..dimension).map(|n| 1.0 / (n + 1) as f32).collect();
+    let largest = Arc::new(largest);
+    only_space(&one).submit_pattern(&largest).unwrap();
+    converge(&[&one, &peer]);
+    assert_eq!(only_space(&peer).view().patterns, [largest]);
 }
 
 #[test]

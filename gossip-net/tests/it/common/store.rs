@@ -104,18 +104,35 @@ impl Store {
         self.write_by(node.into(), id);
     }
 
+    /// Writes this content into every space.
+    pub(crate) fn write_content(&self, content: PatternContent) {
+        self.write_content_by(self.node, content);
+    }
+
     fn write_by(&self, node: Digest, id: &str) {
+        self.write_content_by(node, content(id));
+    }
+
+    fn write_content_by(&self, node: Digest, content: PatternContent) {
         for space in self.spaces.values() {
             let mut space = space.lock().unwrap();
             space.generation += 1;
             let version = space.generation + (1 << 60);
-            let content = content(id);
             let digest = digest_of_content(&content);
-            space.contents.insert(digest, content);
+            let id = content.id.clone();
+            space.contents.insert(digest, content.clone());
             let part = Part { node, entry: version, dots: vec![(version, digest)] };
-            let record = Record { id: id.into(), parts: vec![part], suppressed: vec![] };
+            let record = Record { id, parts: vec![part], suppressed: vec![] };
             space.join(record);
         }
+    }
+
+    /// The contents of all spaces.
+    pub(crate) fn contents(&self) -> Vec<PatternContent> {
+        let of = |space: &Arc<Mutex<Space>>| {
+            space.lock().unwrap().contents.values().cloned().collect::<Vec<_>>()
+        };
+        self.spaces.values().flat_map(of).collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<String> {
