@@ -64,6 +64,6 @@ async fn an_unsendable_record_is_reported() {
     let series = r#"engram_gossip_patterns_total{direction="received",result="unsendable"} "#;
     let value = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();
     assert!(value.parse::<u64>().unwrap() >= 1, "{value}");
-    let outcome = r#"engram_gossip_sessions_total{result="unsendable"} "#;
+    let outcome = r#"engram_gossip_sessions_total{outcome="unsendable"} "#;
     assert!(metrics.contains(outcome), "{metrics}");
 }

@@ -1,15 +1,18 @@
 //! Contents at the limits of the wire, beyond them, and beyond a used-up quota, over QUIC.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use engram_gossip_net::proto::testing::{ByteMap, ByteMapView};
-use engram_gossip_net::{Event, Events, Gossip, Member, NodeId, Rate, Replicas, Roster};
+use engram_gossip_net::{
+    Event, Events, Gossip, Member, MemoryNetwork, NetConfig, NodeId, Rate, Replicas, Roster,
+};
 use engram_gossip_proto::limits::MAX_CONTENT_LEN;
 use engram_gossip_proto::{
     Ending, Event as Noticed, Holder, Parameters, PatternContent, SpaceId, Summary, Unsendable,
     check_content,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::common::{Cluster, DEADLINE, quiet, settled, take};
 
@@ -67,31 +70,41 @@ impl Node {
 }
 
 /// Two connected nodes.
-async fn pair() -> [Node; 2] {
+async fn connected(config: &NetConfig) -> [Node; 2] {
     let cluster = Cluster::new();
     let start = |name: &str| {
         let ready = cluster.issue(name);
         let map = ByteMap::new(ready.id().into());
         let maps = Arc::new(Maps(SpaceId::new("default").unwrap(), map.clone()));
         let (identity, parameters) = (ready.identity(), Parameters::new("sha256", 12));
-        let gossip = Gossip::bind(quiet(), identity, Roster::default(), parameters, maps).unwrap();
+        let gossip = Gossip::bind(config.clone(), identity, Roster::default(), parameters, maps);
+        let gossip = gossip.unwrap();
         let events = gossip.events();
         let address = Some(gossip.local_addr().to_string());
         let member = Member { id: ready.id(), name: name.into(), address };
         (Node { gossip, map, events }, member)
     };
-    let [(a, of_a), (b, of_b)] = ["a", "b"].map(start);
+    let [(mut a, of_a), (mut b, of_b)] = ["a", "b"].map(start);
     for node in [&a, &b] {
         node.gossip.set_roster(Roster::new([of_a.clone(), of_b.clone()]).unwrap());
     }
-    // The first adverts have arrived, so writes that are not announced trigger no session.
+    for node in [&mut a, &mut b] {
+        node.wait_for(|event| matches!(event, Event::Connected { .. }).then_some(())).await;
+    }
+    [a, b]
+}
+
+/// Two nodes that have received each other's first advert, so that writes which are not announced
+/// trigger no session.
+async fn pair() -> [Node; 2] {
+    let nodes = connected(&quiet()).await;
     let heard = async {
-        while [&a, &b].iter().any(|node| node.gossip.stats().adverts_received == 0) {
+        while nodes.iter().any(|node| node.gossip.stats().adverts_received == 0) {
             tokio::task::yield_now().await;
         }
     };
     timeout(DEADLINE, heard).await.expect("every connection begins with an advert");
-    [a, b]
+    nodes
 }
 
 /// Incompressible bytes.
@@ -153,9 +166,11 @@ async fn both_nodes_name_an_unsendable_record() {
     assert!(a.map.get("small").is_some() && a.map.get("huge").is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_used_up_quota_makes_nothing_unsendable() {
-    let [a, b] = pair().await;
+    let mut config = quiet();
+    config.network = Some(MemoryNetwork::new(3));
+    let [a, b] = connected(&config).await;
     b.map.insert("large", noise(10 * MIB)).unwrap();
     b.map.insert("small", "small").unwrap();
     // The rest of the quota is less than the content.
@@ -166,8 +181,9 @@ async fn a_used_up_quota_makes_nothing_unsendable() {
     assert_eq!(report.outcome.result, Ending::BudgetSpent);
     assert!(report.outcome.unsendable.is_empty(), "{:?}", report.outcome.unsendable);
     assert!(a.map.get("small").is_some(), "other records are not delayed");
-    // Later, there is enough.
+    // The quota recovers.
     a.gossip.set_limits(Default::default()).unwrap();
+    sleep(Duration::from_secs(60)).await;
     let report = a.gossip.sync_with(b.id()).await.unwrap();
     assert_eq!(report.outcome.result, Ending::InSync);
     assert_eq!(a.map.get("large").map(|bytes| bytes.len()), Some(10 * MIB));
