@@ -56,7 +56,9 @@ impl Options {
             weights.extend(peers::weigh(*entries, &[1, 100]));
         }
         weights.push(several::confirmations());
-        weights.push(several::eight_sessions());
+        for (patterns, writers) in [(2_000, 1), (2_000, 8), (100, 1)] {
+            weights.push(several::eight_sessions(patterns, writers));
+        }
         let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small");
         weights.extend(real::weigh(self.data.as_ref().unwrap_or(&default))?);
         if self.json {
