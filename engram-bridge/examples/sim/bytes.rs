@@ -144,13 +144,3 @@ fn copy(from: &Replica, to: &Replica) {
         target.apply(delivery);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn learning_one_of_a_thousand_meets_its_budget() {
-        assert!(learning::by_clocks(1_000, 3, &[1, 2, 3]).iter().all(|weight| weight.met));
-    }
-}

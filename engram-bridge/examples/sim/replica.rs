@@ -8,7 +8,7 @@ use engram_bridge::{
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::sim::{Host, Random};
-use engram_gossip_proto::{Parameters, SpaceId, Summary};
+use engram_gossip_proto::{Parameters, SpaceId, Summary, View};
 
 /// Dimension of an embedding: small, since the simulation does not measure its cost.
 const DIMENSION: usize = 4;
@@ -53,12 +53,18 @@ impl Replica {
     pub(crate) fn submit(&self, space: &SpaceId, pattern: &Arc<SemanticPattern>) {
         self.space(space).submit_pattern(pattern).expect("simulated patterns are valid");
     }
-}
 
-impl Replica {
     /// Deletes a pattern.
     pub(crate) fn forget(&self, space: &SpaceId, id: &str) {
         self.space(space).forget(id).expect("only the disk can refuse a deletion");
+    }
+
+    /// Marks all held records as handled, like a restart.
+    pub(crate) fn handle_all(&self) {
+        self.pin(&default_space()).with_clocks(&mut |clocks| {
+            let greatest = clocks.greatest();
+            greatest.iter().for_each(|(node, version)| clocks.raise(node, version));
+        });
     }
 }
 
