@@ -53,7 +53,7 @@ impl Options {
                 weights.extend(learning::by_clocks(*entries, nodes, &[1, 10, 100, 1_000]));
             }
             weights.extend(learning::by_descent(*entries));
-            weights.extend(peers::weigh(*entries, &[1, 100]));
+            weights.extend(peers::weigh(*entries, &[1, 10, 100, 1_000]));
         }
         weights.push(several::confirmations());
         for (patterns, writers) in [(2_000, 1), (2_000, 8), (100, 1)] {
