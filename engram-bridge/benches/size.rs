@@ -16,11 +16,12 @@ use base64::engine::general_purpose::STANDARD;
 use common::{content_bytes, snapshot};
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::durable::RedbStateStore;
+use engram_bridge::sync::SpaceView;
 use engram_bridge::{
-    ConsolidationSnapshot, DEFAULT_SPACE, Environment, SemanticPattern, Store, StoreConfig,
+    ConsolidationSnapshot, DEFAULT_SPACE, Environment, SemanticPattern, Space, Store, StoreConfig,
 };
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
-use engram_gossip_proto::SpaceId;
+use engram_gossip_proto::{Delivery, Entry, Part, Prefix, Record, SpaceId, View};
 use report::report;
 use serde_json::{Value, json};
 
@@ -39,6 +40,9 @@ fn main() {
     println!("# an empty node: {} bytes of memory at most", empty.peak);
     for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
         cluster.measure_start(count, &empty, budget);
+    }
+    for nodes in [3, 100] {
+        cluster.measure_confirmed(10_000, nodes, &empty);
     }
     for (precision, limit) in WHOLE {
         cluster.measure_feeding_and_sync(10_000, &empty, precision, limit);
@@ -82,6 +86,25 @@ impl<'f> Cluster<'f> {
         report("memory after a start", &input, memory as f64, "B", contents, budget);
         report("file of the store", &input, stored as f64, "B", contents, None);
         report("a process until it listens", &input, full.started, "s", ("limit", 1.0), None);
+    }
+
+    /// Measures a node that starts with `count` patterns, each of which `nodes` nodes confirm.
+    fn measure_confirmed(&self, count: usize, nodes: u64, empty: &Shown) {
+        let whole = snapshot(count);
+        let bare = bytes(&whole);
+        let name = format!("confirmed-{nodes}");
+        let (store, space) = self.open(&name);
+        space.submit(&whole, Scheduler).expect("room on the disk");
+        drop(whole);
+        confirm(&space, nodes);
+        store.close().expect("room on the disk");
+        drop((store, space));
+        let shown = self.start(&name, &[]).until(count as u64);
+        let input = format!("{count} patterns of {bare} bytes, confirmed by {nodes} nodes");
+        let memory = (shown.peak - empty.peak) as f64;
+        report("memory after a start", &input, memory, "B", ("the contents", bare), None);
+        let whole = shown.peak as f64;
+        report("whole node after a start", &input, whole, "B", ("limit", WHOLE[0].1), Some(1.0));
     }
 
     /// Measures a node after it was fed with `count` patterns, and another one after it received them from
@@ -144,18 +167,24 @@ impl<'f> Cluster<'f> {
 
     /// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.
     fn prepare(&self, name: &str, snapshots: &[&ConsolidationSnapshot]) -> u64 {
+        let (store, space) = self.open(name);
+        for snapshot in snapshots {
+            space.submit(snapshot, Scheduler).expect("room on the disk");
+        }
+        store.close().expect("room on the disk");
+        fs::metadata(self.folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+    }
+
+    /// Makes a node's configuration, and opens its store.
+    fn open(&self, name: &str) -> (Store, Arc<Space>) {
         let node: NodeId = self.issue(name).parse().expect("a node id");
         self.write(name, ".toml", &Self::config(name, 0));
         let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
         let config = StoreConfig::new(node, [space.clone()]);
         let kept = Arc::new(RedbStateStore::new(self.folder.join(name)));
         let store = Store::open(config, Environment::system(), kept).expect("a new store");
-        for snapshot in snapshots {
-            let space = store.space(&space).expect("it is hosted");
-            space.submit(snapshot, Scheduler).expect("room on the disk");
-        }
-        store.close().expect("room on the disk");
-        fs::metadata(self.folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+        let space = store.space(&space).expect("it is hosted");
+        (store, space)
     }
 
     fn start(&self, name: &str, options: &[&str]) -> Running {
@@ -178,6 +207,27 @@ impl<'f> Cluster<'f> {
             }
         });
         Running { child, events, begun }
+    }
+}
+
+/// Adds the same content of `nodes - 1` other nodes to every record of a space.
+fn confirm(space: &Arc<Space>, nodes: u64) {
+    let mut view = SpaceView::pin(space);
+    for chunk in view.entries(&Prefix::ROOT).chunks(1_000) {
+        let record = |entry: &Entry| {
+            let mut record = view.record(&entry.key).expect("a listed record is held");
+            let own = record.parts[0].clone();
+            record.parts.extend((1..nodes).map(|n| {
+                let word = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                let node = *[word; 4].as_flattened().first_chunk().expect("32 bytes");
+                Part { node, ..own.clone() }
+            }));
+            record.parts.sort_by_key(|part| part.node);
+            record
+        };
+        let records: Vec<Record> = chunk.iter().map(record).collect();
+        let receipt = view.apply(Delivery { records, contents: Vec::new() });
+        assert_eq!(receipt.applied as usize, chunk.len(), "every record is confirmed");
     }
 }
 

@@ -29,6 +29,7 @@ mod network;
 mod node;
 mod pipe;
 mod queue;
+mod sabotage;
 mod sessions;
 mod tally;
 mod world;
@@ -37,6 +38,7 @@ pub use config::{Startup, WorldConfig};
 pub use host::Host;
 pub use network::{Cut, Direction, Latency, Link, Network};
 pub use pipe::Transport;
+pub use sabotage::Sabotage;
 pub use tally::Tally;
 pub use world::{Side, Tamper, World};
 

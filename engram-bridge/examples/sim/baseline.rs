@@ -57,6 +57,7 @@ fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
         ("seconds_p99", old.line.seconds_p99, new.line.seconds_p99),
         ("bytes_per_node", count(old.line.bytes_per_node), count(new.line.bytes_per_node)),
         ("wasted_per_node", count(old.wasted_per_node), count(new.wasted_per_node)),
+        ("descents", old.descents, new.descents),
         ("sessions_per_node", Some(old.sessions_per_node), Some(new.sessions_per_node)),
     ];
     let dearer = figures.into_iter().filter_map(|(name, old, now)| {
@@ -88,7 +89,13 @@ mod tests {
             lost: 0,
             converged: true,
         };
-        Costs { line, wasted_per_node: 0, redundant: 0.0, sessions_per_node: 2.0 }
+        Costs {
+            line,
+            wasted_per_node: 0,
+            redundant: 0.0,
+            descents: Some(0.0),
+            sessions_per_node: 2.0,
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A session between two nodes in memory, frame by frame.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engram_gossip_proto::sim::Host;
@@ -18,12 +17,11 @@ pub(crate) struct Conversation {
     /// Number of records in all record frames.
     records: usize,
     context_entries: usize,
-    /// Number of nodes, counted once for each frame that names them.
-    nodes: usize,
-    suppressed: usize,
     contents: usize,
-    /// Bytes of the contents and of their digests.
+    /// Bytes of the contents, without their digests.
     content_bytes: usize,
+    /// Number of digests in the records: of dots, and suppressed ones.
+    digests: usize,
     pub(crate) ending: Ending,
 }
 
@@ -56,10 +54,9 @@ impl Conversation {
             frames: Vec::new(),
             records: 0,
             context_entries: 0,
-            nodes: 0,
-            suppressed: 0,
             contents: 0,
             content_bytes: 0,
+            digests: 0,
             ending: Ending::Synced,
         };
         let mut sender = 0;
@@ -81,13 +78,10 @@ impl Conversation {
             self.records += sync.records.len();
             let parts = || sync.records.iter().flat_map(|record| &record.parts);
             self.context_entries += parts().count();
-            let declared = sync.declared.iter().map(|(node, _)| node);
-            self.nodes +=
-                parts().map(|part| &part.node).chain(declared).collect::<BTreeSet<_>>().len();
-            self.suppressed +=
-                sync.records.iter().map(|record| record.suppressed.len()).sum::<usize>();
             self.contents += sync.digests.len();
-            self.content_bytes += sync.contents.len() + 32 * sync.digests.len();
+            self.content_bytes += sync.contents.len();
+            self.digests += parts().map(|part| part.dots.len()).sum::<usize>()
+                + sync.records.iter().map(|record| record.suppressed.len()).sum::<usize>();
         }
     }
 
@@ -101,16 +95,6 @@ impl Conversation {
         self.context_entries
     }
 
-    /// Number of nodes in the records, counted once per frame.
-    pub(crate) fn nodes(&self) -> usize {
-        self.nodes
-    }
-
-    /// Number of digests that the records suppress.
-    pub(crate) fn suppressed(&self) -> usize {
-        self.suppressed
-    }
-
     /// Number of contents sent.
     pub(crate) fn contents(&self) -> usize {
         self.contents
@@ -119,6 +103,11 @@ impl Conversation {
     /// Bytes of all frames without their contents.
     pub(crate) fn bytes_beside_contents(&self) -> usize {
         self.bytes() - self.content_bytes
+    }
+
+    /// Bytes of all frames without their contents and without the digests in the records.
+    pub(crate) fn bytes_beside_digests(&self) -> usize {
+        self.bytes_beside_contents() - 32 * self.digests
     }
 
     /// Half the number of turns until the first frame with records.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engram_gossip_proto::View;
-use engram_gossip_proto::sim::{Host, Random, World};
+use engram_gossip_proto::sim::{Host, Random, Tally, World};
 
 use crate::replica::{Replica, default_space, pattern};
 use crate::run::{Run, SAMPLE, Setting};
@@ -77,18 +77,15 @@ pub(crate) fn steady(nodes: usize, pace: Pace, setting: Setting) -> Run {
         );
         fresh.retain(|pattern| !spread(pattern));
     }
-    let tally = world.tally();
-    Run {
+    let mut run = Run {
         seed: setting.seed,
         agreed: fresh.is_empty().then(|| lags.iter().max().copied().unwrap_or_default()),
-        bytes_per_node: tally.bytes() / nodes as u64,
-        sessions: tally.sessions,
-        payload: tally.record_bytes / 2,
-        wasted: tally.wasted_bytes,
         lost: fresh.len() as u64,
         trace: world.trace().to_owned(),
         ..Run::default()
-    }
+    };
+    run.charge(&world, &Tally::default());
+    run
 }
 
 fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {

@@ -8,6 +8,7 @@ mod baseline;
 mod bytes;
 mod conversation;
 mod curve;
+mod faults;
 mod load;
 mod pair;
 mod replica;
@@ -111,6 +112,7 @@ impl Options {
             let report = self.run_one(scenario)?;
             if !self.json {
                 println!("{}", report.row());
+                report.met.iter().for_each(|met| println!("{met}"));
             }
             reports.push(report);
         }

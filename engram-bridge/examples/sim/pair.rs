@@ -24,7 +24,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
     let mut world = spread::settled(2, &LAN, setting);
     diverge([world.host(0), world.host(1)]);
     (0..2).for_each(|node| world.touch(node));
-    let mut run = spread::finish(world, setting, u64::from(ALL));
+    let mut run = spread::finish(&mut world, setting, u64::from(ALL));
     run.faults.extend(undisturbed(setting.seed));
     run.faults.extend(budgeted(setting.seed));
     run

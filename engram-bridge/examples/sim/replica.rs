@@ -1,14 +1,17 @@
 //! A simulated node over the production store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::replica::Caps;
 use engram_bridge::sync::SpaceView;
 use engram_bridge::{
     Confidence, Environment, SemanticPattern, Space, Store, StoreConfig, Timestamp,
 };
 use engram_gossip_net::{NodeId, Replicas};
 use engram_gossip_proto::sim::{Host, Random};
-use engram_gossip_proto::{Parameters, SpaceId, Summary};
+use engram_gossip_proto::{Parameters, Part, SpaceId, Summary, View};
 
 /// Dimension of an embedding: small, since the simulation does not measure its cost.
 const DIMENSION: usize = 4;
@@ -30,13 +33,20 @@ impl Replica {
     pub(crate) fn with_dimension(
         node: usize,
         spaces: &[SpaceId],
-        mut random: Random,
+        random: Random,
         dimension: usize,
     ) -> Self {
         let mut config = StoreConfig::new(node_id(node), spaces.iter().cloned());
         config.dimension = dimension;
-        let environment = Environment::new(|| TODAY, move || random.bits());
-        Self(Arc::new(Store::new(config, environment)))
+        Self(Arc::new(Store::new(config, environment(random))))
+    }
+
+    /// A node that starts from the state on `disk`.
+    pub(crate) fn stored(node: usize, random: Random, disk: &MemoryStateStore, caps: Caps) -> Self {
+        let mut config = StoreConfig::new(node_id(node), [default_space()]);
+        (config.dimension, config.caps) = (DIMENSION, caps);
+        let store = Store::open(config, environment(random), Arc::new(disk.clone()));
+        Self(Arc::new(store.expect("the disk holds what a node wrote")))
     }
 
     /// A space that the node hosts.
@@ -53,12 +63,32 @@ impl Replica {
     pub(crate) fn submit(&self, space: &SpaceId, pattern: &Arc<SemanticPattern>) {
         self.space(space).submit_pattern(pattern).expect("simulated patterns are valid");
     }
-}
 
-impl Replica {
     /// Deletes a pattern.
     pub(crate) fn forget(&self, space: &SpaceId, id: &str) {
         self.space(space).forget(id).expect("only the disk can refuse a deletion");
+    }
+
+    /// The live dots of a pattern.
+    pub(crate) fn dots(&self, id: &str) -> BTreeSet<Dot> {
+        let view = self.pin(&default_space());
+        let record = view.record(&view.key_of(id));
+        let parts = record.into_iter().flat_map(|record| record.parts);
+        let of = |part: Part| part.dots.into_iter().map(move |(at, of)| (part.node, at, of));
+        parts.flat_map(of).collect()
+    }
+
+    /// Tries to write to the disk again.
+    pub(crate) fn retry_storage(&self) {
+        self.0.retry_storage();
+    }
+
+    /// Marks all held records as handled, like a restart.
+    pub(crate) fn handle_all(&self) {
+        self.pin(&default_space()).with_clocks(&mut |clocks| {
+            let greatest = clocks.greatest();
+            greatest.iter().for_each(|(node, version)| clocks.raise(node, version));
+        });
     }
 }
 
@@ -82,8 +112,16 @@ impl Host for Replica {
     }
 }
 
+/// A live write: its node, its version and the digest of its content.
+pub(crate) type Dot = ([u8; 32], u64, [u8; 32]);
+
+/// A clock that stands still. `random` determines the lowest bits of versions.
+fn environment(mut random: Random) -> Environment {
+    Environment::new(|| TODAY, move || random.bits())
+}
+
 /// The id of the node with the number `node`: bytes as incompressible as a hash.
-fn node_id(node: usize) -> NodeId {
+pub(crate) fn node_id(node: usize) -> NodeId {
     let mut random = Random::new(node as u64);
     let mut id = [0; 32];
     id.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&random.bits().to_be_bytes()));

@@ -37,6 +37,9 @@ pub(crate) struct Costs {
     /// baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
+    /// Fraction of the sessions with a difference that needed a descent after the delta by clocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) descents: Option<f64>,
     /// Mean number of sessions of a node until then.
     pub(crate) sessions_per_node: f64,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Costs {
 /// The result of one scenario.
 pub(crate) struct Report {
     pub(crate) costs: Costs,
+    /// The injected faults and their effects, over all seeds.
+    pub(crate) met: Vec<String>,
     /// The violated rules, each with the command that replays it.
     pub(crate) complaints: Vec<String>,
 }
@@ -71,6 +76,7 @@ impl Report {
         let sessions = 2.0 * mean(|run| run.sessions) / scenario.nodes as f64;
         let complaints = runs.iter().filter_map(|run| complaint(scenario, run));
         let [payload, wasted] = [mean(|run| run.payload), mean(|run| run.wasted)];
+        let [differed, descents] = [mean(|run| run.differed), mean(|run| run.descents)];
         let redundant = rounded(wasted / payload.max(1.0), 1e3);
         let complaints = complaints.chain(too_slow(scenario, &line));
         let complaints = complaints.chain(too_redundant(scenario, redundant)).collect();
@@ -78,9 +84,10 @@ impl Report {
             line,
             wasted_per_node: (wasted / scenario.nodes as f64) as u64,
             redundant,
+            descents: (differed > 0.0).then(|| rounded(descents / differed, 1e4)),
             sessions_per_node: rounded(sessions, 1e2),
         };
-        Self { costs, complaints }
+        Self { costs, met: met(runs), complaints }
     }
 
     /// Whether there are no complaints.
@@ -90,7 +97,7 @@ impl Report {
 
     /// The heading of [`row`](Self::row).
     pub(crate) const HEADING: &str = "scenario      nodes  seeds  rounds p50/p99  seconds p99  \
-         bytes/node  wasted/node  redundant  sessions/node  lost";
+         bytes/node  wasted/node  redundant  descents  sessions/node  lost";
 
     /// The meaning of the columns.
     pub(crate) const LEGEND: &str = "\
@@ -100,13 +107,16 @@ impl Report {
         bytes/node     bytes that a node sent until then, frames and adverts\n\
         wasted/node    bytes that a node received of records that it knew already\n\
         redundant      their fraction of the bytes of all records that it received\n\
+        descents       fraction of the sessions with a difference that compared trees after the delta by clocks\n\
         sessions/node  sessions that a node took part in\n\
         lost           acknowledged writes that a node does not show";
 
     /// One line of a table.
     pub(crate) fn row(&self) -> String {
-        let Costs { line, wasted_per_node, redundant, sessions_per_node } = &self.costs;
-        let redundant = format!("{:.1} %", redundant * 100.0);
+        let Costs { line, wasted_per_node, redundant, descents, sessions_per_node } = &self.costs;
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let redundant = percent(*redundant);
+        let descents = descents.map_or_else(|| "-".to_owned(), percent);
         let rounds = match (line.rounds_p50, line.rounds_p99) {
             (Some(p50), Some(p99)) => format!("{p50}/{p99}"),
             _ => "-".to_owned(),
@@ -118,7 +128,7 @@ impl Report {
         };
         format!(
             "{:<13} {:>5} {:>6} {rounds:>15} {seconds:>12} {:>11} {wasted_per_node:>12} \
-             {redundant:>10} {sessions_per_node:>14.1} {lost:>5}",
+             {redundant:>10} {descents:>9} {sessions_per_node:>14.1} {lost:>5}",
             line.scenario, line.nodes, line.seeds, line.bytes_per_node,
         )
     }
@@ -135,6 +145,14 @@ pub(crate) fn verdict(reports: &[Report]) -> String {
             format!("{} of {count} scenarios failed: {}.", failed.len(), failed.join(", "))
         }
     }
+}
+
+/// The injected faults and their effects, summed over the runs.
+fn met(runs: &[Run]) -> Vec<String> {
+    let Some(first) = runs.first() else { return Vec::new() };
+    let total = |at: usize| runs.iter().map(|run| run.met[at].1).sum::<u64>();
+    let names = first.met.iter().enumerate();
+    names.map(|(at, (name, _))| format!("  {:>9} {name}", total(at))).collect()
 }
 
 /// Number of timer intervals that began within `time`.

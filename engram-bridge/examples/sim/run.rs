@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engram_gossip_proto::sim::World;
+use engram_gossip_proto::sim::{Tally, World};
 
 use crate::replica::Replica;
 
@@ -36,6 +36,12 @@ pub(crate) struct Run {
     pub(crate) wasted: u64,
     /// Number of records received.
     pub(crate) records: u64,
+    /// Sessions that found a difference, and those that needed a descent after the delta by clocks;
+    /// each counts at both ends.
+    pub(crate) differed: u64,
+    pub(crate) descents: u64,
+    /// Number of injected faults and of their effects, by name.
+    pub(crate) met: Vec<(&'static str, u64)>,
     /// Lost acknowledged writes.
     pub(crate) lost: u64,
     /// All other violated rules.
@@ -46,6 +52,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Sets the costs: those of `world` since `before`.
+    pub(crate) fn charge(&mut self, world: &World<Replica>, before: &Tally) {
+        let after = world.tally();
+        self.bytes_per_node = (after.bytes() - before.bytes()) / world.len() as u64;
+        self.sessions = after.sessions - before.sessions;
+        self.payload = (after.record_bytes - before.record_bytes) / 2;
+        self.wasted = after.wasted_bytes - before.wasted_bytes;
+        self.records = after.records - before.records;
+        self.differed = after.differed - before.differed;
+        self.descents = after.descents - before.descents;
+    }
+
     /// Whether the nodes agreed and no rule was violated.
     pub(crate) fn passed(&self) -> bool {
         self.agreed.is_some() && self.lost == 0 && self.faults.is_empty()
@@ -67,15 +85,7 @@ pub(crate) fn until_agreed(world: &mut World<Replica>) -> Run {
         agreed = world.run_until_agreed(world.now() + SAMPLE);
         curve.push(((world.now() - begin).as_secs_f64(), world.records()));
     }
-    let after = world.tally();
-    Run {
-        agreed: agreed.map(|at| at - begin),
-        bytes_per_node: (after.bytes() - before.bytes()) / world.len() as u64,
-        sessions: after.sessions - before.sessions,
-        payload: (after.record_bytes - before.record_bytes) / 2,
-        wasted: after.wasted_bytes - before.wasted_bytes,
-        records: after.records - before.records,
-        curve,
-        ..Run::default()
-    }
+    let mut run = Run { agreed: agreed.map(|at| at - begin), curve, ..Run::default() };
+    run.charge(world, &before);
+    run
 }

@@ -33,7 +33,7 @@ pub(crate) fn spread(
         written += write(&mut world, writer, patterns);
     }
     dead.into_iter().for_each(|node| world.crash(node));
-    finish(world, setting, written)
+    finish(&mut world, setting, written)
 }
 
 /// Partitions a cluster into two halves that agree internally, and measures the time after healing.
@@ -46,7 +46,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let largest = world.agreeing();
     world.heal();
     world.reset_peaks();
-    let mut run = finish(world, setting, written.into_iter().sum());
+    let mut run = finish(&mut world, setting, written.into_iter().sum());
     if largest != nodes / 2 {
         run.faults.push(format!("{largest} nodes agreed before healing, not one half of all"));
     }
@@ -70,7 +70,7 @@ pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let written = write(&mut world, 0, patterns);
     (1..nodes).for_each(|caller| world.request(caller, 0));
-    finish(world, setting, written)
+    finish(&mut world, setting, written)
 }
 
 /// A cluster of empty nodes with default settings.
@@ -97,8 +97,8 @@ fn write(world: &mut World<Replica>, node: usize, patterns: u32) -> u64 {
 }
 
 /// Runs until all nodes agree, and checks for lost writes and exceeded permits.
-pub(crate) fn finish(mut world: World<Replica>, setting: Setting, written: u64) -> Run {
-    let mut run = until_agreed(&mut world);
+pub(crate) fn finish(world: &mut World<Replica>, setting: Setting, written: u64) -> Run {
+    let mut run = until_agreed(world);
     run.seed = setting.seed;
     let alive = (0..world.len()).filter(|node| world.is_up(*node));
     let fewest = alive.map(|node| world.host(node).visible()).min().unwrap_or_default();

@@ -253,13 +253,16 @@ impl Deltas {
         const UNEXPECTED: SessionError =
             SessionError::Violation(ProtocolViolation::UnexpectedOffer);
         let accepts = space.accepts_records();
+        // Another session may have brought records since this side sent its summary.
+        let handled = ask(space, |clocks| clocks.summary()).unwrap_or_default();
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
         if delta.tell != Tell::Told || delta.answer.is_some() {
             return Err(UNEXPECTED);
         }
         let mut left: u64 = 0;
         let answer = RangeAnswer::to(offer, |range| {
-            let takes = accepts && space.claim_range(&range_of(range, &delta.ours));
+            let lacks = handled.get(&range.0) < range.1;
+            let takes = accepts && lacks && space.claim_range(&range_of(range, &delta.ours));
             left = left.saturating_add(if takes { 0 } else { range.2 });
             takes
         });

@@ -134,8 +134,8 @@ impl Stream {
             let Some(node) = node_of(&record, &range.node) else { continue };
             self.last = Some(Mark { node, version });
             if !self.was_sent(&record) {
-                let known = session_key.tags(known_contents(&record, told.theirs));
-                return Some(QueuedRecord { space_index, key, known, follows });
+                let at = (space_index, key);
+                return Some(queue(at, &record, told.theirs, session_key, follows));
             }
         }
         None
@@ -186,8 +186,7 @@ impl Stream {
             let (_, short) = keys.pop_first()?;
             let Some((key, record)) = find(view, &short) else { continue };
             if !self.ranges.iter().any(|range| lies_in(&record, range)) {
-                let known = session_key.tags(known_contents(&record, told.theirs));
-                return Some(QueuedRecord { space_index, key, known, follows: false });
+                return Some(queue((space_index, key), &record, told.theirs, session_key, false));
             }
         }
     }
@@ -210,6 +209,18 @@ impl Stream {
         };
         ask(view, above).unwrap_or_default()
     }
+}
+
+/// Queues a record for a peer with the summary `theirs`.
+fn queue(
+    (space_index, key): (u32, [u8; 32]),
+    record: &Record,
+    theirs: &VersionSummary,
+    session_key: SessionKey,
+    follows: bool,
+) -> QueuedRecord {
+    let known = session_key.tags(known_contents(record, theirs));
+    QueuedRecord { space_index, key, known, handled: handled(record, theirs), follows }
 }
 
 /// A record whose key begins with these bytes.
@@ -238,4 +249,16 @@ fn known_contents<'a>(
         let known = part.dots.iter().filter(move |(version, _)| *version <= handled);
         known.map(|(_, digest)| digest)
     })
+}
+
+/// The nodes whose parts of a record the peer has handled.
+///
+/// A part without live dots is not among them: another node may have removed the dots, which does
+/// not change the entry of the part.
+fn handled(record: &Record, theirs: &VersionSummary) -> Vec<NodeId> {
+    let parts = record
+        .parts
+        .iter()
+        .filter(|part| !part.dots.is_empty() && part.entry <= theirs.get(&short_node(&part.node)));
+    parts.map(|part| part.node).collect()
 }

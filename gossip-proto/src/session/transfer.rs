@@ -14,6 +14,7 @@ use super::unsent::Unsent;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
+use crate::record::NodeId;
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Delivery, Message, Prefix, Record, View, Wire, short};
 
@@ -39,8 +40,17 @@ pub(super) struct QueuedRecord {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
+    /// Nodes whose parts the peer has handled, ascending. They are not sent.
+    pub(super) handled: Vec<NodeId>,
     /// Whether it must follow the previous record.
     pub(super) follows: bool,
+}
+
+impl QueuedRecord {
+    /// A record with all of its parts.
+    fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
+        Self { space_index, key, known, handled: Vec::new(), follows: false }
+    }
 }
 
 /// The state of the exchange.
@@ -136,7 +146,7 @@ impl<C: Wire> Transfer<C> {
 
     /// Queues a record; the peer lacks it, or holds only the contents in `known`.
     pub(super) fn push_record(&mut self, space_index: u32, key: [u8; 32], known: Vec<Tag>) {
-        self.push(SendItem::Record(QueuedRecord { space_index, key, known, follows: false }));
+        self.push(SendItem::Record(QueuedRecord::whole(space_index, key, known)));
     }
 
     fn push(&mut self, push: SendItem) {
@@ -373,14 +383,8 @@ impl<C: Wire> Transfer<C> {
                 let mut keys: Vec<[u8; 32]> =
                     view.entries(&prefix).into_iter().map(|entry| entry.key).collect();
                 keys.sort_by_key(|key| self.rank(key));
-                let queued = |key| {
-                    SendItem::Record(QueuedRecord {
-                        space_index,
-                        key,
-                        known: Vec::new(),
-                        follows: false,
-                    })
-                };
+                let queued =
+                    |key| SendItem::Record(QueuedRecord::whole(space_index, key, Vec::new()));
                 keys.into_iter().map(queued).collect()
             };
             unfolded.into_iter().rev().for_each(|push| self.pushes.push_front(push));

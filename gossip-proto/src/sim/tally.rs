@@ -35,6 +35,12 @@ pub struct Tally {
     pub wasted_bytes: u64,
     /// Records received and refused.
     pub rejected: u64,
+    /// Records and ranges that a session left to another one of the same node.
+    pub left_to_others: u64,
+    /// Sessions that found a space with different roots; each counts at both ends.
+    pub differed: u64,
+    /// Of these, sessions that compared trees after the delta by clocks; each counts at both ends.
+    pub descents: u64,
     /// Peers reported as stalled.
     pub stalls: u64,
 }
@@ -55,6 +61,9 @@ impl Tally {
         self.record_bytes += outcome.stats.record_bytes;
         self.wasted_bytes += outcome.stats.wasted_bytes;
         self.rejected += outcome.stats.rejected;
+        self.left_to_others += outcome.stats.left_to_others;
+        self.differed += u64::from(outcome.spaces.iter().any(|space| space.differed));
+        self.descents += u64::from(outcome.stats.descents > 0);
     }
 
     pub(super) fn note_ending(&mut self, ending: &'static str) {

@@ -141,6 +141,54 @@ fn deletions_travel_by_clocks() {
     assert_eq!(a.state().records, b.state().records);
 }
 
+/// The records of all `PatternSync` frames.
+fn records_sent(contact: &Contact) -> Vec<Record> {
+    let records = contact.frames.iter().filter_map(|(_, frame)| match Message::decode(frame) {
+        Ok((Message::PatternSync(sync), _)) => Some(sync.records),
+        _ => None,
+    });
+    records.flatten().collect()
+}
+
+#[test]
+fn parts_that_the_peer_handled_are_not_sent() {
+    let (a, b) = agreed(300);
+    for n in 0..20 {
+        b.state.borrow_mut().submit(4, 5_000 + n, content(&format!("pattern_{n}"), 77));
+    }
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!((contact.opener.stats.applied, descents(&contact)), (20, 0));
+    let sent = records_sent(&contact);
+    assert_eq!(sent.len(), 20);
+    assert!(sent.iter().flat_map(|record| &record.parts).all(|part| part.node == node_id(4)));
+    assert!(b.state().records.values().any(|record| record.parts.len() == 2));
+    assert_eq!(a.state().records, b.state().records);
+}
+
+#[test]
+fn a_part_that_lost_one_of_two_dots_converges() {
+    let (a, b) = agreed(300);
+    let key = common::key_of("pattern_0");
+    let second = content("pattern_0", 88);
+    for store in [&a, &b] {
+        let mut state = store.state.borrow_mut();
+        let part = &mut state.records.get_mut(&key).unwrap().parts[0];
+        part.entry = common::version(4_000);
+        part.dots.push((part.entry, common::content_digest(&second)));
+        state.contents.insert(common::content_digest(&second), second.clone());
+        drop(state);
+        store.clocks().index.restart();
+    }
+    let mut state = b.state.borrow_mut();
+    state.records.get_mut(&key).unwrap().parts[0].dots.remove(0);
+    state.submit(2, 5_000, content("pattern_0", 77));
+    drop(state);
+    assert_eq!(meet(&a, &b).opener.result, Ending::InSync);
+    assert_eq!(a.state().records, b.state().records);
+    assert_eq!(a.state().records[&key].parts[0].dots.len(), 1, "the removal reaches the peer");
+}
+
 #[test]
 fn confirmations_carry_no_contents() {
     let (a, b) = agreed(300);

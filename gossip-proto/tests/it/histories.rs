@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::common::{Contact, LiveDot, Pair, State, Store, content, content_digest, dots, key_of};
 use crate::common::{node_id, parameters, space, version};
-use engram_gossip_proto::{
-    Clocks, Compression, Ending, Message, SessionConfig, ShortNode, VersionRange, Versions,
-};
+use engram_gossip_proto::sim::{Random, Sabotage};
+use engram_gossip_proto::{Clocks, Ending, SessionConfig, ShortNode, VersionRange};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -66,53 +65,6 @@ enum Step {
     },
 }
 
-/// The change of a version summary in transit.
-#[derive(Clone, Copy, Debug)]
-enum Sabotage {
-    /// It claims less than was handled.
-    Stale,
-    /// It claims more.
-    High,
-    /// It claims nothing.
-    Dropped,
-    /// It names nodes that do not exist, with arbitrary versions.
-    Garbage,
-}
-
-impl Sabotage {
-    const ALL: [Self; 4] = [Self::Stale, Self::High, Self::Dropped, Self::Garbage];
-
-    fn change(self, versions: &mut Versions, salt: u64) {
-        let mut random = salt | 1;
-        let mut draw = || {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            random >> 20
-        };
-        let Versions { changes, others, .. } = versions;
-        match self {
-            Self::Stale => {
-                changes.retain(|_| draw() % 2 == 0);
-                others.iter_mut().for_each(|(_, version)| *version -= draw() % *version);
-            }
-            Self::High => {
-                changes.iter_mut().for_each(|(_, by)| *by = by.wrapping_add(draw() as i64 + 1));
-                others.iter_mut().for_each(|(_, version)| *version += draw() >> 8);
-            }
-            Self::Dropped => {
-                changes.clear();
-                others.clear();
-            }
-            Self::Garbage => {
-                changes.iter_mut().for_each(|(_, by)| *by = draw() as i64 + 1);
-                others.iter_mut().for_each(|(node, _)| *node = draw().to_be_bytes());
-                others.sort_unstable();
-                others.dedup_by_key(|(node, _)| *node);
-            }
-        }
-        changes.retain(|(_, by)| *by != 0);
-    }
-}
-
 fn step(with_faults: bool) -> impl Strategy<Value = Step> {
     let node = || 0..NODES;
     let pair = || (node(), 1..NODES).prop_map(|(from, by)| (from, (from + by) % NODES));
@@ -153,6 +105,11 @@ struct Cluster {
     descents: u64,
     stale: u64,
     records: u64,
+    /// Version summaries that were changed in transit.
+    sabotaged: u64,
+    /// Sessions that a lost frame broke.
+    broken: u64,
+    rejected: u64,
 }
 
 fn id_of(id: u8) -> String {
@@ -176,6 +133,9 @@ impl Cluster {
             descents: 0,
             stale: 0,
             records: 0,
+            sabotaged: 0,
+            broken: 0,
+            rejected: 0,
         }
     }
 
@@ -223,6 +183,8 @@ impl Cluster {
         self.descents += ours.descents.max(theirs.descents);
         self.stale += ours.stale + theirs.stale;
         self.records += ours.records_in + theirs.records_in;
+        self.rejected += ours.rejected + theirs.rejected;
+        self.broken += u64::from(matches!(contact.opener.result, Ending::Failed(_)));
         contact
     }
 
@@ -276,16 +238,13 @@ impl Cluster {
                 self.stores[node].clocks().index.raise(short(of), u64::MAX);
             }
             Step::Sabotage { from, to, how, salt } => {
-                self.session((from, to), config(true), |at, _, frame| {
-                    match Message::decode(&frame) {
-                        Ok((Message::Versions(mut versions), ends_turn)) => {
-                            how.change(&mut versions, salt.wrapping_add(at as u64));
-                            let message = Message::Versions(versions);
-                            vec![message.encode(Compression::Off, ends_turn)]
-                        }
-                        _ => vec![frame],
-                    }
+                let (mut random, mut sabotaged) = (Random::new(salt), 0);
+                self.session((from, to), config(true), |_, _, frame| {
+                    let changed = how.change(&frame, &mut random);
+                    sabotaged += u64::from(changed.is_some());
+                    vec![changed.unwrap_or(frame)]
                 });
+                self.sabotaged += sabotaged;
             }
             Step::Restart { node } => {
                 let state = self.stores[node].state();
@@ -349,6 +308,7 @@ fn the_cost_of_faults() {
         let history = proptest::collection::vec(step(with_faults), 40..80);
         let (mut sessions, mut bytes, mut differed, mut descents) = (0, 0, 0, 0);
         let (mut records, mut stale) = (0, 0);
+        let mut faults = [("sabotage", 0), ("broken sessions", 0), ("refusals", 0)];
         for _ in 0..seeds {
             let steps = history.new_tree(&mut runner).unwrap().current();
             let mut cluster = Cluster::new();
@@ -360,13 +320,20 @@ fn the_cost_of_faults() {
             descents += cluster.descents;
             records += cluster.records;
             stale += cluster.stale;
+            let occurred = [cluster.sabotaged, cluster.broken, cluster.rejected];
+            faults.iter_mut().zip(occurred).for_each(|((_, count), more)| *count += more);
         }
         eprintln!(
             "{} faults, {seeds} histories: {sessions} sessions, {differed} with a difference, \
-             {descents} descents, {records} records, {stale} of them known, {bytes} bytes",
+             {descents} descents, {records} records, {stale} of them known, {bytes} bytes; \
+             {faults:?}",
             if with_faults { "with" } else { "without" },
         );
         let cap = if with_faults { differed / 2 } else { 0 };
+        for (name, count) in faults {
+            assert_eq!(count > 0, with_faults, "{name}: {count}");
+        }
+        assert_eq!(descents > 0, with_faults);
         assert!(descents <= cap, "{descents} descents in {differed} sessions that differed");
         assert!(stale * 2 <= records, "{stale} of {records} records were redundant");
     }

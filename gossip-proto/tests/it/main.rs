@@ -15,6 +15,7 @@ mod convergence;
 mod faults;
 mod fuzz;
 mod golden;
+#[cfg(feature = "sim")]
 mod histories;
 mod index;
 mod limits;

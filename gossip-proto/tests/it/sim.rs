@@ -10,10 +10,11 @@ use crate::common::{
     version,
 };
 use engram_gossip_proto::sim::{
-    Cut, Direction, Host, Latency, Link, Random, Transport, World, WorldConfig,
+    Cut, Direction, Host, Latency, Link, Random, Sabotage, Transport, World, WorldConfig,
 };
 use engram_gossip_proto::{
-    Delivery, Entry, Parameters, PatternContent, Prefix, Receipt, Record, SpaceId, Summary, View,
+    Clocks, Delivery, Entry, Parameters, PatternContent, Prefix, Receipt, Record, SpaceId, Summary,
+    View,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ enum Reads {
 
 impl Model {
     fn new(node: usize, reads: Reads) -> Self {
-        Self { node: node as u8, counter: 0, store: Store::default(), reads }
+        Self { node: node as u8, counter: 0, store: Store::clocked(State::default()), reads }
     }
 
     fn submit(&mut self, id: &str, seed: u32) -> LiveDot {
@@ -134,6 +135,18 @@ impl View for Picture {
 
     fn live_summary(&self) -> Summary {
         self.memory.live_summary()
+    }
+
+    fn accepts_records(&self) -> bool {
+        self.memory.accepts_records()
+    }
+
+    fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
+        self.memory.with_clocks(work)
+    }
+
+    fn repin(&mut self) {
+        self.memory.repin();
     }
 }
 
@@ -277,6 +290,30 @@ fn clocks_that_differ_by_a_day_change_nothing() {
         trial.world.trace().to_owned()
     };
     assert_eq!(run(Duration::ZERO), run(Duration::from_secs(86_400)));
+}
+
+/// A run on a network without faults, with every summary changed like this.
+fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
+    let link = Link::perfect(Latency::LAN);
+    let mut trial = Trial::new(seed, 4, link, Transport::STREAM, Reads::Harmless);
+    let mut random = Random::new(seed);
+    trial.world.set_tamper(Box::new(move |_, _, frame| {
+        how.and_then(|how| how.change(&frame, &mut random)).unwrap_or(frame)
+    }));
+    trial.live(MINUTE);
+    trial.heal().unwrap();
+    trial
+}
+
+#[test]
+fn summaries_that_claim_too_much_need_the_descent() {
+    let descents = |how| -> u64 {
+        let trials = (0..4).map(|seed| sabotaged(seed, how));
+        trials.map(|trial| trial.world.tally().descents).sum()
+    };
+    assert_eq!(descents(None), 0);
+    assert!(descents(Some(Sabotage::High)) > 0);
+    assert!(descents(Some(Sabotage::Garbage)) > 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use engram_merkle::{Digest, Sha256, Tree};
 use merkle_search_tree::MerkleSearchTree;
 use merkle_search_tree::diff::{PageRange, diff};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use riblt::{RatelessIBLT, UnmanagedRatelessIBLT};
 
 use super::Weight;
 
@@ -35,6 +36,15 @@ pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
         weights.push(Weight::beside("negentropy", input(trips), bytes as f64, unit, size));
         let bytes = by_search_tree(&here, &there);
         weights.push(Weight::beside("search-tree", input(1), bytes as f64, unit, size));
+        // Its bytes do not depend on the number of entries, and its time does.
+        if entries <= 100_000 {
+            for (name, bytes) in [
+                ("riblt-short", by_sketch::<11>(&here, &there)),
+                ("riblt", by_sketch::<32>(&here, &there)),
+            ] {
+                weights.push(Weight::beside(name, input(1), bytes as f64, unit, size));
+            }
+        }
     }
     weights
 }
@@ -101,4 +111,53 @@ fn by_search_tree(here: &Entries, there: &Entries) -> usize {
     let len = peer.len() * (2 * 32 + 16);
     assert!(!diff(local, peer).is_empty(), "they differ");
     len
+}
+
+/// A set element of a sketch.
+#[derive(Clone, Debug)]
+struct Element<const N: usize>([u8; N]);
+
+impl<const N: usize> riblt::Symbol for Element<N> {
+    const BYTE_ARRAY_LENGTH: usize = N;
+
+    fn encode_to_bytes(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+
+    fn decode_from_bytes(bytes: &Vec<u8>) -> Self {
+        Self(bytes.as_slice().try_into().expect("elements have a fixed length"))
+    }
+}
+
+/// A rateless sketch: minimum bytes of the coded symbols from which the other side finds all
+/// differences. An element of 11 bytes holds as much as a line of the descent.
+fn by_sketch<const N: usize>(here: &Entries, there: &Entries) -> usize {
+    /// Bytes of the checksum and of the count of a coded symbol.
+    const BESIDE: usize = 8 + 1;
+    let sketch = |entries: &Entries| {
+        let element = |(id, state): (&[u8; 32], &[u8; 32])| {
+            // Half of it identifies the record, half its state.
+            let bytes = |at: usize| if at < N.div_ceil(2) { id[at] } else { state[at] };
+            Element::<N>(std::array::from_fn(bytes))
+        };
+        RatelessIBLT::new(entries.iter().map(element).collect::<Vec<_>>())
+    };
+    let (mut here, mut there) = (sketch(here), sketch(there));
+    let mut suffices = |symbols: usize| {
+        let mut received = UnmanagedRatelessIBLT::new();
+        (0..symbols).for_each(|at| received.add_coded_symbol(&there.get_coded_symbol(at)));
+        let mut difference = here.collapse(&received);
+        difference.peel_all_symbols();
+        difference.is_empty()
+    };
+    let mut enough = 1;
+    while !suffices(enough) {
+        enough *= 2;
+    }
+    let mut few = enough / 2;
+    while enough - few > 1 {
+        let middle = few.midpoint(enough);
+        *(if suffices(middle) { &mut enough } else { &mut few }) = middle;
+    }
+    enough * (N + BESIDE)
 }

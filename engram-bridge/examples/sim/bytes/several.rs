@@ -5,7 +5,7 @@ use std::time::Duration;
 use engram_gossip_proto::sim::{Host, Latency, Link, Random, World, WorldConfig};
 use engram_gossip_proto::{Ending, SessionConfig};
 
-use super::{Weight, copy};
+use super::Weight;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
@@ -25,30 +25,55 @@ pub(super) fn confirmations() -> Weight {
     (0..COUNT).for_each(|n| right.submit(&space, &same(n)));
     let talk = Conversation::hold(&left, &right, SessionConfig::default());
     assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
-    let input = format!("{} confirmations of contents that are held", talk.records());
+    assert_eq!(talk.records(), COUNT as usize, "each confirmation is a record");
+    let input = format!("{COUNT} confirmations of contents that are held");
     let contents = talk.contents() as f64;
     Weight::new("confirm", input, (contents, "contents"), ("one".to_owned(), 1.0), 0.0)
 }
 
-/// Records that an empty node receives from eight concurrent peers.
-pub(super) fn eight_sessions() -> Weight {
+/// Bytes of records that an empty node receives from eight concurrent peers, which received them by
+/// sessions from their writers. The reference is a session with one of them.
+pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     const PEERS: usize = 8;
-    const PATTERNS: u32 = 2_000;
     let space = default_space();
     let mut random = Random::new(8);
-    let hosts: Vec<_> =
-        (0..=PEERS).map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork())).collect();
-    for n in 0..PATTERNS {
-        hosts[1].submit(&space, &pattern(&format!("pattern_{n}"), n));
+    let mut node = |n| Replica::new(n, std::slice::from_ref(&space), random.fork());
+    let hosts: Vec<_> = (0..=PEERS).map(&mut node).collect();
+    let other = node(PEERS + 1);
+    for n in 0..patterns {
+        let content = pattern(&format!("pattern_{n}"), n as u32);
+        hosts[1 + n % writers].submit(&space, &content);
     }
-    hosts[2..].iter().for_each(|host| copy(&hosts[1], host));
-    let mut world = World::new(WorldConfig::fair(8, Link::perfect(Latency::LAN)), hosts);
+    equalize(&hosts[1..]);
+    let data = Conversation::hold(&other, &hosts[1], SessionConfig::default());
+    assert_eq!(data.records(), patterns, "one session brings everything");
+    let mut config = WorldConfig::fair(8, Link::perfect(Latency::LAN));
+    config.schedule.outbound_sessions = PEERS;
+    let mut world = World::new(config, hosts);
     (1..=PEERS).for_each(|peer| world.request(0, peer));
     let agreed = world.run_until_agreed(Duration::from_secs(60));
     assert!(agreed.is_some(), "the empty node learns everything");
-    assert_eq!(world.host(0).summary(&space).count, u64::from(PATTERNS));
-    let records = world.tally().records as f64;
-    let input = format!("an empty node, {PEERS} sessions at once, {PATTERNS} patterns");
-    let reference = ("the records".to_owned(), f64::from(PATTERNS));
-    Weight::new("eight", input, (records, "records"), reference, 1.2)
+    assert_eq!(world.host(0).summary(&space).count, patterns as u64);
+    while world.in_session() > 0 {
+        world.run_until(world.now() + Duration::from_millis(10));
+    }
+    let tally = world.tally();
+    assert_eq!(tally.most_at_one_node, PEERS, "all sessions run at once");
+    // Each frame counts at both ends.
+    let bytes = (tally.record_bytes / 2) as f64;
+    let by = if writers == 1 { "one node" } else { "all of them" };
+    let input = format!("an empty node, {PEERS} sessions at once, {patterns} of {by}");
+    let single = data.record_bytes();
+    let reference = (format!("the {single} bytes of one session"), single as f64);
+    Weight::new("eight", input, (bytes, "bytes"), reference, 1.2)
+}
+
+/// Makes these nodes equal by sessions, after which each knows that the others have handled all.
+fn equalize(nodes: &[Replica]) {
+    for _ in 0..2 {
+        for other in &nodes[1..] {
+            let talk = Conversation::hold(&nodes[0], other, SessionConfig::default());
+            assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
+        }
+    }
 }

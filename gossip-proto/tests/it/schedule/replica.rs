@@ -3,7 +3,7 @@
 use engram_gossip_proto::sim::Host;
 use engram_gossip_proto::{Parameters, SpaceId, Summary};
 
-use crate::common::{self, Memory, Store, content, node_id, parameters, space, version};
+use crate::common::{self, Memory, State, Store, content, node_id, parameters, space, version};
 
 /// A node over a naive store, with one space.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn new(node: usize) -> Self {
-        Self { node: node as u8, versions: 0, store: Store::default() }
+        Self { node: node as u8, versions: 0, store: Store::clocked(State::default()) }
     }
 
     /// Writes another version of a pattern.
