@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -66,21 +66,31 @@ impl Cluster {
         Ok(Arc::new(Clustered::new(service.with_observer(Arc::new(metrics)))))
     }
 
-    /// Starts the scheduler of a store. Call it within the tokio runtime.
+    /// Starts the scheduler of a store, unless the cluster is stopped. Call it within the tokio runtime.
     pub fn start_scheduler(&self, store: &Arc<MemoryStore>, config: SchedulerConfig) {
-        let scheduler = ConsolidationScheduler::new(CompletionConfig::default(), config);
-        let task = Arc::new(scheduler).spawn(Arc::clone(store), self.stop.subscribe());
-        self.schedulers.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        let scheduler = Arc::new(ConsolidationScheduler::new(CompletionConfig::default(), config));
+        let (mut schedulers, stop) = (self.schedulers(), self.stop.subscribe());
+        // A new receiver does not report the stop as a change.
+        if !*stop.borrow() {
+            schedulers.push(scheduler.spawn(Arc::clone(store), stop));
+        }
     }
 
-    /// Stops the schedulers, then the node.
+    fn schedulers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.schedulers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the schedulers, then the node, even if a scheduler panicked. Returns the first error.
     pub async fn stop(&self) -> Result<(), Error> {
         self.stop.send_replace(true);
-        let schedulers = self.schedulers.lock().map(|mut tasks| std::mem::take(&mut *tasks));
-        for scheduler in schedulers.unwrap_or_default() {
-            scheduler.await?;
+        let schedulers = std::mem::take(&mut *self.schedulers());
+        let mut ended = Ok(());
+        for scheduler in schedulers {
+            ended = ended.and(scheduler.await);
         }
-        Ok(self.node.stop().await?)
+        let stopped = self.node.stop().await;
+        ended?;
+        Ok(stopped?)
     }
 }
 
