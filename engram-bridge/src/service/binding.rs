@@ -107,7 +107,9 @@ impl Binding {
 
     /// Stops cleanly: ends the sessions, waits until the snapshots of all services are
     /// [durable](Self::durable), and [closes](Store::close) the store. Stop the engine first: a
-    /// snapshot that arrives later may be lost.
+    /// snapshot that arrives later is not stored, and
+    /// [`durable`](crate::GossipingConsolidationService::durable) reports
+    /// [`StorageError::Stopped`].
     ///
     /// # Errors
     /// [`StorageError`] if snapshots could not be stored.

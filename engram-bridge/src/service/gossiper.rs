@@ -45,8 +45,8 @@ impl Binding {
     /// Waits for the disk if the store holds state of the space, but never for the network.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read.
-    /// Nothing was changed.
+    /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if
+    /// the node is stopped. Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         let hosted = self.host(space)?;
         Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })

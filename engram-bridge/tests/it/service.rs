@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::replica::{PatternError, RejectedPattern};
-use engram_bridge::spaces::StateEvent;
+use engram_bridge::spaces::{AddSpaceError, StateEvent};
 use engram_bridge::{
     BeliefUpdateRecord, Confidence, ConsolidationCacheSource, ConsolidationObserver,
     ConsolidationRun, ConsolidationService, ConsolidationSnapshot, GossipingConsolidationService,
-    SemanticPattern, Store, Timestamp,
+    SemanticPattern, SpaceId, Store, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -310,6 +310,25 @@ async fn stop_stores_the_queued_snapshots() {
     drop(dropped);
     node.binding().stop().await.unwrap();
     assert_eq!(only_space(&node.store).visible_len(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_node_refuses_snapshots() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let node = &cluster.nodes[0];
+    let (_, service) = service(node);
+    service.update_cache(&snapshot(patterns("own", 1)), Scheduler);
+    node.binding().stop().await.unwrap();
+    assert_eq!(service.durable().await.unwrap().written, 1);
+
+    service.update_cache(&snapshot(patterns("late", 1)), Scheduler);
+    assert_eq!(service.durable().await, Err(StorageError::Stopped));
+    assert_eq!(service.last_report(), Err(StorageError::Stopped));
+    assert_eq!(service.cached_snapshot().unwrap().patterns.len(), 1);
+    for space in ["default", "other"].map(|name| SpaceId::new(name).unwrap()) {
+        let refused = node.binding().add_space(&space).map(drop);
+        assert_eq!(refused, Err(AddSpaceError::Stopped { space }));
+    }
 }
 
 #[test]

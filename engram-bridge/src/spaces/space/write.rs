@@ -55,6 +55,7 @@ impl Space {
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
     ) -> Result<SubmitReport, StorageError> {
+        self.shared.journal.check_open()?;
         let mut report = SubmitReport::default();
         let mut ids = HashSet::with_capacity(snapshot.patterns.len());
         let cause = Cause {
@@ -181,6 +182,7 @@ impl Space {
     /// # Errors
     /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was changed.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
+        self.shared.journal.check_open()?;
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
         let mut report = SubmitReport::default();
         match self.content_of(pattern) {
