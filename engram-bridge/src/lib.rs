@@ -64,7 +64,7 @@ pub use node::{metrics, telemetry};
 pub use replica::environment::Environment;
 pub use service::binding::{Binding, DEFAULT_SETTLE};
 pub use service::gossiper::{ConsolidationGossiper, UnknownSpace};
-pub use service::gossiping::GossipingConsolidationService;
+pub use service::gossiping::{GossipingConsolidationService, ServiceBuilder, ServiceError};
 pub use service::in_memory::InMemoryConsolidationService;
 pub use spaces::{
     ConsolidationObserver, ConsolidationRun, DEFAULT_SPACE, Space, Store, StoreConfig,

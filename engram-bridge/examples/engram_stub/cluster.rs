@@ -1,7 +1,7 @@
 // The code that a program adds to Engram to run it in a cluster.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -13,7 +13,7 @@ use engram_bridge::metrics::METRICS_CONTENT_TYPE;
 use engram_bridge::net::Event;
 use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{
-    ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun,
+    ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun, ConsolidationService as _,
     GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId,
 };
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
@@ -57,13 +57,14 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Hosts a memory space; returns the consolidation service of its store.
-    pub fn service(&self, space: &MemorySpaceId) -> Result<Arc<Clustered>, Error> {
+    /// Hosts a memory space; returns the consolidation service of its store, with the alert log at `log`.
+    pub fn service(&self, space: &MemorySpaceId, log: PathBuf) -> Result<Arc<Clustered>, Error> {
         let gossiper = self.node.add_space(&SpaceId::new(space.as_str())?)?;
         let inner = Arc::new(InMemoryConsolidationService::new());
-        let metrics = EngramMetrics::new(&self.name, space.as_str());
-        let service = GossipingConsolidationService::new(inner, gossiper);
-        Ok(Arc::new(Clustered::new(service.with_observer(Arc::new(metrics)))))
+        inner.set_alert_log_path(log);
+        let metrics = Arc::new(EngramMetrics::new(&self.name, space.as_str()));
+        let service = GossipingConsolidationService::builder(inner, gossiper);
+        Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
     }
 
     /// Starts the scheduler of a store, unless the cluster is stopped. Call it within the tokio runtime.

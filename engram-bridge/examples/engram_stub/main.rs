@@ -103,10 +103,9 @@ fn build_memory_space_store(
     let mut store = MemoryStore::for_space(space_id.clone(), 100_000);
 
     let service = cluster
-        .service(space_id)
+        .service(space_id, directories.root.join("belief_updates.jsonl"))
         .map_err(|source| MemorySpaceError::StoreInit { id: space_id.clone(), source })?;
     store = store.with_consolidation_service(service);
-    store.set_consolidation_alert_log_path(directories.root.join("belief_updates.jsonl"));
     let store = Arc::new(store);
     cluster.start_scheduler(&store, scheduler);
     Ok(store)

@@ -55,10 +55,10 @@ fn configure(folder: &Path, file: &Path) {
     fs::write(file, text).unwrap();
 }
 
-fn store(cluster: &Cluster, space: &str) -> Arc<MemoryStore> {
+fn store(cluster: &Cluster, folder: &Path, space: &str) -> Arc<MemoryStore> {
     let id = MemorySpaceId::try_from(space).unwrap();
-    let store = MemoryStore::for_space(id.clone(), 0);
-    Arc::new(store.with_consolidation_service(cluster.service(&id).unwrap()))
+    let service = cluster.service(&id, folder.join("log.jsonl")).unwrap();
+    Arc::new(MemoryStore::for_space(id, 0).with_consolidation_service(service))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,8 +67,8 @@ async fn stop_survives_a_panicked_scheduler() {
     let cluster = start(folder.path());
     // The stand-in panics if there is no time between its runs.
     let config = SchedulerConfig { consolidation_interval_secs: 0, ..SchedulerConfig::default() };
-    cluster.start_scheduler(&store(&cluster, "default"), config);
-    cluster.start_scheduler(&store(&cluster, "other"), SchedulerConfig::default());
+    cluster.start_scheduler(&store(&cluster, folder.path(), "default"), config);
+    cluster.start_scheduler(&store(&cluster, folder.path(), "other"), SchedulerConfig::default());
     let error = cluster.stop().await.unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
     // The store is free.
@@ -79,10 +79,10 @@ async fn stop_survives_a_panicked_scheduler() {
 async fn no_scheduler_starts_after_a_stop() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = start(folder.path());
-    let store = store(&cluster, "default");
+    let store = store(&cluster, folder.path(), "default");
     cluster.stop().await.unwrap();
     cluster.start_scheduler(&store, SchedulerConfig::default());
     assert_eq!(Arc::strong_count(&store), 1, "a scheduler holds the store");
     let late = MemorySpaceId::try_from("late").unwrap();
-    assert!(cluster.service(&late).is_err());
+    assert!(cluster.service(&late, folder.path().join("late.jsonl")).is_err());
 }
