@@ -1,13 +1,13 @@
 // The code that a program adds to Engram to run it in a cluster.
 
-use std::fs;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use engram_bridge::config::ClusterConfig;
+use engram_bridge::config::{ClusterConfig, ConfigError};
 use engram_bridge::http::axum_0_8;
 use engram_bridge::metrics::METRICS_CONTENT_TYPE;
 use engram_bridge::net::Event;
@@ -18,7 +18,6 @@ use engram_bridge::{
 };
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
-use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,17 +26,13 @@ use crate::adapter::Clustered;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The part of Engram's configuration file that describes the cluster.
-#[derive(Deserialize)]
-struct Sections {
-    consolidation_gossip: ClusterConfig,
-}
-
-/// Reads the section of Engram's configuration file. Its paths are relative to the file.
-pub fn read_section(path: &Path) -> Result<ClusterConfig, Error> {
-    let sections: Sections = toml::from_str(&fs::read_to_string(path)?)?;
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    Ok(sections.consolidation_gossip.relative_to(folder))
+/// Reads the section of Engram's configuration file; `None` if Engram runs without a cluster.
+pub fn read_section(path: &Path) -> Result<Option<ClusterConfig>, Error> {
+    match ClusterConfig::load_section_with(path, "consolidation_gossip", env::vars_os()) {
+        Ok(config) => Ok(Some(config)),
+        Err(ConfigError::NoSection { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The cluster behind this Engram. Keep it for as long as the process runs.

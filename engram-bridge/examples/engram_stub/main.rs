@@ -55,6 +55,7 @@ struct Engram {
 impl Engram {
     fn start(name: &'static str, folder: &Path) -> Result<Self, Error> {
         let config = cluster::read_section(&folder.join(format!("{name}.toml")))?;
+        let config = config.ok_or("the file has no section for the cluster")?;
         let cluster = Cluster::start(&config)?;
         cluster.log_events(move |event| eprintln!("{name}: {event}"));
         // Engram has these paths itself.

@@ -37,7 +37,7 @@ fn start(folder: &Path) -> Cluster {
     if !file.exists() {
         configure(folder, &file);
     }
-    Cluster::start(&read_section(&file).unwrap()).unwrap()
+    Cluster::start(&read_section(&file).unwrap().unwrap()).unwrap()
 }
 
 fn configure(folder: &Path, file: &Path) {
