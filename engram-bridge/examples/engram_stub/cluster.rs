@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -60,6 +61,28 @@ impl Cluster {
         let metrics = Arc::new(EngramMetrics::new(&self.name, space.as_str()));
         let service = GossipingConsolidationService::builder(inner, gossiper);
         Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
+    }
+
+    /// Calls `open` with each hosted space, those that peers create included, every second until the stop.
+    pub fn open_spaces<F>(&self, open: impl Fn(MemorySpaceId) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (store, mut stop) = (Arc::clone(&self.node.store), self.stop.subscribe());
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        tokio::spawn(async move {
+            while !*stop.borrow() {
+                for space in store.iter() {
+                    if let Ok(space) = MemorySpaceId::try_from(space.id().as_str()) {
+                        open(space).await;
+                    }
+                }
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    _ = ticks.tick() => {}
+                }
+            }
+        });
     }
 
     /// Starts the scheduler of a store, unless the cluster is stopped. Call it within the tokio runtime.

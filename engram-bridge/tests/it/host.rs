@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use engram_bridge::SpaceId;
 use engram_gossip_net::{ClusterCa, Validity};
 
 use self::cluster::{Cluster, read_section};
@@ -73,6 +74,23 @@ async fn stop_survives_a_panicked_scheduler() {
     assert!(error.to_string().contains("panicked"), "{error}");
     // The store is free.
     start(folder.path()).stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spaces_of_peers_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(folder.path());
+    let (opened, mut spaces) = tokio::sync::mpsc::unbounded_channel();
+    cluster.open_spaces(move |space| {
+        let opened = opened.clone();
+        async move { _ = opened.send(space.as_str().to_owned()) }
+    });
+    assert_eq!(spaces.recv().await.unwrap(), "default");
+    cluster.node.add_space(&SpaceId::new("work").unwrap()).unwrap();
+    while spaces.recv().await.unwrap() != "work" {}
+    cluster.stop().await.unwrap();
+    // The task has ended.
+    while spaces.recv().await.is_some() {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
