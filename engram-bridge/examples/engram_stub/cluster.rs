@@ -11,7 +11,7 @@ use axum::routing::get;
 use engram_bridge::config::{ClusterConfig, ConfigError};
 use engram_bridge::http::axum_0_8;
 use engram_bridge::metrics::METRICS_CONTENT_TYPE;
-use engram_bridge::net::Event;
+use engram_bridge::notices::{LogLine, Notices};
 use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{
     ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun, ConsolidationService as _,
@@ -19,7 +19,6 @@ use engram_bridge::{
 };
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -40,6 +39,7 @@ pub fn read_section(path: &Path) -> Result<Option<ClusterConfig>, Error> {
 pub struct Cluster {
     pub node: Node,
     name: String,
+    telemetry: Telemetry,
     stop: watch::Sender<bool>,
     schedulers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -48,7 +48,9 @@ impl Cluster {
     /// Starts the node on the current tokio runtime.
     pub fn start(config: &ClusterConfig) -> Result<Self, Error> {
         let (node, name) = (Node::start(config)?, config.node.name.clone());
-        Ok(Self { node, name, stop: watch::Sender::new(false), schedulers: Mutex::default() })
+        let telemetry = Telemetry::new(&*name, Arc::clone(&node.store), node.gossip.clone());
+        let (stop, schedulers) = (watch::Sender::new(false), Mutex::default());
+        Ok(Self { node, name, telemetry, stop, schedulers })
     }
 }
 
@@ -146,31 +148,18 @@ impl ConsolidationObserver for EngramMetrics {
 impl Cluster {
     /// The routes for Engram's axum application: `/cluster/consolidation`, and the metrics.
     pub fn routes(&self) -> Router {
-        let (store, gossip) = (Arc::clone(&self.node.store), self.node.gossip.clone());
-        let telemetry = Telemetry::new(self.name.clone(), store, gossip);
+        let telemetry = self.telemetry.clone();
         let cluster = axum_0_8::cluster(&telemetry);
         let prometheus = async move || ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], telemetry.prometheus());
         cluster.route("/cluster/metrics", get(prometheus))
     }
 
-    /// Logs the events of the state and of the network, successful sessions excepted.
-    pub fn log_events(&self, log: impl Fn(String) + Send + Sync + Clone + 'static) {
-        let (mut state, mut network) = (self.node.store.events(), self.node.gossip.events());
-        let log_state = log.clone();
+    /// Logs the notices of the node. Call it within the tokio runtime.
+    pub fn log_notices(&self, log: impl Fn(LogLine) + Send + 'static) {
+        let mut notices = Notices::new(&self.telemetry);
         tokio::spawn(async move {
-            loop {
-                match state.recv().await {
-                    Ok(event) => log_state(format!("{event:?}")),
-                    Err(RecvError::Lagged(missed)) => log_state(format!("{missed} events were missed")),
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
-        tokio::spawn(async move {
-            while let Some(event) = network.next().await {
-                if !matches!(event, Event::Session(_)) {
-                    log(format!("{event:?}"));
-                }
+            while let Some(line) = notices.next().await {
+                log(line);
             }
         });
     }

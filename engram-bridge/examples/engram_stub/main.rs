@@ -81,7 +81,7 @@ impl Engram {
         let config = cluster::read_section(&folder.join(format!("{name}.toml")))?;
         let config = config.ok_or("the file has no section for the cluster")?;
         let cluster = Arc::new(Cluster::start(&config)?);
-        cluster.log_events(move |event| eprintln!("{name}: {event}"));
+        cluster.log_notices(move |line| eprintln!("{name}: {line}"));
         // Engram has these paths itself.
         let application: Router = Router::new()
             .route("/health/alive", get(async || "engram"))

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use engram_bridge::SpaceId;
+use engram_bridge::{Confidence, SemanticPattern, SpaceId, Timestamp};
 use engram_gossip_net::{ClusterCa, Validity};
 
 use self::cluster::{Cluster, read_section};
@@ -74,6 +74,36 @@ async fn stop_survives_a_panicked_scheduler() {
     assert!(error.to_string().contains("panicked"), "{error}");
     // The store is free.
     start(folder.path()).stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notices_name_nodes_and_count_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = start(folder.path());
+    let (logged, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    cluster.log_notices(move |line| _ = logged.send(line));
+    let space = cluster.node.store.space(&SpaceId::new("default").unwrap()).unwrap();
+    for n in 0..3 {
+        let mut pattern = SemanticPattern {
+            id: format!("p\n{n}"),
+            embedding: [0.5; 768].into(),
+            source_episodes: vec![],
+            strength: -1.0,
+            schema_confidence: Confidence::CERTAIN,
+            last_consolidated: Timestamp::EPOCH,
+        };
+        assert!(space.submit_pattern(&Arc::new(pattern.clone())).is_err());
+        pattern.embedding = [0.5].into();
+        assert!(space.submit_pattern(&Arc::new(pattern)).is_err());
+    }
+    cluster.stop().await.unwrap();
+    let mut texts = Vec::new();
+    while let Some(line) = lines.recv().await {
+        texts.push(line.to_string());
+    }
+    assert_eq!(texts.len(), 4, "{texts:#?}");
+    assert!(texts[0].starts_with("pattern_refused: pattern \"p\\n0\" of default: "), "{texts:#?}");
+    assert!(texts[2..].iter().all(|text| text.starts_with("2 more pattern_refused")), "{texts:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
