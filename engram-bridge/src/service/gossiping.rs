@@ -5,7 +5,7 @@ mod observed;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use engram_gossip_proto::SpaceId;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use crate::engram::ports::{
 };
 use crate::replica::content::is_same;
 use crate::replica::report::SubmitReport;
+use crate::service::binding::Follow;
 use crate::service::gossiper::ConsolidationGossiper;
 use crate::service::pending::{Handed, Pending};
 
@@ -123,7 +124,6 @@ impl GossipingConsolidationService {
         let observed = Observed::new(Arc::clone(gossiper.space()), settings);
         let runtime = gossiper.runtime().clone();
         let pending = Arc::new(Pending::new());
-        gossiper.register(&pending);
         let shared = Arc::new(Shared {
             inner,
             gossiper,
@@ -133,6 +133,8 @@ impl GossipingConsolidationService {
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
+        let follower: Weak<Shared> = Arc::downgrade(&shared);
+        shared.gossiper.register(&shared.pending, follower);
         // Create both receivers before the first snapshot arrives.
         let handed = shared.pending.handed();
         runtime.spawn(Arc::clone(&shared).work(handed, version));
@@ -269,13 +271,6 @@ impl Shared {
         }
     }
 
-    /// Passes on the peers' contributions.
-    fn follow(&self) {
-        let mut forwarded = self.forwarded();
-        self.observed.log(&self.inner.alert_log_path());
-        self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
-    }
-
     /// Passes the merged view to the inner service if it does not have it yet.
     fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
         // Read the version first: later changes are forwarded again.
@@ -290,6 +285,14 @@ impl Shared {
         let view = self.gossiper.space().hand_out();
         let (generated_at, stats) = (view.generated_at, self.local().stats.clone());
         ConsolidationSnapshot { generated_at, patterns: view.into_local(), stats }
+    }
+}
+
+impl Follow for Shared {
+    fn follow(&self) {
+        let mut forwarded = self.forwarded();
+        self.observed.log(&self.inner.alert_log_path());
+        self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
     }
 }
 

@@ -374,6 +374,21 @@ async fn stopped_node_refuses_snapshots() {
     }
 }
 
+/// Also those of submissions that waited for the first contact.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_logs_the_changes_of_beliefs() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let node = &cluster.nodes[0];
+    assert!(only_space(&node.store).await_contact());
+    let (witness, service) = service(node);
+    service.update_cache(&snapshot(patterns("own", 1)), Scheduler);
+    assert_eq!(service.durable().await.unwrap().waiting, 1);
+    assert_eq!(lines(&witness.alert_log_path()), []);
+    node.binding().stop().await.unwrap();
+    let line = ("own_0".to_owned(), "scheduler".to_owned(), None);
+    assert_eq!(lines(&witness.alert_log_path()), [line]);
+}
+
 #[test]
 fn merged_view_time_survives_a_restart() {
     let kept = MemoryStateStore::new();
