@@ -92,8 +92,9 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let (given, word) = channel();
     let cache = InMemoryConsolidationService::new();
     let inner = Arc::new(Cache { cache, given: Mutex::new(given) });
-    let service = GossipingConsolidationService::new(inner, gossiper.expect("the space is hosted"));
-    (service.without_belief_log(), word)
+    let gossiper = gossiper.expect("the space is hosted");
+    let service = GossipingConsolidationService::builder(inner, gossiper).without_belief_log();
+    (service.start().expect("the first service of the space"), word)
 }
 
 /// The space of a peer, which writes one pattern repeatedly.

@@ -78,7 +78,8 @@ fn start<'n>(
         Gossip::bind(network, identity, Roster::default(), store.parameters(), Arc::clone(&store))?;
     let gossiper = Binding::new(store, gossip).gossiper(&space)?;
     let stock = Arc::new(InMemoryConsolidationService::new());
-    Ok((name, GossipingConsolidationService::new(stock, gossiper).without_belief_log()))
+    let service = GossipingConsolidationService::builder(stock, gossiper).without_belief_log();
+    Ok((name, service.start()?))
 }
 
 fn pattern(id: &str, seen_by: &str) -> Result<Arc<SemanticPattern>, Box<dyn Error>> {

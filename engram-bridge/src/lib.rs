@@ -60,11 +60,11 @@ pub use node::http;
 pub use node::snapshot_file;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub use node::{metrics, telemetry};
+pub use node::{metrics, notices, telemetry};
 pub use replica::environment::Environment;
 pub use service::binding::{Binding, DEFAULT_SETTLE};
 pub use service::gossiper::{ConsolidationGossiper, UnknownSpace};
-pub use service::gossiping::GossipingConsolidationService;
+pub use service::gossiping::{GossipingConsolidationService, ServiceBuilder, ServiceError};
 pub use service::in_memory::InMemoryConsolidationService;
 pub use spaces::{
     ConsolidationObserver, ConsolidationRun, DEFAULT_SPACE, Space, Store, StoreConfig,

@@ -1,25 +1,24 @@
 // The code that a program adds to Engram to run it in a cluster.
 
-use std::fs;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use engram_bridge::config::ClusterConfig;
+use engram_bridge::config::{ClusterConfig, ConfigError};
 use engram_bridge::http::axum_0_8;
 use engram_bridge::metrics::METRICS_CONTENT_TYPE;
-use engram_bridge::net::Event;
+use engram_bridge::notices::{LogLine, Notices};
 use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{
-    ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun,
+    ConsolidationCacheSource, ConsolidationObserver, ConsolidationRun, ConsolidationService as _,
     GossipingConsolidationService, InMemoryConsolidationService, Node, SpaceId,
 };
 use engram_core::completion::{CompletionConfig, ConsolidationScheduler, SchedulerConfig};
 use engram_core::{MemorySpaceId, MemoryStore, metrics};
-use serde::Deserialize;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,23 +26,20 @@ use crate::adapter::Clustered;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The part of Engram's configuration file that describes the cluster.
-#[derive(Deserialize)]
-struct Sections {
-    consolidation_gossip: ClusterConfig,
-}
-
-/// Reads the section of Engram's configuration file. Its paths are relative to the file.
-pub fn read_section(path: &Path) -> Result<ClusterConfig, Error> {
-    let sections: Sections = toml::from_str(&fs::read_to_string(path)?)?;
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    Ok(sections.consolidation_gossip.relative_to(folder))
+/// Reads the section of Engram's configuration file; `None` if Engram runs without a cluster.
+pub fn read_section(path: &Path) -> Result<Option<ClusterConfig>, Error> {
+    match ClusterConfig::load_section_with(path, "consolidation_gossip", env::vars_os()) {
+        Ok(config) => Ok(Some(config)),
+        Err(ConfigError::NoSection { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The cluster behind this Engram. Keep it for as long as the process runs.
 pub struct Cluster {
     pub node: Node,
     name: String,
+    telemetry: Telemetry,
     stop: watch::Sender<bool>,
     schedulers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -52,35 +48,70 @@ impl Cluster {
     /// Starts the node on the current tokio runtime.
     pub fn start(config: &ClusterConfig) -> Result<Self, Error> {
         let (node, name) = (Node::start(config)?, config.node.name.clone());
-        Ok(Self { node, name, stop: watch::Sender::new(false), schedulers: Mutex::default() })
+        let telemetry = Telemetry::new(&*name, Arc::clone(&node.store), node.gossip.clone());
+        let (stop, schedulers) = (watch::Sender::new(false), Mutex::default());
+        Ok(Self { node, name, telemetry, stop, schedulers })
     }
 }
 
 impl Cluster {
-    /// Hosts a memory space; returns the consolidation service of its store.
-    pub fn service(&self, space: &MemorySpaceId) -> Result<Arc<Clustered>, Error> {
+    /// Hosts a memory space; returns the consolidation service of its store, with the alert log at `log`.
+    pub fn service(&self, space: &MemorySpaceId, log: PathBuf) -> Result<Arc<Clustered>, Error> {
         let gossiper = self.node.add_space(&SpaceId::new(space.as_str())?)?;
         let inner = Arc::new(InMemoryConsolidationService::new());
-        let metrics = EngramMetrics::new(&self.name, space.as_str());
-        let service = GossipingConsolidationService::new(inner, gossiper);
-        Ok(Arc::new(Clustered::new(service.with_observer(Arc::new(metrics)))))
+        inner.set_alert_log_path(log);
+        let metrics = Arc::new(EngramMetrics::new(&self.name, space.as_str()));
+        let service = GossipingConsolidationService::builder(inner, gossiper);
+        Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
     }
 
-    /// Starts the scheduler of a store. Call it within the tokio runtime.
+    /// Calls `open` with each hosted space, those that peers create included, every second until the stop.
+    pub fn open_spaces<F>(&self, open: impl Fn(MemorySpaceId) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (store, mut stop) = (Arc::clone(&self.node.store), self.stop.subscribe());
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        tokio::spawn(async move {
+            while !*stop.borrow() {
+                for space in store.iter() {
+                    if let Ok(space) = MemorySpaceId::try_from(space.id().as_str()) {
+                        open(space).await;
+                    }
+                }
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    _ = ticks.tick() => {}
+                }
+            }
+        });
+    }
+
+    /// Starts the scheduler of a store, unless the cluster is stopped. Call it within the tokio runtime.
     pub fn start_scheduler(&self, store: &Arc<MemoryStore>, config: SchedulerConfig) {
-        let scheduler = ConsolidationScheduler::new(CompletionConfig::default(), config);
-        let task = Arc::new(scheduler).spawn(Arc::clone(store), self.stop.subscribe());
-        self.schedulers.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        let scheduler = Arc::new(ConsolidationScheduler::new(CompletionConfig::default(), config));
+        let (mut schedulers, stop) = (self.schedulers(), self.stop.subscribe());
+        // A new receiver does not report the stop as a change.
+        if !*stop.borrow() {
+            schedulers.push(scheduler.spawn(Arc::clone(store), stop));
+        }
     }
 
-    /// Stops the schedulers, then the node.
+    fn schedulers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.schedulers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the schedulers, then the node, even if a scheduler panicked. Returns the first error.
     pub async fn stop(&self) -> Result<(), Error> {
         self.stop.send_replace(true);
-        let schedulers = self.schedulers.lock().map(|mut tasks| std::mem::take(&mut *tasks));
-        for scheduler in schedulers.unwrap_or_default() {
-            scheduler.await?;
+        let schedulers = std::mem::take(&mut *self.schedulers());
+        let mut ended = Ok(());
+        for scheduler in schedulers {
+            ended = ended.and(scheduler.await);
         }
-        Ok(self.node.stop().await?)
+        let stopped = self.node.stop().await;
+        ended?;
+        Ok(stopped?)
     }
 }
 
@@ -117,31 +148,18 @@ impl ConsolidationObserver for EngramMetrics {
 impl Cluster {
     /// The routes for Engram's axum application: `/cluster/consolidation`, and the metrics.
     pub fn routes(&self) -> Router {
-        let (store, gossip) = (Arc::clone(&self.node.store), self.node.gossip.clone());
-        let telemetry = Telemetry::new(self.name.clone(), store, gossip);
+        let telemetry = self.telemetry.clone();
         let cluster = axum_0_8::cluster(&telemetry);
         let prometheus = async move || ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], telemetry.prometheus());
         cluster.route("/cluster/metrics", get(prometheus))
     }
 
-    /// Logs the events of the state and of the network, successful sessions excepted.
-    pub fn log_events(&self, log: impl Fn(String) + Send + Sync + Clone + 'static) {
-        let (mut state, mut network) = (self.node.store.events(), self.node.gossip.events());
-        let log_state = log.clone();
+    /// Logs the notices of the node. Call it within the tokio runtime.
+    pub fn log_notices(&self, log: impl Fn(LogLine) + Send + 'static) {
+        let mut notices = Notices::new(&self.telemetry);
         tokio::spawn(async move {
-            loop {
-                match state.recv().await {
-                    Ok(event) => log_state(format!("{event:?}")),
-                    Err(RecvError::Lagged(missed)) => log_state(format!("{missed} events were missed")),
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
-        tokio::spawn(async move {
-            while let Some(event) = network.next().await {
-                if !matches!(event, Event::Session(_)) {
-                    log(format!("{event:?}"));
-                }
+            while let Some(line) = notices.next().await {
+                log(line);
             }
         });
     }

@@ -23,7 +23,7 @@ impl Confidence {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemorySpaceId(Arc<str>);
 
 impl MemorySpaceId {

@@ -23,10 +23,11 @@ mod swim {
     include!("swim.rs");
 }
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -48,30 +49,60 @@ const LATE: usize = 2_000;
 /// A process with Engram in it.
 struct Engram {
     name: &'static str,
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
+    registry: Arc<Registry>,
+}
+
+/// The registry of the memory spaces.
+struct Registry {
+    cluster: Arc<Cluster>,
     folder: PathBuf,
+    stores: Mutex<BTreeMap<MemorySpaceId, Arc<MemoryStore>>>,
+}
+
+impl Registry {
+    /// Handles the first request that names a space.
+    fn create_or_get(&self, id: &MemorySpaceId) -> Result<Arc<MemoryStore>, MemorySpaceError> {
+        let mut stores = self.stores.lock().expect("no code panics while it holds this lock");
+        if let Some(store) = stores.get(id) {
+            return Ok(Arc::clone(store));
+        }
+        let scheduler =
+            SchedulerConfig { consolidation_interval_secs: 1, ..SchedulerConfig::default() };
+        let directories = SpaceDirectories { root: self.folder.join(id.as_str()) };
+        let store = build_memory_space_store(id, &directories, &self.cluster, scheduler)?;
+        stores.insert(id.clone(), Arc::clone(&store));
+        Ok(store)
+    }
 }
 
 impl Engram {
     fn start(name: &'static str, folder: &Path) -> Result<Self, Error> {
         let config = cluster::read_section(&folder.join(format!("{name}.toml")))?;
-        let cluster = Cluster::start(&config)?;
-        cluster.log_events(move |event| eprintln!("{name}: {event}"));
+        let config = config.ok_or("the file has no section for the cluster")?;
+        let cluster = Arc::new(Cluster::start(&config)?);
+        cluster.log_notices(move |line| eprintln!("{name}: {line}"));
         // Engram has these paths itself.
         let application: Router = Router::new()
             .route("/health/alive", get(async || "engram"))
             .route("/metrics/prometheus", get(async || "engram"));
         let _application = application.merge(cluster.routes());
-        Ok(Self { name, cluster, folder: folder.join(name) })
+        let (folder, stores) = (folder.join(name), Mutex::default());
+        let registry = Arc::new(Registry { cluster: Arc::clone(&cluster), folder, stores });
+        let opened = Arc::clone(&registry);
+        cluster.open_spaces(move |space| {
+            let registry = Arc::clone(&opened);
+            async move {
+                if let Err(error) = registry.create_or_get(&space) {
+                    eprintln!("{name}: {error}");
+                }
+            }
+        });
+        Ok(Self { name, cluster, registry })
     }
 
-    /// Handles the first request that names a space.
     fn create_or_get(&self, space: &str) -> Result<Arc<MemoryStore>, Error> {
-        let scheduler =
-            SchedulerConfig { consolidation_interval_secs: 1, ..SchedulerConfig::default() };
-        let (id, root) = (MemorySpaceId::try_from(space)?, self.folder.join(space));
-        let directories = SpaceDirectories { root };
-        Ok(build_memory_space_store(&id, &directories, &self.cluster, scheduler)?)
+        Ok(self.registry.create_or_get(&MemorySpaceId::try_from(space)?)?)
     }
 
     fn print(&self) {
@@ -84,8 +115,7 @@ impl Engram {
                 space.id(),
                 &root[..12],
             );
-            let log = self.folder.join(space.id().as_str()).join("belief_updates.jsonl");
-            // Without a store of the space, there is no log.
+            let log = self.registry.folder.join(space.id().as_str()).join("belief_updates.jsonl");
             for line in fs::read_to_string(log).unwrap_or_default().lines() {
                 println!("  {line}");
             }
@@ -103,10 +133,9 @@ fn build_memory_space_store(
     let mut store = MemoryStore::for_space(space_id.clone(), 100_000);
 
     let service = cluster
-        .service(space_id)
+        .service(space_id, directories.root.join("belief_updates.jsonl"))
         .map_err(|source| MemorySpaceError::StoreInit { id: space_id.clone(), source })?;
     store = store.with_consolidation_service(service);
-    store.set_consolidation_alert_log_path(directories.root.join("belief_updates.jsonl"));
     let store = Arc::new(store);
     cluster.start_scheduler(&store, scheduler);
     Ok(store)

@@ -38,6 +38,9 @@ struct Queue {
     outcome: Arc<Outcome>,
     /// Whether a thread is committing.
     busy: bool,
+    /// The number of threads that commit or wait for a commit.
+    writers: usize,
+    closed: bool,
     /// Repairs of the store. Each commit writes them before its own changes, until a commit succeeds.
     repairs: Batch,
     figures: Figures,
@@ -65,10 +68,18 @@ impl Journal {
         Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
+    /// Whether the journal takes changes: it is not closed.
+    ///
+    /// # Errors
+    /// [`StorageError::Stopped`] if it is closed.
+    pub(crate) fn check_open(&self) -> Result<(), StorageError> {
+        self.queue().check_open()
+    }
+
     /// Makes staged changes of a space durable. The caller installs them only if this succeeds.
     pub(crate) fn commit(&self, space: &SpaceId, staged: &Staged) -> Result<(), StorageError> {
         if self.store.is_none() {
-            return Ok(());
+            return self.check_open();
         }
         let mut batch = Batch::default();
         for (write, record) in staged.rows() {
@@ -143,8 +154,10 @@ impl Journal {
 
     /// Makes a batch durable, together with those of all other waiting threads.
     fn commit_batch(&self, batch: Batch) -> Result<(), StorageError> {
-        let Some(store) = &self.store else { return Ok(()) };
+        let Some(store) = &self.store else { return self.check_open() };
         let mut queue = self.queue();
+        queue.check_open()?;
+        queue.writers += 1;
         queue.next.append(batch);
         let outcome = Arc::clone(&queue.outcome);
         while outcome.get().is_none() {
@@ -165,6 +178,8 @@ impl Journal {
             finished.set(committed).expect("one thread commits");
             self.ended.notify_all();
         }
+        queue.writers -= 1;
+        self.ended.notify_all();
         outcome.get().cloned().expect("the loop ends once the outcome is set")
     }
 
@@ -203,8 +218,15 @@ impl Journal {
         self.stored("the store")?.compact()
     }
 
-    /// Releases the files that the store holds open.
+    /// Refuses changes from now on, waits for running commits, and releases the files that the store holds
+    /// open.
     pub(crate) fn close(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        while queue.writers > 0 {
+            queue = self.ended.wait(queue).expect(HELD);
+        }
+        drop(queue);
         if let Some(store) = &self.store {
             store.close();
         }
@@ -216,6 +238,7 @@ impl Journal {
     }
 
     fn stored(&self, place: &str) -> Result<&dyn StateStore, StorageError> {
+        self.check_open()?;
         let reason = "this node keeps its state in memory only (set store.path)";
         let failed = || StorageError::Failed { place: place.to_owned(), reason: reason.to_owned() };
         self.store.as_deref().ok_or_else(failed)
@@ -223,6 +246,12 @@ impl Journal {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().expect(HELD)
+    }
+}
+
+impl Queue {
+    const fn check_open(&self) -> Result<(), StorageError> {
+        if self.closed { Err(StorageError::Stopped) } else { Ok(()) }
     }
 }
 

@@ -188,6 +188,9 @@ pub enum StorageError {
         /// The file.
         place: String,
     },
+    /// The node is stopped.
+    #[error("the node is stopped; nothing was changed; start it again to store more")]
+    Stopped,
     /// A backup is reading the store.
     #[error("a backup is reading {place}; nothing was changed; compact the store after the backup")]
     Busy {

@@ -11,8 +11,11 @@ use crate::engram::timestamp::Timestamp;
 /// The maximum number of belief updates that are remembered, as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
-/// The maximum number of belief updates that wait for a log; further ones displace the oldest.
+/// The maximum number of belief updates that wait for the log of a service; further ones displace the oldest.
 pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
+
+/// The maximum number of belief updates that a space without a service keeps for the next one.
+pub(crate) const MAX_UNSERVED_UPDATES: usize = 4_096;
 
 /// The cause of a change of the merged view.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +56,18 @@ impl Cause {
 #[derive(Debug, Default)]
 pub(crate) struct RecentUpdates {
     recent: VecDeque<BeliefUpdateRecord>,
-    /// Updates for a belief log; `None` until [`collect`](Self::collect) is called.
-    collected: Option<VecDeque<BeliefUpdateRecord>>,
+    /// Updates for the belief log of a service.
+    collected: VecDeque<BeliefUpdateRecord>,
+    /// Whether a service takes the collected updates.
+    served: bool,
     /// Updates dropped before they were taken.
     missed: u64,
 }
 
 impl RecentUpdates {
     pub(crate) fn push(&mut self, update: BeliefUpdateRecord) {
-        if let Some(collected) = &mut self.collected {
-            self.missed += keep(collected, update.clone(), MAX_COLLECTED_UPDATES);
-        }
+        let most = if self.served { MAX_COLLECTED_UPDATES } else { MAX_UNSERVED_UPDATES };
+        self.missed += keep(&mut self.collected, update.clone(), most);
         keep(&mut self.recent, update, MAX_RECENT_UPDATES);
     }
 
@@ -71,15 +75,23 @@ impl RecentUpdates {
         self.recent.iter().cloned().collect()
     }
 
-    /// Collects the updates from now on.
-    pub(crate) fn collect(&mut self) {
-        self.collected.get_or_insert_default();
+    /// Reserves the collected updates for a service. Returns whether no other service has them.
+    pub(crate) fn begin_service(&mut self) -> bool {
+        !std::mem::replace(&mut self.served, true)
+    }
+
+    /// Keeps the collected updates for the next service.
+    pub(crate) fn end_service(&mut self) {
+        self.served = false;
+        while self.collected.len() > MAX_UNSERVED_UPDATES {
+            self.collected.pop_front();
+            self.missed += 1;
+        }
     }
 
     /// Takes the collected updates and the number of updates dropped since the last call.
     pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
-        let collected = self.collected.as_mut().map(std::mem::take).unwrap_or_default();
-        (collected.into(), std::mem::take(&mut self.missed))
+        (std::mem::take(&mut self.collected).into(), std::mem::take(&mut self.missed))
     }
 }
 
@@ -107,16 +119,29 @@ mod tests {
         let (source, generated_at) = (ConsolidationCacheSource::Gossip, now);
         let cause = Cause { source, generated_at, snapshot_generated_at: now };
         let mut updates = RecentUpdates::default();
-        updates.push(cause.update("before", None, None, None));
-        assert_eq!(updates.take_collected(), (vec![], 0));
-        updates.collect();
-        for n in 0..MAX_COLLECTED_UPDATES + 2 {
-            updates.push(cause.update(&n.to_string(), None, None, None));
-        }
+        let push = |updates: &mut RecentUpdates, count| {
+            for n in 0..count {
+                updates.push(cause.update(&n.to_string(), None, None, None));
+            }
+        };
+        push(&mut updates, MAX_UNSERVED_UPDATES + 1);
+        assert!(updates.begin_service());
+        let (collected, missed) = updates.take_collected();
+        assert_eq!((collected.len(), missed), (MAX_UNSERVED_UPDATES, 1));
+        assert_eq!(collected[0].pattern_id, "1");
+
+        assert!(!updates.begin_service(), "it is reserved");
+        push(&mut updates, MAX_COLLECTED_UPDATES + 2);
         let (collected, missed) = updates.take_collected();
         assert_eq!((collected.len(), missed), (MAX_COLLECTED_UPDATES, 2));
         assert_eq!(collected[0].pattern_id, "2");
         assert_eq!(updates.to_vec().len(), MAX_RECENT_UPDATES);
         assert_eq!(updates.take_collected(), (vec![], 0));
+
+        push(&mut updates, MAX_UNSERVED_UPDATES + 3);
+        updates.end_service();
+        let (collected, missed) = updates.take_collected();
+        assert_eq!((collected.len(), missed), (MAX_UNSERVED_UPDATES, 3));
+        assert!(updates.begin_service());
     }
 }

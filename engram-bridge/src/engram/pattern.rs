@@ -69,7 +69,7 @@ pub struct ConfidenceError(pub f32);
 ///
 /// The id is unique only within its memory space. This crate copies it and never recomputes it:
 /// Engram computes it with a hash that may differ between compiler releases.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SemanticPattern {
     /// Pattern id, 1 to 128 bytes.
     pub id: String,
@@ -85,9 +85,38 @@ pub struct SemanticPattern {
     pub last_consolidated: Timestamp,
 }
 
+/// Prints the dimension of the embedding in place of its numbers.
+impl fmt::Debug for SemanticPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SemanticPattern")
+            .field("id", &self.id)
+            .field("embedding", &format_args!("[f32; {}]", self.embedding.len()))
+            .field("source_episodes", &self.source_episodes)
+            .field("strength", &self.strength)
+            .field("schema_confidence", &self.schema_confidence)
+            .field("last_consolidated", &self.last_consolidated)
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_prints_no_number_of_an_embedding() {
+        let pattern = SemanticPattern {
+            id: "p".to_owned(),
+            embedding: Arc::from([0.125; ENGRAM_DIMENSION]),
+            source_episodes: vec![],
+            strength: 1.0,
+            schema_confidence: Confidence::CERTAIN,
+            last_consolidated: Timestamp::EPOCH,
+        };
+        let printed = format!("{pattern:?}");
+        assert!(printed.contains("embedding: [f32; 768]"), "{printed}");
+        assert!(!printed.contains("0.125"), "{printed}");
+    }
 
     #[test]
     fn confidence_takes_exactly_zero_to_one() {

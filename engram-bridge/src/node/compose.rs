@@ -134,7 +134,7 @@ impl Node {
 
     /// Stops the node cleanly: ends the sessions, waits until the snapshots that its services received are
     /// durable, and closes the store, so that the next start can open it at once. See [`Binding::stop`]. Stop the
-    /// engine first: a snapshot that arrives later may be lost.
+    /// engine first: a snapshot that arrives later is not stored, and the service reports [`StorageError::Stopped`].
     ///
     /// # Errors
     /// [`StorageError`] if snapshots could not be stored. The node has stopped nevertheless.
@@ -147,8 +147,8 @@ impl Node {
     /// wherever it creates or opens a store.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read.
-    /// Nothing was changed.
+    /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if
+    /// the node is stopped. Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         self.binding.add_space(space)
     }

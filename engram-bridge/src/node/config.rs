@@ -1,6 +1,7 @@
 //! `cluster.toml`: the configuration of a node.
 
 mod check;
+mod document;
 mod file;
 mod print;
 mod reference;
@@ -20,6 +21,7 @@ use engram_merkle::{AnyHasher, BaseDepth};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use self::document::{Document, Read};
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::precision::Precision;
 use crate::replica::across_ids::AcrossIds;
@@ -262,6 +264,14 @@ pub enum ConfigError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// The file lacks the section.
+    #[error("{} has no section [{section}]; add it, or name the section that describes the cluster", path.display())]
+    NoSection {
+        /// The file.
+        path: PathBuf,
+        /// The name of the section.
+        section: String,
+    },
     /// The text is invalid.
     #[error("{}", listing(path.as_deref(), problems))]
     Invalid {
@@ -276,7 +286,8 @@ pub enum ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
-    /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer).
+    /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer). For a
+    /// [section](ClusterConfig::load_section), it includes the name of the section.
     pub key: String,
     /// The line of the key, or of the nearest table around it; `None` if the file has neither.
     pub line: Option<usize>,
@@ -310,20 +321,63 @@ impl ClusterConfig {
         path: &Path,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
+        Self::load_part(path, None, variables)
+    }
+
+    /// Reads and checks a section of the file at `path`, which may have others, such as
+    /// `consolidation_gossip`. Dots separate the names of nested sections. Relative paths in it are
+    /// relative to the folder of the file.
+    ///
+    /// ```no_run
+    /// # use engram_bridge::config::ClusterConfig;
+    /// let config = ClusterConfig::load_section("engram.toml".as_ref(), "consolidation_gossip")?;
+    /// # Ok::<(), engram_bridge::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::NoSection`] if the file lacks the section, and otherwise [`ConfigError`] with
+    /// all problems at once.
+    pub fn load_section(path: &Path, section: &str) -> Result<Self, ConfigError> {
+        Self::load_section_with(path, section, [])
+    }
+
+    /// Like [`load_section`](Self::load_section), with single values overridden by variables as in
+    /// [`load_with`](Self::load_with), whose names lack the section's: `ENGRAM_GOSSIP__FANOUT=5`.
+    ///
+    /// # Errors
+    /// As [`load_section`](Self::load_section); a problem of a variable names it.
+    pub fn load_section_with(
+        path: &Path,
+        section: &str,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_part(path, Some(section), variables)
+    }
+
+    fn load_part(
+        path: &Path,
+        section: Option<&str>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let mut config = Self::parse_with(&text, variables).map_err(|error| match error {
-            ConfigError::Invalid { problems, .. } => {
-                ConfigError::Invalid { path: Some(path.to_owned()), problems }
+        let mut config = match Self::parse_part(&text, section, variables) {
+            Ok(Some(config)) => config,
+            Ok(None) => {
+                let section = section.unwrap_or_default().to_owned();
+                return Err(ConfigError::NoSection { path: path.to_owned(), section });
             }
-            error => error,
-        })?;
+            Err(problems) => {
+                return Err(ConfigError::Invalid { path: Some(path.to_owned()), problems });
+            }
+        };
         config.place_in(path.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
 
-    /// Resolves relative paths against `folder`, for a configuration that was read as a section of
-    /// another file. [`load`](Self::load) does this itself.
+    /// Resolves relative paths against `folder`, for a configuration that was deserialized as a
+    /// part of another value. [`load`](Self::load) and [`load_section`](Self::load_section) do this
+    /// themselves.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.place_in(folder);
@@ -344,31 +398,48 @@ impl ClusterConfig {
     /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, and invalid
     /// values. A syntax error, or a value of the wrong type, is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::parse_with(text, [])
+        let parsed = Self::parse_part(text, None, []);
+        let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;
+        Ok(parsed.expect("only a section may be missing"))
     }
 
-    fn parse_with(
+    /// Checks the text, or a section of it; `None` if there is no such section.
+    fn parse_part(
         text: &str,
+        section: Option<&str>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let invalid = |problems| ConfigError::Invalid { path: None, problems };
-        let (file, mut problems) = file::read(text).map_err(|problem| invalid(vec![problem]))?;
-        let overrides = variables::overrides(variables, &mut problems);
-        let file = variables::apply(text, file, &overrides, &mut problems);
-        match check::check(file, &mut problems) {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => {
-                file::find_lines(text, &mut problems);
-                variables::name(&overrides, &mut problems);
-                problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
-                Err(invalid(problems))
+    ) -> Result<Option<Self>, Vec<ConfigProblem>> {
+        let parsed = Document::parse(text, section).map_err(|problem| vec![problem])?;
+        let Some(document) = parsed else { return Ok(None) };
+        let Read { file, table, wrong, unknown } =
+            document.read().map_err(|problem| vec![problem])?;
+        let (mut problems, mut of_variables) = (Vec::new(), Vec::new());
+        let overrides = variables::overrides(variables, &mut of_variables);
+        let file = variables::apply(table, file, &overrides, &mut of_variables);
+        let config = check::check(file, &mut problems);
+        // A value of a wrong type is not missing.
+        problems.retain(|problem| !wrong.iter().any(|wrong| is_in(&problem.key, &wrong.key)));
+        problems.extend(wrong.into_iter().chain(unknown));
+        match config {
+            Some(config) if problems.is_empty() && of_variables.is_empty() => {
+                return Ok(Some(config));
             }
+            _ => {}
         }
+        document.find_lines(&mut problems);
+        variables::name(&overrides, &mut problems);
+        if let Some(section) = section {
+            problems.iter_mut().for_each(|it| it.key = format!("{section}.{}", it.key));
+        }
+        problems.extend(of_variables);
+        problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        Err(problems)
     }
 }
 
-/// Reads a configuration as a section of another file, such as `[consolidation_gossip]` in the
-/// host's file. The error lists all problems. Relative paths stay unchanged: see
+/// Reads a configuration as a part of another value, such as the host's own configuration. The
+/// error lists all problems, without lines and without the names of outer keys:
+/// [`load_section`](ClusterConfig::load_section) has both. Relative paths stay unchanged: see
 /// [`relative_to`](ClusterConfig::relative_to).
 ///
 /// ```
@@ -395,7 +466,7 @@ impl<'de> Deserialize<'de> for ClusterConfig {
         Self::parse(&section.to_string()).map_err(|error| {
             let problems = match error {
                 ConfigError::Invalid { problems, .. } => problems.into_iter(),
-                error @ ConfigError::Io { .. } => return D::Error::custom(error),
+                error => return D::Error::custom(error),
             };
             // Line numbers would count within the section, not the file.
             let problems: Vec<_> =
@@ -403,6 +474,11 @@ impl<'de> Deserialize<'de> for ClusterConfig {
             D::Error::custom(listing(None, &problems))
         })
     }
+}
+
+/// Whether `key` is the key `outer`, or one within it.
+fn is_in(key: &str, outer: &str) -> bool {
+    key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn listing(path: Option<&Path>, problems: &[ConfigProblem]) -> String {

@@ -8,6 +8,8 @@ pub mod config;
 pub mod http;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "metrics")]
+pub mod notices;
 #[cfg(feature = "files")]
 pub mod snapshot_file;
 #[cfg(feature = "metrics")]

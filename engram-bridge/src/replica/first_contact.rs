@@ -18,7 +18,7 @@ const LONGEST: u32 = 6;
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) contents: BTreeMap<Arc<str>, Content>,
-    /// The cause of the latest submission.
+    /// The cause of the latest submission that changed a content.
     pub(crate) cause: Option<Cause>,
 }
 

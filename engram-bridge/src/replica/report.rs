@@ -37,7 +37,8 @@ pub struct SubmitReport {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RejectedPattern {
-    /// Its position in the snapshot, from 0.
+    /// Its position in the submitted snapshot, from 0. A service may
+    /// [merge snapshots](crate::GossipingConsolidationService::last_report).
     pub index: usize,
     /// Its id.
     pub id: String,
@@ -60,9 +61,10 @@ pub struct MergedView {
     /// The time of the latest change of the visible patterns in this process, by the clock of this
     /// node; the epoch if there was none.
     pub changed_at: Timestamp,
-    /// The time of the latest snapshot of the engine, or of the latest change if that is later. It
-    /// survives a restart if the store does; the time of a snapshot that changed nothing survives
-    /// only an orderly stop.
+    /// The time of the latest snapshot of the engine, or of the latest change if that is later, by
+    /// the clock of this node: a snapshot from the future counts as made when it was submitted. It
+    /// survives a restart if the store does; the time of a snapshot that changed nothing, and that
+    /// of patterns that wait for a first contact, survive only an orderly stop.
     pub generated_at: Timestamp,
 }
 

@@ -259,8 +259,12 @@ impl SpaceState {
         Some(PatternExplanation::new(entry, &self.contents, &*self.rules.strategy))
     }
 
-    pub(crate) fn collect_updates(&mut self) {
-        self.updates.collect();
+    pub(crate) fn begin_service(&mut self) -> bool {
+        self.updates.begin_service()
+    }
+
+    pub(crate) fn end_service(&mut self) {
+        self.updates.end_service();
     }
 
     pub(crate) fn take_collected(&mut self) -> (Vec<BeliefUpdateRecord>, u64) {
@@ -279,6 +283,11 @@ impl SpaceState {
     /// Records the time of a snapshot or change.
     pub(crate) fn note_generated(&mut self, at: Timestamp) {
         self.generated_at = self.generated_at.max(at);
+    }
+
+    /// Replaces a later time of the latest snapshot or change: a clock was ahead when it was stored.
+    pub(crate) fn limit_generated(&mut self, now: Timestamp) {
+        self.generated_at = self.generated_at.min(now);
     }
 
     pub(crate) const fn refused(&self) -> &Refused {

@@ -44,8 +44,20 @@ struct Inner {
     settle: Duration,
     added: mpsc::UnboundedSender<SpaceId>,
     tasks: [AbortHandle; 4],
-    /// The queues of the services.
-    queues: Mutex<Vec<Weak<Pending>>>,
+    services: Mutex<Vec<Registered>>,
+}
+
+/// A service of a binding.
+#[derive(Clone)]
+struct Registered {
+    queue: Weak<Pending>,
+    follower: Weak<dyn Follow>,
+}
+
+/// A service that passes on changes of the merged view.
+pub(super) trait Follow: Send + Sync {
+    /// Passes on the changes since the last call. Writes files.
+    fn follow(&self);
 }
 
 impl Binding {
@@ -80,8 +92,8 @@ impl Binding {
         let tasks = [tokio::spawn(driver.run()), spreader, comparing, retrying];
         let tasks = tasks.map(|task| task.abort_handle());
         let runtime = Handle::current();
-        let queues = Mutex::default();
-        Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks, queues }) }
+        let services = Mutex::default();
+        Self { inner: Arc::new(Inner { store, gossip, runtime, settle, added, tasks, services }) }
     }
 
     /// Hosts `space` from now on.
@@ -97,17 +109,19 @@ impl Binding {
     /// # Errors
     /// [`StorageError`] if the last snapshot of a service could not be stored.
     pub async fn durable(&self) -> Result<(), StorageError> {
-        let queues = self.queues(|queues| queues.clone());
+        let services = self.services(|services| services.clone());
         let mut all = Ok(());
-        for queue in queues.iter().filter_map(Weak::upgrade) {
+        for queue in services.iter().filter_map(|service| service.queue.upgrade()) {
             all = all.and(queue.durable().await.map(|_| ()));
         }
         all
     }
 
     /// Stops cleanly: ends the sessions, waits until the snapshots of all services are
-    /// [durable](Self::durable), and [closes](Store::close) the store. Stop the engine first: a
-    /// snapshot that arrives later may be lost.
+    /// [durable](Self::durable), [closes](Store::close) the store, and logs the changes of beliefs. Stop the engine first: a
+    /// snapshot that arrives later is not stored, and
+    /// [`durable`](crate::GossipingConsolidationService::durable) reports
+    /// [`StorageError::Stopped`].
     ///
     /// # Errors
     /// [`StorageError`] if snapshots could not be stored.
@@ -116,18 +130,24 @@ impl Binding {
         let submitted = self.durable().await;
         let store = Arc::clone(self.store());
         let closed = spawn_blocking(move || store.close()).await.expect("closing does not panic");
+        // The first contacts have ended, which changed beliefs.
+        let services = self.services(|services| services.clone());
+        for service in services.iter().filter_map(|service| service.follower.upgrade()) {
+            // An inner service may panic.
+            _ = spawn_blocking(move || service.follow()).await;
+        }
         submitted.and(closed)
     }
 
-    pub(super) fn register(&self, pending: &Arc<Pending>) {
-        self.queues(|queues| {
-            queues.retain(|queue| queue.strong_count() > 0);
-            queues.push(Arc::downgrade(pending));
+    pub(super) fn register(&self, pending: &Arc<Pending>, follower: Weak<dyn Follow>) {
+        self.services(|services| {
+            services.retain(|service| service.queue.strong_count() > 0);
+            services.push(Registered { queue: Arc::downgrade(pending), follower });
         });
     }
 
-    fn queues<T>(&self, work: impl FnOnce(&mut Vec<Weak<Pending>>) -> T) -> T {
-        work(&mut self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner))
+    fn services<T>(&self, work: impl FnOnce(&mut Vec<Registered>) -> T) -> T {
+        work(&mut self.inner.services.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store.

@@ -1,7 +1,7 @@
 //! The gossip of one memory space.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use engram_gossip_net::{AdvertError, Gossip, RoundReport};
 use engram_gossip_proto::SpaceId;
@@ -14,7 +14,7 @@ use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::operations::Citations;
 use crate::replica::report::SubmitReport;
 use crate::replica::report::Submitted;
-use crate::service::binding::Binding;
+use crate::service::binding::{Binding, Follow};
 use crate::service::pending::Pending;
 use crate::spaces::error::{AddSpaceError, SubmitError};
 use crate::spaces::space::Space;
@@ -45,8 +45,8 @@ impl Binding {
     /// Waits for the disk if the store holds state of the space, but never for the network.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read.
-    /// Nothing was changed.
+    /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if
+    /// the node is stopped. Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         let hosted = self.host(space)?;
         Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })
@@ -79,8 +79,8 @@ impl ConsolidationGossiper {
     }
 
     /// Makes an orderly stop wait for a queue.
-    pub(super) fn register(&self, pending: &Arc<Pending>) {
-        self.binding.register(pending);
+    pub(super) fn register(&self, pending: &Arc<Pending>, follower: Weak<dyn Follow>) {
+        self.binding.register(pending, follower);
     }
 
     /// Submits the patterns that this node's engine consolidated, and announces the changes to the

@@ -1,15 +1,18 @@
 //! Engram's consolidation service, backed by the cluster.
 
+mod builder;
 mod observed;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use engram_gossip_proto::SpaceId;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use self::observed::Observed;
+pub use self::builder::ServiceBuilder;
+use self::observed::{Observed, Settings};
 use crate::durable::storage::StorageError;
 use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
@@ -17,9 +20,9 @@ use crate::engram::ports::{
 };
 use crate::replica::content::is_same;
 use crate::replica::report::SubmitReport;
+use crate::service::binding::Follow;
 use crate::service::gossiper::ConsolidationGossiper;
 use crate::service::pending::{Handed, Pending};
-use crate::spaces::observer::ConsolidationObserver;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
@@ -31,9 +34,10 @@ use crate::spaces::observer::ConsolidationObserver;
 ///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
 ///   the node that wrote it if it came from a peer.
 /// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A
-///   space has one such log: create one service per space.
+///   space has one such log, and therefore one service.
 /// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
-///   passed to the [observer](Self::with_observer).
+///   passed to the [observer](ServiceBuilder::with_observer). If several are merged, because they
+///   arrive faster than they are stored, the last one counts their changes and refusals.
 /// - Passing the last snapshot from `cached_snapshot` back to `update_cache` writes nothing.
 ///
 /// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
@@ -63,6 +67,20 @@ struct Shared {
     forwarded: Mutex<Option<u64>>,
 }
 
+/// A service was not created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The space has a service already, which writes its alert log.
+    #[error(
+        "the space {space} already has a consolidation service; use that one, or drop it first"
+    )]
+    Exists {
+        /// The space.
+        space: SpaceId,
+    },
+}
+
 /// The latest snapshot of this node's engine, without its patterns.
 #[derive(Default)]
 struct Local {
@@ -71,16 +89,41 @@ struct Local {
 }
 
 impl GossipingConsolidationService {
-    /// Wraps `inner`, and from now on passes it the peers' contributions.
+    /// Wraps `inner`, and from now on passes it the peers' contributions. Set the path of its alert
+    /// log first: the log receives the changes since the space is hosted, up to 4,096, at once.
     ///
     /// May be called outside a tokio runtime: the background tasks run on the runtime of the
     /// gossip.
-    pub fn new(inner: Arc<dyn ConsolidationService>, gossiper: ConsolidationGossiper) -> Self {
+    ///
+    /// # Errors
+    /// [`ServiceError::Exists`] if the space has a service already.
+    pub fn new(
+        inner: Arc<dyn ConsolidationService>,
+        gossiper: ConsolidationGossiper,
+    ) -> Result<Self, ServiceError> {
+        Self::builder(inner, gossiper).start()
+    }
+
+    /// Prepares a service with an observer, or without a belief log. See [`new`](Self::new).
+    pub fn builder(
+        inner: Arc<dyn ConsolidationService>,
+        gossiper: ConsolidationGossiper,
+    ) -> ServiceBuilder {
+        ServiceBuilder::new(inner, gossiper)
+    }
+
+    fn start(
+        inner: Arc<dyn ConsolidationService>,
+        gossiper: ConsolidationGossiper,
+        settings: Settings,
+    ) -> Result<Self, ServiceError> {
+        if !gossiper.space().begin_service() {
+            return Err(ServiceError::Exists { space: gossiper.space().id().clone() });
+        }
         let version = gossiper.space().view_version();
-        let observed = Observed::new(Arc::clone(gossiper.space()));
+        let observed = Observed::new(Arc::clone(gossiper.space()), settings);
         let runtime = gossiper.runtime().clone();
         let pending = Arc::new(Pending::new());
-        gossiper.register(&pending);
         let shared = Arc::new(Shared {
             inner,
             gossiper,
@@ -90,25 +133,12 @@ impl GossipingConsolidationService {
             handed_out: Mutex::default(),
             forwarded: Mutex::default(),
         });
+        let follower: Weak<Shared> = Arc::downgrade(&shared);
+        shared.gossiper.register(&shared.pending, follower);
         // Create both receivers before the first snapshot arrives.
         let handed = shared.pending.handed();
         runtime.spawn(Arc::clone(&shared).work(handed, version));
-        Self { shared }
-    }
-
-    /// Also passes the figures of consolidation to `observer`.
-    #[must_use]
-    pub fn with_observer(self, observer: Arc<dyn ConsolidationObserver>) -> Self {
-        self.shared.observed.set_observer(observer);
-        self
-    }
-
-    /// Leaves the alert log to the inner service. Engram's stock service writes a line for each
-    /// *visible* pattern whenever anything changed.
-    #[must_use]
-    pub fn without_belief_log(self) -> Self {
-        self.shared.observed.switch_log_off();
-        self
+        Ok(Self { shared })
     }
 
     /// The gossip of this service's memory space.
@@ -120,15 +150,27 @@ impl GossipingConsolidationService {
     /// inner service has the merged view that includes it. [`Node::stop`](crate::Node::stop) waits
     /// for it, too. Returns the [`last_report`](Self::last_report) at that time.
     ///
+    /// It does not wait for a first contact: the patterns that the report counts as `waiting` are
+    /// only in memory until that ends or the node stops.
+    ///
     /// # Errors
-    /// [`StorageError`] if the last of them could not be stored.
+    /// [`StorageError`] if the last of them could not be stored; [`StorageError::Stopped`] if the
+    /// node is stopped.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.shared.pending.durable().await
     }
 
     /// The report of the latest submitted snapshot, with every refused pattern, or the error if it
     /// could not be stored. Patterns that could not be stored are submitted again with the next
-    /// snapshot that contains them.
+    /// snapshot that contains them. The report never changes afterwards: it still counts patterns
+    /// as waiting when the first contact has ended; [`Space::waiting_len`](crate::Space::waiting_len)
+    /// counts the present ones.
+    ///
+    /// If snapshots arrive faster than they are stored, later ones are merged, and the report is
+    /// that of the merged snapshot: the patterns of the last snapshot, followed by those of the
+    /// earlier ones whose ids it lacks. An
+    /// [index](crate::replica::RejectedPattern::index) beyond the last snapshot belongs to an
+    /// earlier one; identify the pattern by its id.
     ///
     /// # Errors
     /// [`StorageError`] from [`ConsolidationGossiper::rebuild_from_snapshot`].
@@ -163,6 +205,8 @@ impl Shared {
         mut handed: watch::Receiver<u64>,
         mut version: watch::Receiver<u64>,
     ) {
+        let shared = Arc::clone(&self);
+        _ = spawn_blocking(move || shared.catch_up()).await;
         loop {
             let going_on = tokio::select! {
                 handed = handed.changed() => handed,
@@ -200,6 +244,9 @@ impl Shared {
         }
         self.pending.set_report(report);
         let updates = self.observed.log(&self.inner.alert_log_path());
+        for merged in handed.merged() {
+            self.observed.note_run(snapshot.generated_at, merged, &[], &[]);
+        }
         self.observed.note_run(snapshot.generated_at, *source, &updates, &rejected);
         self.forward(&mut forwarded, *source);
     }
@@ -216,11 +263,12 @@ impl Shared {
         self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes on the peers' contributions.
-    fn follow(&self) {
+    /// Passes on the changes from before the service was created.
+    fn catch_up(&self) {
         let mut forwarded = self.forwarded();
-        self.observed.log(&self.inner.alert_log_path());
-        self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
+        if !self.observed.log(&self.inner.alert_log_path()).is_empty() {
+            self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
+        }
     }
 
     /// Passes the merged view to the inner service if it does not have it yet.
@@ -237,6 +285,14 @@ impl Shared {
         let view = self.gossiper.space().hand_out();
         let (generated_at, stats) = (view.generated_at, self.local().stats.clone());
         ConsolidationSnapshot { generated_at, patterns: view.into_local(), stats }
+    }
+}
+
+impl Follow for Shared {
+    fn follow(&self) {
+        let mut forwarded = self.forwarded();
+        self.observed.log(&self.inner.alert_log_path());
+        self.forward(&mut forwarded, ConsolidationCacheSource::Gossip);
     }
 }
 
@@ -274,7 +330,8 @@ impl ConsolidationService for GossipingConsolidationService {
 impl Drop for GossipingConsolidationService {
     fn drop(&mut self) {
         if self.shared.pending.close() {
-            self.shared.observed.switch_log_off();
+            self.shared.observed.end();
         }
+        self.shared.gossiper.space().end_service();
     }
 }

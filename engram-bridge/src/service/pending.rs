@@ -1,6 +1,6 @@
 //! Snapshots of the engine that wait to be stored.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,6 +21,8 @@ pub(super) struct Handed {
     pub(super) source: ConsolidationCacheSource,
     /// Whether it is the merged view that was handed out last.
     pub(super) is_echo: bool,
+    /// The number of earlier snapshots that were merged into it, by source.
+    merged: HashMap<ConsolidationCacheSource, u64>,
     /// Its number, from 1.
     number: u64,
 }
@@ -57,7 +59,7 @@ impl Pending {
     ) {
         let mut queue = self.queue();
         let number = *self.handed.borrow() + 1;
-        let mut handed = Handed { snapshot, source, is_echo, number };
+        let mut handed = Handed { snapshot, source, is_echo, merged: HashMap::new(), number };
         if queue.len() >= MAX_PENDING
             && let Some(last) = queue.pop_back()
         {
@@ -122,8 +124,16 @@ impl Handed {
         self.number
     }
 
-    /// Takes the patterns of an earlier snapshot whose ids this one lacks.
+    /// The sources of the earlier snapshots that were merged into it.
+    pub(super) fn merged(&self) -> impl Iterator<Item = ConsolidationCacheSource> {
+        let runs = self.merged.iter();
+        runs.flat_map(|(source, count)| (0..*count).map(|_| *source))
+    }
+
+    /// Appends the patterns of an earlier snapshot whose ids this one lacks.
     fn unite(&mut self, earlier: Self) {
+        self.merged = earlier.merged;
+        *self.merged.entry(earlier.source).or_default() += 1;
         if earlier.is_echo {
             return;
         }
@@ -161,7 +171,7 @@ mod tests {
         ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
     }
 
-    /// More snapshots than may wait lose no pattern; the latest of each id is kept.
+    /// More snapshots than may wait lose no pattern and no run; the latest of each id is kept.
     #[test]
     fn snapshots_beyond_the_bound_are_united() {
         let pending = Pending::new();
@@ -173,6 +183,8 @@ mod tests {
         }
         let queued: Vec<Handed> = std::iter::from_fn(|| pending.pop()).collect();
         assert_eq!(queued.len(), MAX_PENDING);
+        let runs = queued.iter().map(|handed| 1 + handed.merged().count()).sum::<usize>();
+        assert_eq!(runs, 2 * (MAX_PENDING + 4));
         let last = queued.last().unwrap();
         assert_eq!(last.number(), 2 * (MAX_PENDING as u64 + 4));
         let mut latest = std::collections::BTreeMap::new();

@@ -32,6 +32,12 @@ pub enum AddSpaceError {
         /// The space.
         space: SpaceId,
     },
+    /// The node is stopped.
+    #[error("the node is stopped, so the space {space} was not added; start it again")]
+    Stopped {
+        /// The space.
+        space: SpaceId,
+    },
     /// The stored state of the space cannot be read or repaired.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -11,7 +11,7 @@ use crate::replica::report::RejectedPattern;
 ///
 /// The thread of the engine or of the gossip calls the methods, so they should return quickly.
 pub trait ConsolidationObserver: Send + Sync {
-    /// Called after each `update_cache` of the engine, even if nothing changed.
+    /// Called for each `update_cache` of the engine, even if nothing changed, once it is submitted.
     fn on_run(&self, run: &ConsolidationRun);
 
     /// Called when the engine or the peers change visible beliefs. Does nothing by default.

@@ -57,6 +57,7 @@ pub struct Space {
 impl Space {
     pub(crate) fn new(id: SpaceId, shared: Arc<Shared>, mut state: SpaceState) -> Self {
         state.set_members(&shared.members());
+        state.limit_generated(shared.now());
         let (rules, view_version) = (state.rules().clone(), watch::Sender::new(0));
         let comparison = rules.across_ids.map(Comparison::new);
         let (state, runs, log_fails) = (RwLock::new(state), Mutex::default(), Mutex::default());

@@ -57,7 +57,8 @@ pub struct WriteStats {
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
-    /// Changes of beliefs that are missing from the belief logs, because too many came at once.
+    /// Changes of beliefs that are missing from the belief logs, because too many came at once, or before the
+    /// space had a service.
     pub beliefs_missed: u64,
     /// Batches made durable.
     pub commits: u64,

@@ -280,8 +280,8 @@ impl Store {
     /// restart, too. Reads the whole store if it holds state of the space.
     ///
     /// # Errors
-    /// [`AddSpaceError`] if there are too many spaces, or if the stored state cannot be read. Nothing was
-    /// changed.
+    /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if the store is
+    /// [closed](Self::close). Nothing was changed.
     pub fn add_space(&self, id: &SpaceId) -> Result<Arc<Space>, AddSpaceError> {
         self.add_space_with(id, |_| ())
     }
@@ -292,6 +292,9 @@ impl Store {
         id: &SpaceId,
         prepare: impl FnOnce(&Space),
     ) -> Result<Arc<Space>, AddSpaceError> {
+        if self.shared.journal.check_open().is_err() {
+            return Err(AddSpaceError::Stopped { space: id.clone() });
+        }
         if let Some(space) = self.space(id) {
             return Ok(space);
         }
@@ -493,13 +496,17 @@ impl Store {
     }
 
     /// Closes the store: submits the patterns that wait for a first contact, stores the times of the last
-    /// snapshots, and releases the [`StateStore`], so that another [`open`](Self::open) can use it; a later
-    /// change reopens it. Everything else is durable already, except the snapshots that a service still
+    /// snapshots, and releases the [`StateStore`], so that another [`open`](Self::open) can use it. From then
+    /// on, a change fails with [`StorageError::Stopped`]; readers still see the state. Everything else is durable already, except the snapshots that a service still
     /// queues: [`Node::stop`](crate::Node::stop) and [`Binding::stop`](crate::Binding::stop) wait for them.
     ///
     /// # Errors
-    /// [`StorageError`] if these changes cannot be stored. The store was released nevertheless.
+    /// [`StorageError`] if these changes cannot be stored. The store was released nevertheless. A later call
+    /// does nothing.
     pub fn close(&self) -> Result<(), StorageError> {
+        if self.shared.journal.check_open().is_err() {
+            return Ok(());
+        }
         let stored = self.iter().try_for_each(|space| space.take_in());
         let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());
         let times: Vec<_> = self.iter().map(time).collect();

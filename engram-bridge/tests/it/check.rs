@@ -120,3 +120,26 @@ fn an_answer_that_cannot_be_written_fails() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("the answer is incomplete"), "{said}");
 }
+
+#[test]
+fn section_of_another_file_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let text = read(node.join("cluster.toml"))
+        .replace("\n[", "\n[engram.")
+        .replace("[engram.[", "[[engram.");
+    let text =
+        text.strip_prefix('[').map_or_else(|| text.clone(), |rest| format!("[engram.{rest}"));
+    fs::write(node.join("engram.toml"), format!("port = 7432\n{text}")).unwrap();
+    let of_section = ["--config", "engram.toml", "--section", "engram"];
+    let checked = succeeds(&[&["check"], &of_section[..]].concat(), &node);
+    assert!(checked.starts_with("[engram] of engram.toml can be used"), "{checked}");
+    let whole = fails(&["check", "--config", "engram.toml"], &node);
+    assert!(whole.contains("port (line 1): this key is unknown"), "{whole}");
+    let other = fails(&["check", "--config", "engram.toml", "--section", "other"], &node);
+    assert!(other.contains("engram.toml has no section [other]"), "{other}");
+    let migrated = fails(&[&["migrate", "--precision", "f32"], &of_section[..]].concat(), &node);
+    assert!(migrated.contains("store.path"), "{migrated}");
+    let asked = fails(&[&["ctl", "state"], &of_section[..]].concat(), &node);
+    assert!(asked.contains("state/"), "{asked}");
+}

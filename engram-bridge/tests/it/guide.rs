@@ -37,13 +37,12 @@ fn guide_quotes_the_example_verbatim() {
 #[cfg(feature = "config")]
 #[test]
 fn guide_shows_a_valid_section() {
-    #[derive(serde::Deserialize)]
-    struct Sections {
-        consolidation_gossip: engram_bridge::config::ClusterConfig,
-    }
     let section = blocks("toml").into_iter().find(|block| block.contains("[consolidation_gossip"));
-    let sections: Sections = toml::from_str(section.unwrap()).unwrap();
-    assert_eq!(sections.consolidation_gossip.peers.len(), 1);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), section.unwrap()).unwrap();
+    let section = "consolidation_gossip";
+    let config = engram_bridge::config::ClusterConfig::load_section(file.path(), section).unwrap();
+    assert_eq!(config.peers.len(), 1);
 }
 
 #[cfg(feature = "http")]
@@ -90,13 +89,15 @@ mod paths {
         engram_bridge::Timestamp,
         engram_bridge::ENGRAM_DIMENSION,
         engram_bridge::config::ClusterConfig,
+        engram_bridge::config::ConfigError,
         engram_bridge::durable::StorageError,
         engram_bridge::http::axum_0_8,
         engram_bridge::metrics::METRICS_CONTENT_TYPE,
-        engram_bridge::net::Event,
         engram_bridge::net::ADVERT_ROOM,
         engram_bridge::net::AdvertError,
         engram_bridge::net::CONSOLIDATION_ROOT,
+        engram_bridge::notices::LogLine,
+        engram_bridge::notices::Notices,
         engram_bridge::replica::SubmitReport,
         engram_bridge::telemetry::Telemetry,
         engram_core::completion::ConsolidationScheduler,
@@ -114,7 +115,6 @@ mod paths {
         engram_core::SpaceDirectories,
         engram_core::Confidence,
         engram_core::metrics,
-        tokio::sync::broadcast::error::RecvError,
         tokio::sync::watch,
         tokio::task::JoinHandle,
     }

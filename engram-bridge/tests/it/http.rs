@@ -237,7 +237,7 @@ async fn invalid_request_is_answered_with_advice() {
     let at = server.local_addr();
     for (path, status, says) in [
         ("/explain", 400, "add ?id="),
-        ("/explain?id=nobody", 404, "no such pattern"),
+        ("/explain?id=nobody", 404, "the space default has no such pattern"),
         ("/explain?id=p&space=elsewhere", 404, "does not host"),
         ("/diff", 400, "add ?peer="),
         ("/diff?peer=nobody", 404, "no such peer"),

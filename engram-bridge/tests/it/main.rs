@@ -25,6 +25,8 @@ mod disks;
 mod durability;
 mod full_disk;
 mod guide;
+#[cfg(all(feature = "http", feature = "redb"))]
+mod host;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "node")]
@@ -56,3 +58,7 @@ mod spaces;
 mod unsendable;
 #[cfg(feature = "http")]
 mod warnings;
+
+/// The example expects this module at the root of its crate.
+#[cfg(all(feature = "http", feature = "redb"))]
+use host::adapter;

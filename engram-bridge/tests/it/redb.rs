@@ -8,6 +8,7 @@ use std::sync::Arc;
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::Store;
 use engram_bridge::durable::{OpenError, Recovery, RedbStateStore, StorageError};
+use engram_bridge::spaces::SubmitError;
 use tempfile::TempDir;
 
 use crate::common::*;
@@ -65,10 +66,11 @@ fn a_closed_store_is_free_at_once() {
     let second = open(1, kept(folder.path())).unwrap();
     assert_eq!(shown(&second), shown(&first));
     second.close().unwrap();
-    // A later change opens it again.
-    only_space(&first).submit_pattern(&pattern("q", 2)).unwrap();
-    let third = open(1, kept(folder.path())).unwrap_err();
-    assert!(matches!(third, OpenError::Storage(StorageError::InUse { .. })), "{third:?}");
+    // A later change does not open it again.
+    let late = only_space(&first).submit_pattern(&pattern("q", 2)).unwrap_err();
+    assert_eq!(late, SubmitError::Storage(StorageError::Stopped));
+    assert_eq!(first.compact(), Err(StorageError::Stopped));
+    open(1, kept(folder.path())).unwrap();
 }
 
 /// A copy at another path and an older file open without special steps.

@@ -4,19 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use engram_bridge::durable::MemoryStateStore;
+use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::replica::{PatternError, RejectedPattern};
-use engram_bridge::spaces::StateEvent;
+use engram_bridge::spaces::{AddSpaceError, StateEvent};
 use engram_bridge::{
     BeliefUpdateRecord, Confidence, ConsolidationCacheSource, ConsolidationObserver,
-    ConsolidationRun, ConsolidationService, ConsolidationSnapshot, GossipingConsolidationService,
-    SemanticPattern, Store, Timestamp,
+    ConsolidationRun, ConsolidationService, ConsolidationSnapshot, Environment,
+    GossipingConsolidationService, SemanticPattern, ServiceError, SpaceId, Store, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::common::cluster::*;
-use crate::common::{only_space, open, pattern, snapshot};
+use crate::common::{only_space, open, parts, pattern, snapshot, tick};
 
 /// An inner service that records its calls.
 struct Witness {
@@ -76,7 +76,7 @@ impl ConsolidationService for Witness {
 fn service(node: &Node) -> (Arc<Witness>, GossipingConsolidationService) {
     let witness = Witness::new();
     let service = GossipingConsolidationService::new(witness.clone(), node.gossiper());
-    (witness, service)
+    (witness, service.unwrap())
 }
 
 fn patterns(prefix: &str, count: usize) -> Vec<Arc<SemanticPattern>> {
@@ -248,6 +248,29 @@ async fn unwritable_log_is_reported_once() {
     assert_eq!(cluster.nodes[0].store.write_stats().belief_log_failures, 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn second_service_of_a_space_is_refused() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let (_, first) = service(&cluster.nodes[0]);
+    let second = || GossipingConsolidationService::new(Witness::new(), cluster.nodes[0].gossiper());
+    assert_eq!(second().map(drop), Err(ServiceError::Exists { space: crate::common::space() }));
+    drop(first);
+    assert!(second().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_has_the_changes_before_the_service() {
+    let mut cluster = Cluster::start(&["a", "b"], &lively());
+    let (_, a) = service(&cluster.nodes[0]);
+    a.update_cache(&snapshot(patterns("of_a", 2)), Scheduler);
+    cluster.until(|nodes| only_space(&nodes[1].store).visible_len() == 2).await;
+    let (witness, _service) = service(&cluster.nodes[1]);
+    witness.until(2).await;
+    let origin = Some(cluster.nodes[0].gossip.node_id().to_string());
+    let line = |id: &str| (id.to_owned(), "gossip".to_owned(), origin.clone());
+    assert_eq!(lines(&witness.alert_log_path()), [line("of_a_0"), line("of_a_1")]);
+}
+
 /// An observer that records its calls.
 #[derive(Default)]
 struct Registry(Mutex<Vec<(ConsolidationRun, usize, usize)>>, Mutex<usize>, Mutex<usize>);
@@ -271,8 +294,9 @@ impl ConsolidationObserver for Registry {
 async fn observer_receives_each_run() {
     let cluster = Cluster::start(&["a"], &quiet());
     let registry = Arc::new(Registry::default());
-    let (_, service) = service(&cluster.nodes[0]);
-    let service = service.with_observer(registry.clone()).without_belief_log();
+    let (inner, gossiper) = (Witness::new(), cluster.nodes[0].gossiper());
+    let service = GossipingConsolidationService::builder(inner, gossiper);
+    let service = service.with_observer(registry.clone()).without_belief_log().start().unwrap();
     service.update_cache(&snapshot(patterns("own", 3)), Scheduler);
     service.update_cache(&snapshot(patterns("own", 3)), OnDemand);
     service.durable().await.unwrap();
@@ -283,13 +307,30 @@ async fn observer_receives_each_run() {
     assert!(!Path::new("data/consolidation").exists());
 }
 
+/// Also if they arrive faster than they are stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quick_snapshots_all_count_as_runs() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let registry = Arc::new(Registry::default());
+    let (inner, gossiper) = (Witness::new(), cluster.nodes[0].gossiper());
+    let service = GossipingConsolidationService::builder(inner, gossiper);
+    let service = service.with_observer(registry.clone()).start().unwrap();
+    for n in 0..50 {
+        service.update_cache(&snapshot(patterns(&n.to_string(), 1)), [Scheduler, OnDemand][n % 2]);
+    }
+    service.durable().await.unwrap();
+    let runs = cluster.nodes[0].space().run_stats();
+    assert_eq!((runs.scheduler_runs, runs.on_demand_runs), (25, 25));
+    assert_eq!(registry.0.lock().unwrap().len(), 50);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_starts_outside_a_runtime() {
     let cluster = Cluster::start(&["a", "b"], &lively());
     let (witness, gossiper) = (Witness::new(), cluster.nodes[1].gossiper());
     let inner = witness.clone();
     let made = std::thread::spawn(move || GossipingConsolidationService::new(inner, gossiper));
-    let service = made.join().unwrap().without_belief_log();
+    let service = made.join().unwrap().unwrap();
     let gossiper = cluster.nodes[0].gossiper();
     gossiper.rebuild_from_snapshot(&snapshot(patterns("of_a", 2)), Scheduler).unwrap();
     witness.until(2).await;
@@ -301,38 +342,105 @@ async fn service_starts_outside_a_runtime() {
 async fn stop_stores_the_queued_snapshots() {
     let cluster = Cluster::start(&["a"], &quiet());
     let node = &cluster.nodes[0];
-    let ((_, kept), (_, dropped)) = (service(node), service(node));
-    for n in 0..20 {
-        let (one, other) = (format!("kept_{n}"), format!("dropped_{n}"));
-        kept.update_cache(&snapshot(patterns(&one, 10)), Scheduler);
-        dropped.update_cache(&snapshot(patterns(&other, 10)), Scheduler);
-    }
-    drop(dropped);
+    let submit = |name: &str| {
+        let (_, service) = service(node);
+        for n in 0..20 {
+            service.update_cache(&snapshot(patterns(&format!("{name}_{n}"), 10)), Scheduler);
+        }
+        service
+    };
+    drop(submit("dropped"));
+    let _kept = submit("kept");
     node.binding().stop().await.unwrap();
     assert_eq!(only_space(&node.store).visible_len(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_node_refuses_snapshots() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let node = &cluster.nodes[0];
+    let (_, service) = service(node);
+    service.update_cache(&snapshot(patterns("own", 1)), Scheduler);
+    node.binding().stop().await.unwrap();
+    assert_eq!(service.durable().await.unwrap().written, 1);
+
+    service.update_cache(&snapshot(patterns("late", 1)), Scheduler);
+    assert_eq!(service.durable().await, Err(StorageError::Stopped));
+    assert_eq!(service.last_report(), Err(StorageError::Stopped));
+    assert_eq!(service.cached_snapshot().unwrap().patterns.len(), 1);
+    for space in ["default", "other"].map(|name| SpaceId::new(name).unwrap()) {
+        let refused = node.binding().add_space(&space).map(drop);
+        assert_eq!(refused, Err(AddSpaceError::Stopped { space }));
+    }
+}
+
+/// Also those of submissions that waited for the first contact.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_logs_the_changes_of_beliefs() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let node = &cluster.nodes[0];
+    assert!(only_space(&node.store).await_contact());
+    let (witness, service) = service(node);
+    service.update_cache(&snapshot(patterns("own", 1)), Scheduler);
+    assert_eq!(service.durable().await.unwrap().waiting, 1);
+    assert_eq!(lines(&witness.alert_log_path()), []);
+    node.binding().stop().await.unwrap();
+    let line = ("own_0".to_owned(), "scheduler".to_owned(), None);
+    assert_eq!(lines(&witness.alert_log_path()), [line]);
 }
 
 #[test]
 fn merged_view_time_survives_a_restart() {
     let kept = MemoryStateStore::new();
     let shown = |store: &Store| only_space(store).view().generated_at;
-    let at = Timestamp::from_nanoseconds(2_000_000_000_000_000_000);
-    let store = open(1, kept.clone()).unwrap();
     let made = |at| ConsolidationSnapshot { generated_at: at, ..snapshot(vec![pattern("p", 1)]) };
-    only_space(&store).submit(&made(at), Scheduler).unwrap();
-    assert_eq!(shown(&store), at);
+    let store = open(1, kept.clone()).unwrap();
+    // The first submission waits.
+    assert!(only_space(&store).await_contact());
+    assert_eq!(only_space(&store).submit(&made(tick()), Scheduler).unwrap().waiting, 1);
+    let changed = shown(&store);
+    assert!(changed > Timestamp::EPOCH);
+    store.close().unwrap();
+    assert_eq!(shown(&store), changed);
     drop(store);
 
-    // Without an orderly stop: the time of the latest change.
     let store = open(1, kept.clone()).unwrap();
-    assert_eq!(shown(&store), at);
-    let later = Timestamp::from_nanoseconds(at.as_nanoseconds() + 5);
+    assert_eq!(shown(&store), changed);
+    // A snapshot without a change.
+    let later = tick();
     only_space(&store).submit(&made(later), Scheduler).unwrap();
     assert_eq!(shown(&store), later);
     store.close().unwrap();
     drop(store);
 
     assert_eq!(shown(&open(1, kept).unwrap()), later);
+}
+
+#[test]
+fn stored_time_of_a_fast_clock_is_corrected() {
+    let kept = MemoryStateStore::new();
+    let ahead = || Timestamp::from_nanoseconds(1_900_000_000_000_000_000);
+    let ((config, _), environment) = (parts(1, 4), Environment::new(ahead, || 0));
+    let store = Store::open(config, environment, Arc::new(kept.clone())).unwrap();
+    only_space(&store).submit(&snapshot(vec![pattern("p", 1)]), Scheduler).unwrap();
+    assert_eq!(only_space(&store).view().generated_at, ahead());
+    drop(store);
+    assert!(only_space(&open(1, kept).unwrap()).view().generated_at < tick());
+}
+
+#[test]
+fn snapshot_from_the_future_counts_as_present() {
+    let store = crate::common::store(1, 4);
+    let future = Timestamp::from_nanoseconds(4_000_000_000_000_000_000);
+    let submit = |at, content| {
+        let made = snapshot(vec![pattern("p", content)]);
+        let made = ConsolidationSnapshot { generated_at: at, ..made };
+        only_space(&store).submit(&made, Scheduler).unwrap();
+        only_space(&store).view().generated_at
+    };
+    let first = submit(future, 1);
+    let second = submit(future, 1);
+    assert!(first < second && second < tick(), "{first} {second}");
 }
 
 #[test]

@@ -22,9 +22,9 @@ pub enum Refusal {
         /// Name of the parameter.
         name: String,
         /// Its value at the sender of the refusal.
-        here: String,
+        of_sender: String,
         /// Its value at the receiver of the refusal.
-        there: String,
+        of_receiver: String,
     },
     /// The receiver exceeded a limit of the sender.
     Limit {
@@ -45,8 +45,11 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => write!(f, "the peer speaks only wire version {version}"),
-            Self::Parameter { name, here, there } => {
-                write!(f, "{name} is {here} at the peer and {there} here; make them equal")
+            Self::Parameter { name, of_sender, of_receiver } => {
+                write!(
+                    f,
+                    "{name} is {of_receiver} here and {of_sender} at the peer; make them equal"
+                )
             }
             Self::Limit { what, cap } => write!(f, "{what} exceeded the cap of {cap}"),
             Self::Violation(what) => write!(f, "protocol violation: {what}"),
@@ -67,9 +70,11 @@ impl Refusal {
             }
             SessionError::Frame(error) => Self::Violation(alloc::format!("{error}")),
             SessionError::Violation(violation) => Self::Violation(alloc::format!("{violation}")),
-            SessionError::Parameter { name, ours, theirs } => {
-                Self::Parameter { name: name.clone(), here: ours.clone(), there: theirs.clone() }
-            }
+            SessionError::Parameter { name, ours, theirs } => Self::Parameter {
+                name: name.clone(),
+                of_sender: ours.clone(),
+                of_receiver: theirs.clone(),
+            },
             SessionError::Idle | SessionError::TimedOut => Self::TimedOut,
             SessionError::RefusedByPeer(_) | SessionError::Over => return None,
         })
@@ -78,9 +83,9 @@ impl Refusal {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Version(version) => out.extend_from_slice(&[0, *version]),
-            Self::Parameter { name, here, there } => {
+            Self::Parameter { name, of_sender, of_receiver } => {
                 out.push(1);
-                for text in [name, here, there] {
+                for text in [name, of_sender, of_receiver] {
                     put_cut_text(out, text, MAX_NAME);
                 }
             }
@@ -102,7 +107,7 @@ impl Refusal {
         let text = |r: &mut Reader<'_>| r.text("a text of a refusal", MAX_NAME).map(String::from);
         Ok(match r.take::<u8>("a refusal")? {
             0 => Self::Version(r.take("a refusal")?),
-            1 => Self::Parameter { name: text(r)?, here: text(r)?, there: text(r)? },
+            1 => Self::Parameter { name: text(r)?, of_sender: text(r)?, of_receiver: text(r)? },
             2 => Self::Limit { what: text(r)?, cap: r.take("a refusal's cap")? },
             3 => Self::Violation(text(r)?),
             4 => Self::Busy,

@@ -36,11 +36,9 @@ fn parameter_mismatch_names_both_values() {
                 theirs: theirs.into()
             })
         );
-        let (name, here, there) = (name.into(), ours.into(), theirs.into());
-        assert_eq!(
-            contact.acceptor.result,
-            Ending::Failed(SessionError::RefusedByPeer(Refusal::Parameter { name, here, there }))
-        );
+        let (name, of_sender, of_receiver) = (name.into(), ours.into(), theirs.into());
+        let refusal = Refusal::Parameter { name, of_sender, of_receiver };
+        assert_eq!(contact.acceptor.result, Ending::Failed(SessionError::RefusedByPeer(refusal)));
         assert!(b.state().records.is_empty(), "nothing was stored");
     }
 }

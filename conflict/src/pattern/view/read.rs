@@ -191,6 +191,7 @@ impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
         }
         match &self.role {
             Role::Representative { members: 0 } => f.write_str("\n  a separate memory")?,
+            Role::Representative { members: 1 } => f.write_str("\n  represents 1 other pattern")?,
             Role::Representative { members } => {
                 write!(f, "\n  represents {members} other patterns")?
             }

@@ -1,23 +1,21 @@
 //! Checks a configuration.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
-use engram_bridge::config::ClusterConfig;
 use engram_bridge::telemetry::EXPIRY_NOTICE;
 use engram_gossip_proto::SpaceId;
 
+use crate::Failure;
 use crate::certs::until;
+use crate::source::Source;
 use crate::words::counted;
-use crate::{Failure, variables};
 
 /// Checks a configuration and the files that it names, in the same way as `run`, and starts nothing.
 #[derive(Args)]
 pub(crate) struct Check {
-    /// The configuration, cluster.toml.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Prints the effective configuration, defaults and variables included, and checks no
     /// certificate.
     #[arg(long)]
@@ -26,7 +24,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load_with(&self.config, variables())?;
+        let config = self.source.load()?;
         if self.print_config {
             out!("{config}");
             return Ok(());
@@ -34,7 +32,7 @@ impl Check {
         let now = SystemTime::now();
         let identity = config.check(now)?;
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
-        outln!("{} can be used", self.config.display());
+        outln!("{} can be used", self.source);
         outln!("{} has the node id {}", config.node.name, identity.node_id());
         let peers = counted(config.peers.len() as u64, "peer", "peers");
         outln!("it hosts {} and knows {peers}", spaces.join(", "));

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use engram_bridge::config::ClusterConfig;
 
-use crate::event::printable;
+use crate::Failure;
 use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
-use crate::{Failure, variables};
+use crate::source::Source;
+use engram_bridge::notices::printable;
 
 /// The time that `stop` waits for the end of the process.
 const STOP_TIME: Duration = Duration::from_secs(60);
@@ -26,6 +26,9 @@ pub(crate) struct Ctl {
     /// The node's configuration, whose store.path names the state folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The section of that file that contains the configuration.
+    #[arg(long, value_name = "NAME", global = true, requires = "config")]
+    section: Option<String>,
     /// The state folder itself. Defaults, without a configuration, to the folder of the shipped
     /// unit and image.
     #[arg(
@@ -105,7 +108,9 @@ impl Ctl {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let request = self.task.request()?;
         let folder = match &self.config {
-            Some(config) => state_folder(config)?,
+            Some(config) => {
+                state_folder(&Source { path: config.clone(), section: self.section.clone() })?
+            }
             None => self.state_folder,
         };
         let mut connection = connect(&folder.join(SOCKET))?;
@@ -164,9 +169,8 @@ fn unquoted(id: String) -> Result<String, Failure> {
     })
 }
 
-fn state_folder(config: &Path) -> Result<PathBuf, Failure> {
-    let config = ClusterConfig::load_with(config, variables())?;
-    let folder = config.store.path;
+fn state_folder(source: &Source) -> Result<PathBuf, Failure> {
+    let folder = source.load()?.store.path;
     folder.ok_or_else(|| {
         "store.path is not set, so the node has no state folder and accepts no requests; set it"
             .into()

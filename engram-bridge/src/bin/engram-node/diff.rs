@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::agreement::Agreement;
-use crate::event::printable;
 use crate::status::{Page, text};
 use crate::words::patterns;
+use engram_bridge::notices::printable;
 
 /// Compares two running nodes, memory space by memory space.
 ///

@@ -8,9 +8,8 @@ use engram_gossip_proto::SpaceId;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::kind::Kind;
-use crate::notice::Notice;
 use crate::words::{counted, patterns};
+use engram_bridge::notices::{Level, Notice, Repeated, printable};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,31 +79,12 @@ pub(crate) enum Event {
     /// The node has stopped, and its store is closed.
     Stopped {},
     /// Further events of a kind that was reported before.
-    Repeated {
-        #[serde(flatten)]
-        kind: Kind,
-        count: u64,
-        /// The code of the last event about the same subject: its present state.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        now: Option<&'static str>,
-    },
+    Repeated(Repeated),
     /// Events were lost, because their reader was too slow or absent.
     EventsLost { count: u64 },
     /// A notice, which is reported once per episode.
     #[serde(untagged)]
     Notice(Notice),
-}
-
-/// The severity of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Level {
-    /// Normal operation.
-    Info,
-    /// An operator should look into it in working hours.
-    Warning,
-    /// An operation failed, or is refused until an operator acts.
-    Error,
 }
 
 /// An event, with its time and its node.
@@ -290,8 +270,8 @@ impl Event {
                 let lost = counted(*count, "event was", "events were");
                 format!("{lost} lost, for lack of a reader in time")
             }
-            Self::Repeated { kind, count, now } => kind.repeated(*count, *now),
-            Self::Notice(notice) => notice.sentence(),
+            Self::Repeated(repeated) => repeated.to_string(),
+            Self::Notice(notice) => notice.to_string(),
         }
     }
 
@@ -308,16 +288,6 @@ impl Event {
         let unhosted = unhosted.iter().map(SpaceId::to_string).collect();
         Self::Opened { recovery, found: found.to_string(), unhosted }
     }
-}
-
-/// The text with its control characters escaped: ids and names from peers must not control a
-/// terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 /// The conflicts of a space across ids.
@@ -425,7 +395,7 @@ mod tests {
         let place = "state.redb".to_owned();
         let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
         let notice = Notice::warning(&Warning::StorageFailure(failure));
-        let repeated = json(&Event::Repeated { kind: notice.kind(), count: 3, now: None });
+        let repeated = json(&Event::Repeated(Repeated::new(notice.kind(), 3, None)));
         for field in [r#""event":"repeated""#, r#""of":"storage_failure""#, r#""count":3"#] {
             assert!(repeated.contains(field), "{repeated}");
         }

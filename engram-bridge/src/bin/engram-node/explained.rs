@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::event::printable;
 use crate::status::text;
 use crate::words::counted;
+use engram_bridge::notices::printable;
 
 /// The lines for the JSON of `/cluster/consolidation/explain`. Names and ids from peers are made
 /// printable.

@@ -12,8 +12,9 @@ use engram_bridge::ENGRAM_DIMENSION;
 use engram_bridge::snapshot_file::{FileSnapshot, MAX_SNAPSHOT_LINE, SnapshotLines};
 
 use crate::backlog::Backlog;
-use crate::notice::Notice;
+use crate::notice;
 use crate::submit::Submitter;
+use engram_bridge::notices::Notice;
 
 /// The pause between two reads of a file that has not grown.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -78,7 +79,7 @@ impl Following {
     fn note_unreadable(&mut self, error: &io::Error) {
         let reason = error.to_string();
         if self.unreadable.as_ref() != Some(&reason) {
-            self.file.report(|file| Notice::unreadable(file, &reason));
+            self.file.report(|file| notice::unreadable(file, &reason));
             self.unreadable = Some(reason);
         }
     }
@@ -87,7 +88,7 @@ impl Following {
     fn continue_line(&mut self, source: &mut Source, line: &mut Vec<u8>) -> io::Result<bool> {
         let complete = source.read_line(line)?;
         if self.unreadable.take().is_some() {
-            self.file.report(Notice::readable);
+            self.file.report(notice::readable);
         }
         Ok(complete)
     }

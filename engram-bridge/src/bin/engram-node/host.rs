@@ -1,7 +1,6 @@
 //! A running node: executes requests, handles signals, and reports events.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,9 +17,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::control::Asked;
 use crate::event::{Event, State};
 use crate::network;
-use crate::notice::Notice;
 use crate::report::Report;
 use crate::signals::Signals;
+use crate::source::Source;
+use engram_bridge::notices::Notice;
 
 /// The interval at which the state is polled, since no event reports the bytes that are counted during a
 /// session.
@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// A running node and its report.
 pub(crate) struct Host {
-    /// The path of the configuration.
-    pub(crate) path: PathBuf,
+    /// The place of the configuration.
+    pub(crate) source: Source,
     /// The configuration with which the node started.
     pub(crate) config: ClusterConfig,
     /// The configuration that was read last.
@@ -59,7 +59,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Host {
     pub(crate) fn new(
-        path: PathBuf,
+        source: Source,
         config: ClusterConfig,
         node: Node,
         telemetry: Telemetry,
@@ -68,7 +68,7 @@ impl Host {
         let present = Mutex::new(config.clone());
         let (stop, told) = (Notify::new(), Mutex::default());
         let ended = watch::Sender::new(None);
-        Self { path, config, present, node, telemetry, report, stop, ended, told }
+        Self { source, config, present, node, telemetry, report, stop, ended, told }
     }
 
     /// Executes requests and reports events until a request or a signal stops the node. Returns the
@@ -161,7 +161,7 @@ impl Host {
 
     fn tell_fault(&self, fault: Result<StateEvent, RecvError>) {
         let notice = match fault {
-            Ok(event) => Notice::of(&event, |node| self.name(node)),
+            Ok(event) => Some(Notice::of_state(&event, |node| self.name(node))),
             Err(RecvError::Lagged(missed)) => Some(Notice::missed(missed)),
             Err(RecvError::Closed) => None,
         };

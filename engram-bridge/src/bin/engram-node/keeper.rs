@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::control::Asked;
-use crate::notice::Notice;
+use crate::notice;
 use crate::report::Report;
 use crate::socket::{LastAnswers, Socket};
 
@@ -75,7 +75,7 @@ impl Kept {
         match Socket::listen(&self.folder, self.requests.clone()) {
             Ok(socket) => {
                 if self.told.take().is_some() {
-                    self.report.notify(Notice::socket_recovered(socket.path()));
+                    self.report.notify(notice::socket_recovered(socket.path()));
                 }
                 // The answers in progress of the previous one continue.
                 _ = self.socket.replace(socket).map(Socket::abandon);
@@ -83,7 +83,7 @@ impl Kept {
             Err(error) => {
                 let reason = error.to_string();
                 if self.told.as_ref() != Some(&reason) {
-                    self.report.notify(Notice::no_socket(&self.folder, &error));
+                    self.report.notify(notice::no_socket(&self.folder, &error));
                     self.told = Some(reason);
                 }
             }

@@ -1,13 +1,11 @@
 //! Converts the store of a stopped node to a different precision.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use engram_bridge::Precision;
-use engram_bridge::config::ClusterConfig;
 
+use crate::Failure;
+use crate::source::Source;
 use crate::words::counted;
-use crate::{Failure, variables};
 
 /// Converts the state of a stopped node to a different precision of embeddings.
 ///
@@ -16,9 +14,8 @@ use crate::{Failure, variables};
 /// Suppressed contents that are no longer held cannot be converted, and are listed.
 #[derive(Args)]
 pub(crate) struct Migrate {
-    /// The configuration, cluster.toml.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// The new precision.
     #[arg(long)]
     precision: Target,
@@ -32,7 +29,7 @@ enum Target {
 
 impl Migrate {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let config = ClusterConfig::load_with(&self.config, variables())?;
+        let config = self.source.load()?;
         let precision = match self.precision {
             Target::F32 => Precision::F32,
             Target::F16 => Precision::F16,

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use engram_bridge::config::ClusterConfig;
 use engram_bridge::replica::Citations;
 use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine, SnapshotFile};
 use engram_bridge::spaces::SubmitError;
@@ -16,7 +15,6 @@ use crate::event::{Event, Groups};
 use crate::host::Host;
 use crate::request::{Answer, Request};
 use crate::submit::Submitter;
-use crate::variables;
 use crate::words::one_line;
 use crate::{explained, export};
 
@@ -193,7 +191,7 @@ impl Host {
     /// Reads the configuration again and applies the keys that can change.
     pub(crate) fn reload(&self) -> Result<Event, Refusal> {
         // A listing of problems has several lines; an event has one.
-        let after = ClusterConfig::load_with(&self.path, variables());
+        let after = self.source.load();
         let after = after.map_err(|error| one_line(&error.to_string()))?;
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let reload = self.node.reload(&self.config, &after).map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engram_bridge::snapshot_file::{SnapshotFile, SnapshotFileError};
 
-use crate::notice::Notice;
+use crate::notice;
 use crate::report::Report;
 use crate::submit::Submitter;
 
@@ -27,7 +27,7 @@ pub(crate) fn open(
         Ok(file) => Ok(Some(file)),
         Err(error @ SnapshotFileError::Empty { .. }) => {
             let file = path.display().to_string();
-            report.notify(Notice::rejected_line(&file, None, None, &error.to_string()));
+            report.notify(notice::rejected_line(&file, None, None, &error.to_string()));
             Ok(None)
         }
         Err(error) => Err(error),

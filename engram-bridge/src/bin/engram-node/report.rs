@@ -11,9 +11,10 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::event::{Event, Reader, State};
-use crate::notice::Notice;
+use crate::notice;
 use crate::output::Output;
-use crate::repeats::Repeats;
+use engram_bridge::notices::Notice;
+use engram_bridge::notices::Repeats;
 
 /// Reports events to the reader of the node's output. Cheap to clone.
 #[derive(Clone)]
@@ -79,13 +80,13 @@ impl Report {
     /// Reports the counts of repeated notices that are due.
     pub(crate) fn tell_repeats(&self) {
         let due = self.repeats().due(self.elapsed());
-        due.iter().for_each(|event| self.say(event));
+        due.into_iter().for_each(|repeated| self.say(&Event::Repeated(repeated)));
     }
 
     /// Reports pending counts and the last event, and waits briefly for the reader.
     pub(crate) fn finish(&self, last: &Event) {
         let counts = self.repeats().finish();
-        counts.iter().for_each(|event| self.say(event));
+        counts.into_iter().for_each(|repeated| self.say(&Event::Repeated(repeated)));
         self.say(last);
         self.shared.output.flush();
     }
@@ -111,7 +112,7 @@ impl Report {
     pub(crate) fn reject(&self, file: &str, left_out: RejectedLine) {
         let RejectedLine { line, pattern, reason } = left_out;
         self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-        self.notify(Notice::rejected_line(file, Some(line), pattern, &reason));
+        self.notify(notice::rejected_line(file, Some(line), pattern, &reason));
     }
 
     /// The number of lines and patterns left out.

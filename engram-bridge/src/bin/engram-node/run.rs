@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use engram_bridge::config::ClusterConfig;
 use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{ENGRAM_DIMENSION, Node, http};
 use tokio::sync::mpsc;
 
+use crate::Failure;
 use crate::control;
 #[cfg(not(unix))]
 use crate::control::Asked;
@@ -21,19 +21,18 @@ use crate::follow::Follow;
 use crate::host::Host;
 #[cfg(unix)]
 use crate::keeper::Keeper;
-use crate::notice::Notice;
+use crate::notice;
 use crate::replay::{self, Replay};
 use crate::report::Report;
 use crate::signals::Signals;
+use crate::source::Source;
 use crate::submit::Submitter;
-use crate::{Failure, variables};
 
 /// Runs a node: gossips, and submits consolidation snapshots from a file.
 #[derive(Args)]
 pub(crate) struct Run {
-    /// The configuration, cluster.toml.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Consolidation snapshots, as JSON lines. Without this option the node submits nothing at its start.
     #[arg(long, value_name = "FILE")]
     snapshots: Option<PathBuf>,
@@ -72,7 +71,7 @@ impl Run {
     async fn serve(self) -> Result<(), Failure> {
         // Must come first: a signal during the start must not end the process.
         let signals = Signals::listen()?;
-        let config = ClusterConfig::load_with(&self.config, variables())?;
+        let config = self.source.load()?;
         let reader = if self.events { Reader::Program } else { Reader::Person };
         let report = Report::new(&config.node.name, reader, self.sessions);
         let replay = match &self.snapshots {
@@ -80,7 +79,7 @@ impl Run {
             _ => None,
         };
         if config.key_is_exposed() {
-            report.notify(Notice::key_exposed(&config.tls.key));
+            report.notify(notice::key_exposed(&config.tls.key));
         }
         let node = Node::start(&config)?;
         report.say(&Event::opened(node.store.recovery(), &node.store.unhosted()));
@@ -109,7 +108,7 @@ impl Run {
         if self.control {
             control::listen(sender);
         }
-        let host = Arc::new(Host::new(self.config.clone(), config, node, telemetry, report));
+        let host = Arc::new(Host::new(self.source.clone(), config, node, telemetry, report));
         let following = Arc::new(AtomicBool::new(false));
         self.feed(&host, replay, &following);
         let reason = host.serve(signals, requests).await;

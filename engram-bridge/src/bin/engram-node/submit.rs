@@ -4,7 +4,7 @@ use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine};
 use engram_bridge::{ConsolidationCacheSource, Node};
 
 use crate::event::{Event, Snapshot};
-use crate::notice::Notice;
+use crate::notice;
 use crate::report::Report;
 
 /// Submits the snapshots of one file.
@@ -44,7 +44,7 @@ impl Submitter {
             Ok(report) => report,
             Err(error) => {
                 let reason = error.to_string();
-                self.report.notify(Notice::snapshot_failed(&read.space, read.run, &reason));
+                self.report.notify(notice::snapshot_failed(&read.space, read.run, &reason));
                 return Err(reason);
             }
         };

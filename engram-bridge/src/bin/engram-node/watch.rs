@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::agreement::Agreement;
-use crate::event::printable;
 use crate::status::{Page, text};
 use crate::words::{counted, patterns};
+use engram_bridge::notices::printable;
 
 /// Shows running nodes: readiness, warnings, roots, patterns, and the lag of each peer.
 ///

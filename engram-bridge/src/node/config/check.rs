@@ -312,7 +312,7 @@ impl Check<'_> {
         if let (Some(leaves), Some(written)) = (leaves, tree.leaf_count)
             && leaves != written
         {
-            return self.refuse(
+            self.refuse::<()>(
                 "merkle_tree.leaf_count",
                 format!("{written} is not 2^{levels}; write {leaves} or leave it out"),
             );

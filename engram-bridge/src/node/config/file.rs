@@ -1,10 +1,6 @@
 //! The raw file, before validation.
 
 use serde::Deserialize;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::ConfigProblem;
 
 /// Integers are as wide as TOML's and required keys are optional, so that validation can report all
 /// problems at once, in its own words.
@@ -144,53 +140,4 @@ pub(super) struct Http {
 pub(super) struct Retention {
     pub(super) max_age_days: Option<Time>,
     pub(super) max_patterns: Option<i64>,
-}
-
-/// Reads the file, with a problem for every unknown key.
-pub(super) fn read(text: &str) -> Result<(File, Vec<ConfigProblem>), ConfigProblem> {
-    let unreadable = |error: toml::de::Error| {
-        let line = error.span().map(|span| line_at(text, span.start));
-        let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-        let key = written.split('=').next().unwrap_or_default().trim().to_owned();
-        ConfigProblem { key, line, message: error.message().to_owned() }
-    };
-    let mut unknown = Vec::new();
-    let deserializer = toml::Deserializer::parse(text).map_err(unreadable)?;
-    let file = serde_ignored::deserialize(deserializer, |path| {
-        let message = "this key is unknown; check its spelling or remove it".to_owned();
-        unknown.push(ConfigProblem { key: path.to_string(), line: None, message });
-    });
-    Ok((file.map_err(unreadable)?, unknown))
-}
-
-/// Adds to each problem the line of its key, or of the nearest table around it.
-pub(super) fn find_lines(text: &str, problems: &mut [ConfigProblem]) {
-    let Ok(document) = DeTable::parse(text) else { return };
-    for problem in problems {
-        let offset = offset_of(document.get_ref(), problem.key.split('.'));
-        problem.line = problem.line.or_else(|| offset.map(|offset| line_at(text, offset)));
-    }
-}
-
-fn offset_of<'k>(table: &DeTable<'_>, mut path: impl Iterator<Item = &'k str>) -> Option<usize> {
-    let (key, value) = table.get_key_value(path.next()?)?;
-    Some(offset_in(value, path).unwrap_or_else(|| key.span().start))
-}
-
-fn offset_in<'k>(
-    value: &Spanned<DeValue<'_>>,
-    mut path: impl Iterator<Item = &'k str>,
-) -> Option<usize> {
-    match value.get_ref() {
-        DeValue::Table(table) => offset_of(table, path),
-        DeValue::Array(items) => {
-            let item = items.get(path.next()?.parse::<usize>().ok()?)?;
-            Some(offset_in(item, path).unwrap_or_else(|| item.span().start))
-        }
-        _ => None,
-    }
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }

@@ -251,9 +251,65 @@ fn all_problems_are_reported_in_file_order() {
 }
 
 #[test]
+fn wrong_type_hides_no_other_problem() {
+    let wrong = WHOLE
+        .replace("name = \"node-a\"", "name = 5")
+        .replace("interval_seconds = 5", "interval_seconds = [5]")
+        .replace("fanout = 2", "fanout = 0")
+        .replace("leaf_count = 256", "leaf_count = 7\nprecision = \"f8\"")
+        .replace("name = \"node-c\"", "name = false\nreplaces = [1]")
+        .replace("kind = \"swim\"", "kin = 1")
+        .replace("probe_timeout_ms = 500", "probe_timeout_ms = 1");
+    let keys: Vec<_> = problems(&wrong).into_iter().map(|p| (p.key, p.line)).collect();
+    let expected = [
+        ("node.name", 3),
+        ("peers.1.name", 18),
+        ("peers.1.replaces", 19),
+        ("gossip.interval_seconds", 23),
+        ("gossip.fanout", 24),
+        ("merkle_tree.leaf_count", 30),
+        ("merkle_tree.precision", 31),
+        ("membership.kin", 46),
+        ("membership.probe_timeout_ms", 48),
+    ];
+    assert_eq!(keys, expected.map(|(key, line)| (key.to_owned(), Some(line))));
+    let section = format!("tls = 1\n{}", WHOLE.replace("[tls]", "[tles]"));
+    let keys: Vec<_> = problems(&section).into_iter().map(|p| p.key).collect();
+    assert_eq!(keys, ["tls", "tles"]);
+}
+
+/// The keys have the name of the section, and the lines are those of the file.
+#[test]
+fn section_is_read_like_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("engram.toml");
+    let sections =
+        WHOLE.replace("\n[", "\n[host.gossip.").replace("[host.gossip.[", "[[host.gossip.");
+    std::fs::write(&path, format!("port = 1\n{sections}")).unwrap();
+    let config = ClusterConfig::load_section(&path, "host.gossip").unwrap();
+    assert_eq!((config.gossip.fanout, config.peers.len()), (2, 2));
+    assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
+    let variable = ("ENGRAM_GOSSIP__FANOUT".into(), "7".into());
+    let config = ClusterConfig::load_section_with(&path, "host.gossip", [variable]).unwrap();
+    assert_eq!(config.gossip.fanout, 7);
+
+    let wrong = sections.replace("fanout = 2", "fanout = \"x\"").replace("depth = 8", "depth = 9");
+    std::fs::write(&path, wrong).unwrap();
+    let error = ClusterConfig::load_section(&path, "host.gossip").unwrap_err().to_string();
+    assert!(error.contains("host.gossip.gossip.fanout (line 23): invalid type"), "{error}");
+    assert!(error.contains("host.gossip.merkle_tree.depth (line 28): 9 is not"), "{error}");
+    let variable = ("ENGRAM_GOSSIP__SPEED".into(), "7".into());
+    let error = ClusterConfig::load_section_with(&path, "host.gossip", [variable]).unwrap_err();
+    assert!(error.to_string().contains("\n  ENGRAM_GOSSIP__SPEED: there is no"), "{error}");
+    let error = ClusterConfig::load_section(&path, "gossip").unwrap_err();
+    assert!(matches!(&error, ConfigError::NoSection { section, .. } if section == "gossip"));
+}
+
+#[test]
 fn syntax_and_type_errors_name_the_line() {
     let found = problem("fanout = 2", "fanout = \"two\"");
-    assert_eq!((found.key.as_str(), found.line), ("fanout", Some(23)));
+    assert_eq!((found.key.as_str(), found.line), ("gossip.fanout", Some(23)));
+    assert!(found.message.ends_with("expected an integer"), "{}", found.message);
     let found = problem("fanout = 2", "fanout = ");
     assert_eq!(found.line, Some(23), "{found:?}");
 }
@@ -288,9 +344,17 @@ fn remote_page_needs_allow_remote() {
     assert!(ClusterConfig::parse(&meant).unwrap().http.unwrap().listen.ip().is_unspecified());
 }
 
+fn with_variables(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<ClusterConfig, ConfigError> {
+    let parsed = ClusterConfig::parse_part(WHOLE, None, variables);
+    let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;
+    Ok(parsed.unwrap())
+}
+
 fn with(variables: &[(&str, &str)]) -> Result<ClusterConfig, ConfigError> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-    ClusterConfig::parse_with(WHOLE, variables)
+    with_variables(variables)
 }
 
 #[test]
@@ -326,8 +390,8 @@ fn non_utf8_variable_is_refused_or_foreign() {
     use std::os::unix::ffi::OsStringExt as _;
     let bytes = || OsString::from_vec(b"caf\xe9".to_vec());
     let others = [(bytes(), "x".into()), ("LC_NAME".into(), bytes())];
-    assert!(ClusterConfig::parse_with(WHOLE, others).is_ok());
-    let error = ClusterConfig::parse_with(WHOLE, [("ENGRAM_NODE__NAME".into(), bytes())]);
+    assert!(with_variables(others).is_ok());
+    let error = with_variables([("ENGRAM_NODE__NAME".into(), bytes())]);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("ENGRAM_NODE__NAME: its value is not UTF-8"), "{error}");
 }

@@ -53,15 +53,15 @@ fn value(text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Applies the overrides to the file, one after the other. Reports a problem for each one that does
-/// not apply.
+/// Applies the overrides to the file, one after the other; `table` has the same values. Reports a
+/// problem for each one that does not apply.
 pub(super) fn apply(
-    text: &str,
+    table: Table,
     file: File,
     overrides: &[Override],
     problems: &mut Vec<ConfigProblem>,
 ) -> File {
-    let (mut file, mut table) = (file, text.parse::<Table>().unwrap_or_default());
+    let (mut file, mut table) = (file, table);
     for meant in overrides {
         let written = Value::String(meant.text.clone());
         let read = set(&table, meant, &meant.value)

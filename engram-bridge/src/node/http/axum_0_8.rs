@@ -194,7 +194,12 @@ async fn explain(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Seriali
     let asked = Asked::read(&uri)?;
     let space = asked.space(&node)?;
     let id = asked.id.as_ref().ok_or_else(|| needed("id", "a pattern id"))?;
-    let known = space.explain(id).ok_or_else(|| missing("no such pattern in that space"))?;
+    let known = space.explain(id).ok_or_else(|| {
+        missing(&format!(
+            "the space {} has no such pattern; \"&space=\" selects another space",
+            space.id()
+        ))
+    })?;
     Ok(Json(answer::Explained::of(&node, &space, id, &known)))
 }
 

@@ -35,7 +35,7 @@ impl SpaceState {
         self.waiting.as_ref().map_or(0, |waiting| waiting.contents.len() as u64)
     }
 
-    /// The cause of the latest submission that waits.
+    /// The cause of the latest submission that changed the waiting contents.
     pub(crate) fn waiting_cause(&self) -> Option<Cause> {
         self.waiting.as_ref()?.cause
     }
@@ -48,7 +48,6 @@ impl SpaceState {
         cause: Cause,
     ) -> bool {
         let waiting = self.waiting.get_or_insert_default();
-        waiting.cause = Some(cause);
         let mut changed = false;
         for content in contents {
             let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
@@ -56,7 +55,9 @@ impl SpaceState {
             changed |= before.is_none_or(|before| before.digest() != digest);
         }
         if changed {
+            waiting.cause = Some(cause);
             self.view_changed_at = cause.generated_at;
+            self.note_generated(cause.generated_at);
         }
         changed
     }

@@ -17,9 +17,12 @@ pub(super) struct Observed {
     totals: Mutex<Totals>,
 }
 
-struct Settings {
-    observer: Option<Arc<dyn ConsolidationObserver>>,
-    writes_log: bool,
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) observer: Option<Arc<dyn ConsolidationObserver>>,
+    pub(super) writes_log: bool,
+    /// Whether another service may have the updates.
+    pub(super) ended: bool,
 }
 
 /// Figures of one version of the merged view.
@@ -33,31 +36,26 @@ struct Totals {
 const HELD: &str = "no code panics while it holds this lock";
 
 impl Observed {
-    pub(super) fn new(space: Arc<Space>) -> Self {
-        space.collect_updates();
-        let settings = Mutex::new(Settings { observer: None, writes_log: true });
-        Self { space, settings, totals: Mutex::default() }
+    pub(super) fn new(space: Arc<Space>, settings: Settings) -> Self {
+        Self { space, settings: Mutex::new(settings), totals: Mutex::default() }
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().expect(HELD)
     }
 
-    pub(super) fn set_observer(&self, observer: Arc<dyn ConsolidationObserver>) {
-        self.settings().observer = Some(observer);
-    }
-
-    pub(super) fn switch_log_off(&self) {
-        self.settings().writes_log = false;
+    /// Leaves the later updates to the next service.
+    pub(super) fn end(&self) {
+        self.settings().ended = true;
     }
 
     /// Appends the belief updates since the last call to the log at `path`, unless the log is off,
     /// and passes them to the observer. Returns them.
     pub(super) fn log(&self, path: &Path) -> Vec<BeliefUpdateRecord> {
-        let (observer, writes_log) = {
-            let settings = self.settings();
-            (settings.observer.clone(), settings.writes_log)
-        };
+        let Settings { observer, writes_log, ended } = self.settings().clone();
+        if ended {
+            return Vec::new();
+        }
         let updates = self.space.collected_updates();
         if writes_log && !updates.is_empty() {
             self.space.note_belief_log(path, belief_log::append(path, &updates));

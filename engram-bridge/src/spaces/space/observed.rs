@@ -19,12 +19,19 @@ impl Space {
         self.runs.lock().expect("no code panics while it holds this lock").add(run);
     }
 
-    /// Starts to collect the changes of beliefs for [`collected_updates`](Self::collected_updates).
-    pub(crate) fn collect_updates(&self) {
-        self.state_mut().collect_updates();
+    /// Reserves the [`collected_updates`](Self::collected_updates) for a service. Returns whether the space
+    /// has no other service.
+    pub(crate) fn begin_service(&self) -> bool {
+        self.state_mut().begin_service()
     }
 
-    /// The changes of beliefs since the last call, oldest first.
+    /// Keeps the changes of beliefs for the next service.
+    pub(crate) fn end_service(&self) {
+        self.state_mut().end_service();
+    }
+
+    /// The changes of beliefs since the last call, oldest first. The first call returns those since the space
+    /// is hosted.
     pub(crate) fn collected_updates(&self) -> Vec<BeliefUpdateRecord> {
         let (updates, missed) = self.state_mut().take_collected();
         if missed > 0 {

@@ -55,6 +55,7 @@ impl Space {
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
     ) -> Result<SubmitReport, StorageError> {
+        self.shared.journal.check_open()?;
         let mut report = SubmitReport::default();
         let mut ids = HashSet::with_capacity(snapshot.patterns.len());
         let cause = Cause {
@@ -79,7 +80,8 @@ impl Space {
         }
         report.rejected.sort_by_key(|rejected| rejected.index);
         self.note_refused(&snapshot.patterns, &report.rejected);
-        self.state_mut().note_generated(snapshot.generated_at);
+        // A time in the future, of a clock that was wrong, would stay for as long.
+        self.state_mut().note_generated(cause.snapshot_generated_at.min(cause.generated_at));
         Ok(report)
     }
 
@@ -181,6 +183,7 @@ impl Space {
     /// # Errors
     /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was changed.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
+        self.shared.journal.check_open()?;
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
         let mut report = SubmitReport::default();
         match self.content_of(pattern) {
@@ -396,7 +399,7 @@ impl Space {
                 return Ok(Effect::default());
             }
             let staged = state.stage(changes);
-            staged.not_before(cause.generated_at.max(cause.snapshot_generated_at))
+            staged.not_before(cause.generated_at)
         };
         // The commit holds no lock on the state; the writer excludes other changes.
         if staged.rows().next().is_some()

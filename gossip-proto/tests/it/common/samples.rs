@@ -85,7 +85,7 @@ fn hosts_and_others() -> Spaces {
 }
 
 fn parameter() -> Refusal {
-    Refusal::Parameter { name: "depth".into(), here: "12".into(), there: "16".into() }
+    Refusal::Parameter { name: "depth".into(), of_sender: "12".into(), of_receiver: "16".into() }
 }
 
 fn hello(parameters: HelloParameters, spaces: Spaces) -> Message {

@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]
-pub(crate) struct Episodes<K> {
+pub(super) struct Episodes<K> {
     running: BTreeMap<K, Episode>,
 }
 
@@ -30,12 +30,12 @@ struct Episode {
 }
 
 impl<K: Ord + Clone> Episodes<K> {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { running: BTreeMap::new() }
     }
 
     /// Records an event. Returns whether it begins an episode and must be reported.
-    pub(crate) fn begins(&mut self, kind: K, now: Duration) -> bool {
+    pub(super) fn begins(&mut self, kind: K, now: Duration) -> bool {
         if let Some(episode) = self.running.get_mut(&kind) {
             episode.repeats += 1;
             return false;
@@ -46,22 +46,22 @@ impl<K: Ord + Clone> Episodes<K> {
     }
 
     /// The kinds that have an episode.
-    pub(crate) fn running(&self) -> impl Iterator<Item = &K> {
+    pub(super) fn running(&self) -> impl Iterator<Item = &K> {
         self.running.keys()
     }
 
     /// Whether a kind has an episode.
-    pub(crate) fn is_running(&self, kind: &K) -> bool {
+    pub(super) fn is_running(&self, kind: &K) -> bool {
         self.running.contains_key(kind)
     }
 
     /// The kinds whose counts are due, each with its events since its last line.
-    pub(crate) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
+    pub(super) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
         self.take(|episode| now >= episode.due, now)
     }
 
     /// The counts that were not reported yet. Ends all episodes.
-    pub(crate) fn finish(&mut self) -> Vec<(K, u64)> {
+    pub(super) fn finish(&mut self) -> Vec<(K, u64)> {
         let counts = self.take(|_| true, Duration::ZERO);
         self.running.clear();
         counts

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 /// The kind of a notice: each episode reports it once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Kind {
+pub struct Kind {
     /// The code of the event.
-    pub(crate) of: &'static str,
+    pub(super) of: &'static str,
     /// The cause, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// The peer, if each has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) peer: Option<String>,
+    pub(super) peer: Option<String>,
     /// The space, if each has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) space: Option<String>,
+    pub(super) space: Option<String>,
 }
 
 /// Pairs of events of which each ends the state that the other one began.
@@ -30,7 +30,7 @@ const STATES: [[&str; 2]; 6] = [
 
 /// Something that is in one of two states.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Subject {
+pub(super) struct Subject {
     states: [&'static str; 2],
     peer: Option<String>,
     space: Option<String>,
@@ -38,28 +38,19 @@ pub(crate) struct Subject {
 
 impl Kind {
     /// The subject whose state an event of this kind begins; `None` if it begins no state.
-    pub(crate) fn subject(&self) -> Option<Subject> {
+    pub(super) fn subject(&self) -> Option<Subject> {
         let states = STATES.into_iter().find(|states| states.contains(&self.of))?;
         Some(Subject { states, peer: self.peer.clone(), space: self.space.clone() })
     }
 
     /// Whether two kinds differ only in their causes.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         let parts = |kind: &Self| (kind.of, kind.peer.clone(), kind.space.clone());
         parts(self) == parts(other)
     }
 
     /// The kind of all further causes.
-    pub(crate) fn of_other_causes(&self) -> Self {
+    pub(super) fn of_other_causes(&self) -> Self {
         Self { reason: Some("other reasons".to_owned()), ..self.clone() }
-    }
-
-    /// The line that reports `count` further events, and the present state of their subject.
-    pub(crate) fn repeated(&self, count: u64, now: Option<&str>) -> String {
-        let Self { of, reason, peer, space } = self;
-        let details: Vec<_> = [peer, space, reason].into_iter().flatten().map(|s| &**s).collect();
-        let detail = if details.is_empty() { "" } else { &format!(": {}", details.join(": ")) };
-        let now = now.map(|now| format!("; now {now}")).unwrap_or_default();
-        format!("{count} more {of}{detail}{now}")
     }
 }

@@ -1,31 +1,75 @@
 //! Notices that repeat.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use crate::episodes::Episodes;
-use crate::event::Event;
-use crate::kind::{Kind, Subject};
-use crate::notice::Notice;
+use serde::Serialize;
+
+use super::episodes::Episodes;
+use super::kind::{Kind, Subject};
+use super::notice::Notice;
 
 /// The maximum number of causes of one event, for each peer, that have episodes of their own at a time.
 /// Further ones share an episode.
 const MAX_CAUSES: usize = 16;
 
-/// Decides which notices are reported, and counts the others.
-pub(crate) struct Repeats {
+/// Further notices of a kind that was reported before. They print as one line of text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Repeated {
+    #[serde(flatten)]
+    kind: Kind,
+    count: u64,
+    /// The code of the last notice about the same subject: its present state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<&'static str>,
+}
+
+impl Repeated {
+    /// `count` notices of a kind, and the code of the present state of their subject.
+    pub const fn new(kind: Kind, count: u64, now: Option<&'static str>) -> Self {
+        Self { kind, count, now }
+    }
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind: Kind { of, reason, peer, space }, count, now } = self;
+        write!(f, "{count} more {of}")?;
+        for detail in [peer, space, reason].into_iter().flatten() {
+            write!(f, ": {detail}")?;
+        }
+        now.iter().try_for_each(|now| write!(f, "; now {now}"))
+    }
+}
+
+/// Decides which notices are reported, and counts the others: the first of a kind is reported at once, and the
+/// number of further ones after one minute, after two more, four, eight, and then every fifteen minutes. A
+/// pause without one ends the episode.
+///
+/// Time is passed in, counted from any fixed moment.
+#[derive(Debug)]
+pub struct Repeats {
     episodes: Episodes<Kind>,
     /// The code of the last event of each subject.
     present: BTreeMap<Subject, &'static str>,
 }
 
+impl Default for Repeats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Repeats {
-    pub(crate) const fn new() -> Self {
+    /// No episodes.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { episodes: Episodes::new(), present: BTreeMap::new() }
     }
 
     /// Records a notice. Returns whether it begins an episode and must be reported.
-    pub(crate) fn begins(&mut self, notice: &Notice, now: Duration) -> bool {
+    pub fn begins(&mut self, notice: &Notice, now: Duration) -> bool {
         let kind = notice.kind();
         if let Some(subject) = kind.subject() {
             self.present.insert(subject, kind.of);
@@ -43,48 +87,49 @@ impl Repeats {
     }
 
     /// The reports of repeats that are due.
-    pub(crate) fn due(&mut self, now: Duration) -> Vec<Event> {
+    pub fn due(&mut self, now: Duration) -> Vec<Repeated> {
         let due = self.episodes.due(now);
-        due.into_iter().map(|repeats| self.event(repeats)).collect()
+        due.into_iter().map(|repeats| self.repeated(repeats)).collect()
     }
 
     /// The reports of all other repeats. Ends all episodes.
-    pub(crate) fn finish(&mut self) -> Vec<Event> {
+    pub fn finish(&mut self) -> Vec<Repeated> {
         let counts = self.episodes.finish();
-        counts.into_iter().map(|repeats| self.event(repeats)).collect()
+        counts.into_iter().map(|repeats| self.repeated(repeats)).collect()
     }
 
-    fn event(&self, (kind, count): (Kind, u64)) -> Event {
+    fn repeated(&self, (kind, count): (Kind, u64)) -> Repeated {
         let now = kind.subject().and_then(|subject| self.present.get(&subject).copied());
-        Event::Repeated { kind, count, now }
+        Repeated { kind, count, now }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Level;
+    use crate::node::notices::Level;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     fn bad_line(why: &str) -> Notice {
-        Notice::rejected_line("own.jsonl", Some(1), None, why)
+        Notice::new("rejected", format!("own.jsonl:1: {why}")).caused_by(why)
     }
 
     fn connection(code: &'static str, peer: &str) -> Notice {
         Notice::peer(code, Level::Info, peer.to_owned(), "a reason".to_owned())
     }
 
-    fn lines(events: &[Event]) -> Vec<String> {
-        events.iter().map(Event::sentence).collect()
+    fn lines(repeats: &[Repeated]) -> Vec<String> {
+        repeats.iter().map(Repeated::to_string).collect()
     }
 
     #[test]
     fn each_cause_begins_an_episode_within_a_bound() {
         let mut repeats = Repeats::new();
-        assert!(repeats.begins(&Notice::unreadable("own.jsonl", "missing"), at(0)));
+        let missing = Notice::new("snapshots_unreadable", "own.jsonl".to_owned());
+        assert!(repeats.begins(&missing.caused_by("missing"), at(0)));
         assert!(repeats.begins(&bad_line("no JSON"), at(0)), "not hidden by the missing file");
         assert!(!repeats.begins(&bad_line("no JSON"), at(1)));
         let causes = (0..1_000).map(|n| bad_line(&format!("cause {n}")));

@@ -1,0 +1,184 @@
+//! Events of a node as text for a log: with the names of the nodes, the cause and the next step. Repeats are
+//! counted.
+
+mod episodes;
+mod kind;
+mod notice;
+mod repeats;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use engram_gossip_net::{Event, Events, Gossip, NodeId};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+pub use self::kind::Kind;
+pub use self::notice::{Level, Notice};
+pub use self::repeats::{Repeated, Repeats};
+use crate::node::telemetry::Telemetry;
+use crate::spaces::event::StateEvent;
+
+/// The interval at which counts of repeats are looked up.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes of peers.
+/// Successful sessions are no notices. The first notice of a kind is returned at once, and
+/// [repeats](Repeats) as counts.
+pub struct Notices {
+    name: String,
+    gossip: Gossip,
+    state: broadcast::Receiver<StateEvent>,
+    network: Events,
+    repeats: Repeats,
+    started: Instant,
+    look: Interval,
+    ready: VecDeque<LogLine>,
+    ended: bool,
+}
+
+/// A line of a log. It prints without control characters: ids and names from peers must not control a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// Its severity.
+    pub level: Level,
+    /// Its text.
+    pub text: String,
+}
+
+impl Notices {
+    /// Subscribes to the events of the node that `telemetry` watches.
+    ///
+    /// # Panics
+    /// If called outside a tokio runtime.
+    pub fn new(telemetry: &Telemetry) -> Self {
+        let (store, gossip) = (telemetry.store(), telemetry.gossip().clone());
+        let (state, network) = (store.events(), gossip.events());
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut notices = Self {
+            name: telemetry.name().to_owned(),
+            gossip,
+            state,
+            network,
+            repeats: Repeats::new(),
+            started: Instant::now(),
+            look,
+            ready: VecDeque::new(),
+            ended: false,
+        };
+        // The store may have refused writes before.
+        if let Some(failure) = store.write_stats().storage_failure {
+            notices.notify(Notice::storage(Some(&failure)));
+        }
+        notices
+    }
+
+    /// Waits for the next line; `None` once the node has stopped.
+    ///
+    /// This method is cancel safe.
+    pub async fn next(&mut self) -> Option<LogLine> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(line);
+            }
+            if self.ended {
+                return None;
+            }
+            tokio::select! {
+                event = self.network.next() => match event {
+                    Some(event) => self.on_network(&event),
+                    None => self.end(),
+                },
+                event = self.state.recv() => self.on_state(event),
+                _ = self.look.tick() => {
+                    let due = self.repeats.due(self.started.elapsed());
+                    self.ready.extend(due.into_iter().map(LogLine::from));
+                }
+            }
+        }
+    }
+
+    fn on_network(&mut self, event: &Event) {
+        let notice = match event {
+            Event::Member { peer, liveness, .. } => {
+                let reason = format!("it is {}", format!("{liveness:?}").to_lowercase());
+                Some(
+                    Notice::peer("member", Level::Info, self.name(*peer), reason.clone())
+                        .caused_by(reason),
+                )
+            }
+            Event::NoCommonSpace { peer } => Some(Notice::no_common_space(self.name(*peer))),
+            event => Notice::of_network(event, |node| self.name(node)),
+        };
+        notice.into_iter().for_each(|notice| self.notify(notice));
+    }
+
+    fn on_state(&mut self, event: Result<StateEvent, RecvError>) {
+        let notice = match event {
+            Ok(event) => Notice::of_state(&event, |node| self.name(node)),
+            Err(RecvError::Lagged(missed)) => Notice::missed(missed),
+            Err(RecvError::Closed) => return self.end(),
+        };
+        self.notify(notice);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if self.repeats.begins(&notice, self.started.elapsed()) {
+            self.ready.push_back(notice.into());
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        while let Ok(event) = self.state.try_recv() {
+            self.notify(Notice::of_state(&event, |node| self.name(node)));
+        }
+        let counts = self.repeats.finish();
+        self.ready.extend(counts.into_iter().map(LogLine::from));
+    }
+
+    /// The display name of a node; its id if the roster does not list it.
+    fn name(&self, node: NodeId) -> String {
+        if node == self.gossip.node_id() {
+            return self.name.clone();
+        }
+        let roster = self.gossip.roster();
+        roster.member(&node).map_or_else(|| node.to_string(), |member| member.name.clone())
+    }
+}
+
+impl fmt::Debug for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notices").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl From<Notice> for LogLine {
+    fn from(notice: Notice) -> Self {
+        Self { level: notice.level(), text: notice.to_string() }
+    }
+}
+
+impl From<Repeated> for LogLine {
+    fn from(repeated: Repeated) -> Self {
+        Self { level: Level::Info, text: repeated.to_string() }
+    }
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.text))
+    }
+}
+
+/// The text with its control characters escaped.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
