@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +28,10 @@ use serde_json::{Value, json};
 mod common;
 #[path = "common/report.rs"]
 mod report;
+
+/// A request for the figures of the comparison across ids, and the pause between two.
+const GROUPS: &str = r#"{"command":"groups"}"#;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes that a whole node with 10,000 patterns may take, by the precision of its embeddings.
 const WHOLE: [(&str, f64); 2] = [("f32", 50e6), ("f16", 35e6)];
@@ -135,6 +139,15 @@ impl<'f> Cluster<'f> {
             let name = format!("whole node after {when}");
             report(&name, &input, whole, "B", ("limit", limit), Some(1.0));
         }
+        let stored = self.file_of(&fed.name) as f64;
+        report(
+            "file of the store after feeding",
+            &input,
+            stored,
+            "B",
+            ("the contents", bare),
+            None,
+        );
     }
 
     /// Makes a certificate and a key.
@@ -172,7 +185,7 @@ impl<'f> Cluster<'f> {
             space.submit(snapshot, Scheduler).expect("room on the disk");
         }
         store.close().expect("room on the disk");
-        fs::metadata(self.folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+        self.file_of(name)
     }
 
     /// Makes a node's configuration, and opens its store.
@@ -187,9 +200,16 @@ impl<'f> Cluster<'f> {
         (store, space)
     }
 
+    /// The size of the file of a node's store.
+    fn file_of(&self, name: &str) -> u64 {
+        fs::metadata(self.folder.join(name).join("state.redb")).map_or(0, |file| file.len())
+    }
+
     fn start(&self, name: &str, options: &[&str]) -> Running {
         let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
+            // As in the shipped unit and image.
+            .env("MALLOC_ARENA_MAX", "2")
             .args(["run", "--events", "--control", "--config"])
             .arg(self.folder.join(format!("{name}.toml")))
             .args(options)
@@ -279,13 +299,23 @@ struct Shown {
 }
 
 impl Running {
-    /// Waits until the node shows `patterns` patterns, and ends it.
+    /// Waits until the node shows `patterns` patterns and has compared them across ids, and ends it.
     fn until(mut self, patterns: u64) -> Shown {
-        let mut started = 0.0;
+        let mut input = self.child.stdin.take().expect("it is piped");
+        let (mut started, mut shown) = (0.0, false);
         for event in &self.events {
             match event["event"].as_str() {
                 Some("listening") => started = self.begun.elapsed().as_secs_f64(),
-                Some("state") if event["patterns"] == patterns => break,
+                Some("state") if event["patterns"] == patterns => {
+                    if !std::mem::replace(&mut shown, true) {
+                        writeln!(input, "{GROUPS}").expect("it listens");
+                    }
+                }
+                Some("groups") if event["spaces"][0]["pending"] == 0 => break,
+                Some("groups") => {
+                    thread::sleep(PAUSE);
+                    writeln!(input, "{GROUPS}").expect("it listens");
+                }
                 _ => {}
             }
         }
@@ -294,7 +324,7 @@ impl Running {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         // The node ends at the end of its input.
-        drop(self.child.stdin.take());
+        drop(input);
         self.child.wait().expect("the node ends");
         Shown {
             peak: 1_024 * peak.expect("this system reports the peak memory of a process"),

@@ -36,6 +36,11 @@ impl<N> VectorClock<N> {
         Self { entries: Vec::new() }
     }
 
+    /// Frees the memory that the clock does not use.
+    pub fn shrink_to_fit(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// Returns the number of nodes with an entry.
     #[must_use]
     pub fn len(&self) -> usize {

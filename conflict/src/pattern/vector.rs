@@ -131,12 +131,14 @@ pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>)
     }
 }
 
-/// An abbreviated direction of a vector: the first components of the normalised vector, and the length
-/// of the rest. Sketches alone rule out most pairs of real embeddings, and unlike vectors they are
-/// contiguous in memory.
+/// An abbreviated direction of a vector: the first components of the normalised vector, rounded to steps,
+/// the length of the rounding errors, and the length of the rest. Sketches alone rule out most pairs of real
+/// embeddings, and unlike vectors they are contiguous in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
-    head: [f32; Self::HEAD],
+    head: [i8; Self::HEAD],
+    step: f32,
+    error: f32,
     tail: f32,
 }
 
@@ -144,7 +146,8 @@ impl Sketch {
     const HEAD: usize = 3 * LANES;
 
     /// The sketch of a free slot, which has no direction.
-    pub(crate) const NOTHING: Self = Self { head: [0.0; Self::HEAD], tail: 0.0 };
+    pub(crate) const NOTHING: Self =
+        Self { head: [0; Self::HEAD], step: 0.0, error: 0.0, tail: 0.0 };
 
     pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
         if !FAST.contains(&squared_length) {
@@ -153,21 +156,34 @@ impl Sketch {
         }
         let length = libm::sqrt(squared_length);
         let (head, tail) = vector.split_at(vector.len().min(Self::HEAD));
-        let mut sketch = Self::NOTHING;
-        for (of_one, &component) in sketch.head.iter_mut().zip(head) {
-            *of_one = (f64::from(component) / length) as f32;
+        let greatest = head.iter().fold(0.0, |most, x| if x.abs() > most { x.abs() } else { most });
+        let step = f64::from(greatest) / f64::from(i8::MAX);
+        let (mut sketch, mut error) = (Self::NOTHING, 0.0);
+        for (steps, &component) in sketch.head.iter_mut().zip(head) {
+            // A head of zeros has no steps: the cast turns NaN into 0.
+            *steps = libm::round(f64::from(component) / step) as i8;
+            let off = f64::from(component) - f64::from(*steps) * step;
+            error += off * off;
         }
+        sketch.step = (step / length) as f32;
+        sketch.error = (libm::sqrt(error) / length) as f32;
         sketch.tail = (libm::sqrt(dot(tail, tail)) / length) as f32;
         sketch
     }
 
     /// Whether the cosine of the two vectors is certainly below `bound`.
     ///
-    /// The tails add at most the product of their lengths (Cauchy and Schwarz). Rounding moves
+    /// The tails add at most the product of their lengths, and an error at most its length times that of the
+    /// other head, which is at most 1 before it was rounded (Cauchy and Schwarz). Rounding to `f32` moves
     /// either side by less than 1e-5; the margin is a hundred times that.
     pub(crate) fn certainly_below(&self, other: &Self, bound: f32) -> bool {
-        let tails = f64::from(self.tail) * f64::from(other.tail);
-        let most = dot(&self.head, &other.head) + tails;
+        let products = self.head.iter().zip(&other.head);
+        let heads: i32 = products.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+        let [step, error, tail] =
+            [(self.step, other.step), (self.error, other.error), (self.tail, other.tail)]
+                .map(|(a, b)| (f64::from(a), f64::from(b)));
+        let errors = error.0 + error.1 + error.0 * error.1;
+        let most = step.0 * step.1 * f64::from(heads) + errors + tail.0 * tail.1;
         most < f64::from(bound) - 1e-3
     }
 }

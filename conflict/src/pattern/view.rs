@@ -114,7 +114,8 @@ struct Node<K> {
 struct Edge {
     slot: Slot,
     shared: u32,
-    cosine: Option<f32>,
+    /// NaN if the angle is undefined.
+    cosine: f32,
 }
 
 impl<K: Ord + Clone> CrossIdView<K> {
@@ -145,7 +146,17 @@ impl<K: Ord + Clone> CrossIdView<K> {
 
     /// The conflict of an edge, seen from the node at `slot`.
     fn conflict(&self, slot: Slot, edge: &Edge) -> Option<Conflict> {
-        self.rules.between(self.node(slot), self.node(edge.slot), edge.shared, edge.cosine)
+        self.rules.between(self.node(slot), self.node(edge.slot), edge.shared, edge.cosine())
+    }
+}
+
+impl Edge {
+    fn new(slot: Slot, shared: u32, cosine: Option<f32>) -> Self {
+        Self { slot, shared, cosine: cosine.unwrap_or(f32::NAN) }
+    }
+
+    fn cosine(&self) -> Option<f32> {
+        (!self.cosine.is_nan()).then_some(self.cosine)
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
 use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
-/// A snapshot of `count` patterns. Each has a unique id and embedding; lengths, episodes and most of
-/// the numbers are those of real patterns.
+/// A snapshot of `count` patterns. Each has a unique id and embedding; lengths and most of the numbers are
+/// those of real patterns. A repetition of a pattern has episodes of its own and its numbers in another order:
+/// otherwise each pattern would be one memory with a hundred others.
 pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");
@@ -17,11 +18,16 @@ pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let real: Vec<FileSnapshot> = file.read_run(last).expect("it is readable");
     let real = &real[0].snapshot;
     let patterns = (0..count).map(|n| {
-        let like = &real.patterns[n % real.patterns.len()];
+        let (repetition, which) = (n / real.patterns.len(), n % real.patterns.len());
+        let like = &real.patterns[which];
         let mut embedding = like.embedding.to_vec();
+        embedding.rotate_left(repetition * 5 % ENGRAM_DIMENSION);
         embedding[n % ENGRAM_DIMENSION] += (n as f32).mul_add(1e-6, 1e-3);
         let id = format!("pattern_{}", 11_400_714_819_323_198_485_u64.wrapping_mul(n as u64 + 1));
-        Arc::new(SemanticPattern { id, embedding: embedding.into(), ..(**like).clone() })
+        let episode = |episode: &String| format!("{episode}-{repetition}");
+        let source_episodes = like.source_episodes.iter().map(episode).collect();
+        let embedding = embedding.into();
+        Arc::new(SemanticPattern { id, embedding, source_episodes, ..(**like).clone() })
     });
     ConsolidationSnapshot { patterns: patterns.collect(), ..real.clone() }
 }

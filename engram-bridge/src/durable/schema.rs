@@ -15,8 +15,9 @@ use engram_merkle::{AnyHasher, Digest};
 use crate::durable::storage::{Batch, Table};
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::canonical;
 use crate::replica::change::StoredRoot;
-use crate::replica::content::{self, Content, Introducer, Shape};
+use crate::replica::content::{Content, Introducer, Shape};
 use crate::replica::encoding::{Cursor, hash, put_bytes};
 use crate::replica::placement::Placement;
 use crate::replica::record::Record;
@@ -24,7 +25,7 @@ use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
 
 /// The version of the stored format. A node refuses a store of another version.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 pub(crate) const OWNER: &[u8] = b"owner";
 const ROOT: &[u8] = b"root";
@@ -175,13 +176,26 @@ pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
 /// Encodes a mark of the content's origin, followed by the content. The digest protects the content but not the
 /// mark: damage to the mark may change the origin or lose the content, but never changes the content.
 pub(crate) fn encode_content(content: &Content) -> Vec<u8> {
-    let mut bytes = match content.introducer() {
-        Introducer::Engine => vec![ENGINE],
-        Introducer::Peer(None) => vec![SOME_PEER],
-        Introducer::Peer(Some(peer)) => [&[PEER][..], peer.as_bytes()].concat(),
-    };
-    bytes.extend(content::encode(content.pattern()));
+    let mut bytes = Vec::with_capacity(content_room(content));
+    put_content(&mut bytes, content);
     bytes
+}
+
+fn put_content(bytes: &mut Vec<u8>, content: &Content) {
+    match content.introducer() {
+        Introducer::Engine => bytes.push(ENGINE),
+        Introducer::Peer(None) => bytes.push(SOME_PEER),
+        Introducer::Peer(Some(peer)) => {
+            bytes.push(PEER);
+            bytes.extend(peer.as_bytes());
+        }
+    }
+    canonical::put(bytes, content.pattern());
+}
+
+/// The maximum length of an encoded content.
+fn content_room(content: &Content) -> usize {
+    1 + 32 + canonical::encoded_len(content.pattern())
 }
 
 // The marks of a content's origin.
@@ -227,13 +241,13 @@ pub(crate) fn encode_record(
     last_submitted: Option<&Digest>,
     beside: Option<&Content>,
 ) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(256);
+    let mut bytes = Vec::with_capacity(256 + beside.map_or(0, content_room));
     bytes.push(u8::from(last_submitted.is_some()));
     bytes.extend(last_submitted.iter().flat_map(|digest| *digest.as_bytes()));
     record.encode(&mut bytes);
     let mut bytes = checked(key, bytes);
     if let Some(content) = beside {
-        bytes.extend(encode_content(content));
+        put_content(&mut bytes, content);
     }
     bytes
 }

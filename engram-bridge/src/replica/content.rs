@@ -7,12 +7,13 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::limits::MAX_CONTENT_LEN;
 use engram_gossip_proto::{PatternContent, TooLarge, check_content};
 use engram_merkle::{AnyHasher, Digest};
-use half::f16;
 
 use crate::engram::pattern::{Confidence, SemanticPattern};
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
-use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
+use crate::replica::canonical::{TAG, decode, encode, max_encoded_len};
+use crate::replica::encoding::hash;
+use crate::replica::half_precision::{half, halved, rounds_to};
 
 /// The longest pattern id, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
@@ -20,8 +21,6 @@ pub const MAX_ID_BYTES: usize = 128;
 pub const MAX_EPISODE_ID_BYTES: usize = PatternContent::MAX_EPISODE_ID;
 /// The maximum number of episodes that one pattern may cite.
 pub const MAX_EPISODES: usize = PatternContent::MAX_EPISODES;
-
-pub(crate) const TAG: &[u8; 8] = b"ecb1cont";
 
 /// The pattern cannot be shared with other nodes. It was not stored; the other patterns of the same
 /// call are not affected.
@@ -173,11 +172,12 @@ impl Content {
     /// the cluster's precision are refused. The caller compares the digest with the one that the
     /// record names.
     pub(crate) fn from_wire(
-        content: PatternContent,
+        mut content: PatternContent,
         shape: Shape,
         hasher: &AnyHasher,
         introducer: Introducer,
     ) -> Result<Self, PatternError> {
+        content.source_episodes.shrink_to_fit();
         let value = content.schema_confidence;
         let pattern = Arc::new(SemanticPattern {
             id: content.id,
@@ -269,23 +269,6 @@ fn is_same_apart(one: &SemanticPattern, other: &SemanticPattern) -> bool {
         && one.id == other.id
 }
 
-/// Whether each number, rounded to half precision, equals the canonical one.
-fn rounds_to(numbers: &[f32], canonical: &[f32]) -> bool {
-    numbers.len() == canonical.len()
-        && (numbers.iter().zip(canonical))
-            .all(|(number, canonical)| half(*number).to_bits() == canonical.to_bits())
-}
-
-/// The number nearest to `value` in half precision, ties to even; zero is positive.
-fn half(value: f32) -> f32 {
-    f16::from_f32(value).to_f32() + 0.0
-}
-
-/// The embedding in half precision.
-pub(crate) fn halved(embedding: &[f32]) -> Arc<[f32]> {
-    embedding.iter().map(|value| half(*value)).collect()
-}
-
 /// The wire form of a pattern.
 pub(crate) fn to_wire(pattern: &SemanticPattern) -> PatternContent {
     PatternContent {
@@ -347,7 +330,7 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     // The wire form is a few bytes longer than the canonical one. It is built only if it could exceed
     // the limit.
-    let is_small = encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
+    let is_small = max_encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
     if is_small && pattern.embedding.len() <= PatternContent::MAX_DIMENSION as usize {
         return Ok(());
     }
@@ -396,64 +379,6 @@ fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
 /// The digest of a canonical pattern.
 fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
     hash(hasher, TAG, &encode(pattern))
-}
-
-/// The bytes of a canonical pattern, as hashed and stored. A length precedes every part of variable
-/// length.
-pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(encoded_len(pattern));
-    put_bytes(&mut bytes, pattern.id.as_bytes());
-    bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
-    bytes.extend(pattern.strength.to_le_bytes());
-    bytes.extend(pattern.schema_confidence.raw().to_le_bytes());
-    put_count(&mut bytes, pattern.embedding.len());
-    put_numbers(&mut bytes, &pattern.embedding);
-    put_count(&mut bytes, pattern.source_episodes.len());
-    for episode in &pattern.source_episodes {
-        put_bytes(&mut bytes, episode.as_bytes());
-    }
-    debug_assert_eq!(bytes.len(), encoded_len(pattern), "the buffer is sized exactly");
-    bytes
-}
-
-/// Appends the numbers, little-endian.
-fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f32]) {
-    let start = bytes.len();
-    bytes.resize(start + 4 * numbers.len(), 0);
-    let (room, _) = bytes[start..].as_chunks_mut();
-    for (to, number) in room.iter_mut().zip(numbers) {
-        *to = number.to_le_bytes();
-    }
-}
-
-fn decode(bytes: &[u8]) -> Option<SemanticPattern> {
-    let mut bytes = Cursor::new(bytes);
-    let id = bytes.text()?.to_owned();
-    let last_consolidated = Timestamp::from_nanoseconds(i64::from_le_bytes(bytes.array()?));
-    let strength = f32::from_le_bytes(bytes.array()?);
-    let schema_confidence = Confidence::new(f32::from_le_bytes(bytes.array()?)).ok()?;
-    let numbers = bytes.count(4)?;
-    let (numbers, _) = bytes.take(4 * numbers)?.as_chunks();
-    let embedding = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
-    let episodes = bytes.count(4)?;
-    let mut source_episodes = Vec::with_capacity(episodes);
-    for _ in 0..episodes {
-        source_episodes.push(bytes.text()?.to_owned());
-    }
-    bytes.end(SemanticPattern {
-        id,
-        embedding,
-        source_episodes,
-        strength,
-        schema_confidence,
-        last_consolidated,
-    })
-}
-
-/// The length of the canonical form in bytes.
-pub(crate) fn encoded_len(pattern: &SemanticPattern) -> usize {
-    let episodes: usize = pattern.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
-    4 + pattern.id.len() + 8 + 4 + 4 + 4 + 4 * pattern.embedding.len() + 4 + episodes
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod across_ids;
 pub(crate) mod blends;
+pub(crate) mod canonical;
 pub(crate) mod caps;
 pub(crate) mod change;
 pub(crate) mod clocks;
@@ -11,6 +12,7 @@ pub(crate) mod entry;
 pub(crate) mod environment;
 pub(crate) mod explain;
 pub(crate) mod first_contact;
+pub(crate) mod half_precision;
 pub(crate) mod issuer;
 pub(crate) mod join;
 pub(crate) mod operations;

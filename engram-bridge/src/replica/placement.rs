@@ -5,7 +5,8 @@
 
 use engram_merkle::Digest;
 
-use crate::replica::content::{Content, encoded_len};
+use crate::replica::canonical::max_encoded_len;
+use crate::replica::content::Content;
 
 /// Bytes of the longest content in the row of its record. A longer one has a row of its own, so that
 /// a change of the record does not rewrite it.
@@ -53,7 +54,7 @@ impl Placement {
 
 /// Whether the live contents of a record are in its row: a single one that is not long.
 fn is_beside(contents: &[Content]) -> bool {
-    matches!(contents, [one] if encoded_len(one.pattern()) <= MAX_BESIDE)
+    matches!(contents, [one] if max_encoded_len(one.pattern()) <= MAX_BESIDE)
 }
 
 /// Those of `contents` that are not among `others`.
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn a_short_content_lies_beside_its_record() {
         let longest = (0..MAX_BESIDE).rev().map(|bytes| content(1.0, bytes));
-        let longest = longest.into_iter().find(|it| encoded_len(it.pattern()) <= MAX_BESIDE);
+        let longest = longest.into_iter().find(|it| max_encoded_len(it.pattern()) <= MAX_BESIDE);
         assert!(is_beside(&[longest.unwrap()]) && !is_beside(&[content(1.0, MAX_BESIDE)]));
         assert!(!is_beside(&[]) && !is_beside(&[content(1.0, 0), content(2.0, 0)]));
     }

@@ -17,9 +17,10 @@ use crate::engram::belief::RecentUpdates;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
+use crate::replica::canonical;
 use crate::replica::caps::Usage;
 use crate::replica::change::StoredRoot;
-use crate::replica::content::{self, Content, Contents, Held};
+use crate::replica::content::{Content, Contents, Held};
 use crate::replica::entry::Entry;
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
@@ -44,7 +45,8 @@ pub(crate) struct StoredRow {
 /// [installed](Self::install), so that records, contents, tree and view always agree.
 pub(crate) struct SpaceState {
     rules: Rules,
-    entries: BTreeMap<Arc<str>, Entry>,
+    /// Boxed, because the nodes of the map are up to half empty.
+    entries: BTreeMap<Arc<str>, Box<Entry>>,
     contents: Contents,
     tree: Tree<Arc<str>, AnyHasher>,
     tallies: Tallies,
@@ -114,10 +116,11 @@ impl SpaceState {
             state.tallies.replace(&Record::default(), &record);
             let key = state.tree.key_hash(id.as_bytes()).into();
             index(&mut state.clocks, &key, &Record::default(), &record);
-            entries.push((id, Entry { record, last_submitted, visible, ..Entry::default() }));
+            let entry = Entry { record, last_submitted, visible, ..Entry::default() };
+            entries.push((id, Box::new(entry)));
         }
         let lengths =
-            state.contents.values().map(|held| content::encoded_len(&held.pattern) as u64);
+            state.contents.values().map(|held| canonical::max_encoded_len(&held.pattern) as u64);
         state.usage.bytes = lengths.sum();
         state.clocks.restart();
         // Collect at once: inserting in ascending order leaves the map's nodes half empty.
@@ -187,12 +190,12 @@ impl SpaceState {
     }
 
     pub(crate) fn entry(&self, id: &str) -> Option<(&Arc<str>, &Entry)> {
-        self.entries.get_key_value(id)
+        self.entries.get_key_value(id).map(|(id, entry)| (id, &**entry))
     }
 
     /// All rows in ascending order of ids.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Entry)> {
-        self.entries.iter()
+        self.entries.iter().map(|(id, entry)| (id, &**entry))
     }
 
     /// The content that this node's own engine submitted last under `id`, if it is held.
@@ -229,7 +232,7 @@ impl SpaceState {
 
     /// The visible blends that are not handed out yet.
     pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
-        let several = self.entries.iter().filter(|(_, entry)| entry.record.siblings.len() > 1);
+        let several = self.entries().filter(|(_, entry)| entry.record.siblings.len() > 1);
         let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
         new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
     }
@@ -250,7 +253,7 @@ impl SpaceState {
     /// The ids with more than one live content that is not suppressed, ascending.
     pub(crate) fn conflicting(&self) -> impl Iterator<Item = &Arc<str>> {
         let several = |(_, entry): &(&Arc<str>, &Entry)| versions(&entry.record) > 1;
-        self.entries.iter().filter(several).map(|(id, _)| id)
+        self.entries().filter(several).map(|(id, _)| id)
     }
 
     /// Everything that the node knows about `id`; `None` if it holds no record of it.

@@ -9,8 +9,9 @@ use engram_gossip_net::NodeId;
 use engram_gossip_proto::Rejection;
 use engram_merkle::Digest;
 
+use crate::replica::canonical;
 use crate::replica::caps::{Cap, MAX_UNLISTED_NODES, Usage};
-use crate::replica::content::{self, Content};
+use crate::replica::content::Content;
 use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 use crate::spaces::shared::Shared;
@@ -200,6 +201,6 @@ impl<'a> Admission<'a> {
     fn new_bytes(&self, contents: &BTreeSet<Digest>) -> u64 {
         let new = contents.iter().filter(|digest| self.state.content(digest).is_none());
         let came = new.filter_map(|digest| self.contents.get(digest)?.as_ref().ok());
-        came.map(|content| content::encoded_len(content.pattern()) as u64).sum()
+        came.map(|content| canonical::max_encoded_len(content.pattern()) as u64).sum()
     }
 }

@@ -11,7 +11,7 @@ use engram_bridge::durable::{
 use engram_bridge::replica::{Citations, Submitted};
 use engram_bridge::spaces::SubmitError;
 use engram_bridge::sync::SpaceView;
-use engram_bridge::{Space, Store};
+use engram_bridge::{SemanticPattern, Space, Store};
 use engram_gossip_proto::{Rejection, View};
 use engram_merkle::AnyHasher;
 use engram_vclock::Dot;
@@ -229,16 +229,9 @@ fn many_operations_share_commits() {
     assert_eq!(space.visible_len(), 1);
     assert_eq!(store.write_stats().stored_records, Some(MANY as u64 + 1));
 
-    // Contents of more than 4 MiB are committed in parts, too.
-    let large = |n: usize| {
-        let mut pattern = (*pattern(&format!("large_{n}"), n as u8)).clone();
-        pattern.source_episodes = (0..1_000).map(|n| format!("{n:0>200}")).collect();
-        Arc::new(pattern)
-    };
-    let large = snapshot((0..40).map(large).collect());
     let before = kept.commits();
-    space.submit(&large, Scheduler).unwrap();
-    assert_eq!(kept.commits() - before, 2);
+    space.submit(&snapshot(large_patterns(40)), Scheduler).unwrap();
+    assert_eq!(kept.commits() - before, 7, "six of 204 kB exceed 1 MiB");
 
     let node: engram_gossip_net::NodeId = [1; 32].into();
     space
@@ -251,6 +244,28 @@ fn many_operations_share_commits() {
     assert_eq!(left, 41);
     kept.fail(None);
     assert_eq!(space.withdraw_node(&node), Ok(left as usize));
+}
+
+fn large_patterns(count: usize) -> Vec<Arc<SemanticPattern>> {
+    let large = |n: usize| {
+        let mut pattern = (*pattern(&format!("large_{n}"), n as u8)).clone();
+        pattern.source_episodes = (0..1_000).map(|n| format!("{n:0>200}")).collect();
+        Arc::new(pattern)
+    };
+    (0..count).map(large).collect()
+}
+
+#[test]
+fn large_waiting_patterns_are_stored_in_parts() {
+    let kept = MemoryStateStore::new();
+    let store = open(1, kept.clone()).unwrap();
+    let space = only_space(&store);
+    assert!(space.await_contact());
+    space.submit(&snapshot(large_patterns(8)), Scheduler).unwrap();
+    let before = kept.commits();
+    space.take_in().unwrap();
+    assert_eq!(kept.commits() - before, 3, "two parts, and the mark that the wait is over");
+    assert_eq!(space.visible_len(), 8);
 }
 
 #[test]

@@ -80,6 +80,12 @@ impl<V, N> Siblings<V, N> {
         Self { live: Vec::new(), context: VectorClock::new() }
     }
 
+    /// Frees the memory that the state does not use: a vector that grows to one value has room for four.
+    pub fn shrink_to_fit(&mut self) {
+        self.live.shrink_to_fit();
+        self.context.shrink_to_fit();
+    }
+
     /// Returns the number of live values.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,10 +1,14 @@
 //! Replays a node's consolidation runs from a file.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use engram_bridge::snapshot_file::{SnapshotFile, SnapshotFileError};
 
+use crate::event::Event;
 use crate::notice;
 use crate::report::Report;
 use crate::submit::Submitter;
@@ -14,6 +18,7 @@ pub(crate) struct Replay {
     pub(crate) file: SnapshotFile,
     pub(crate) pause: Duration,
     pub(crate) submitter: Submitter,
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 /// Opens a file of snapshots. Reports an empty file, and returns `None` for it: the node then submits
@@ -35,19 +40,30 @@ pub(crate) fn open(
 }
 
 impl Replay {
-    /// Submits every run, with a pause after each.
-    pub(crate) async fn run(mut self) -> Result<(), SnapshotFileError> {
+    /// Submits every run, with a pause after each, on a separate thread: reading and hashing a large run takes
+    /// a while, and each thread that allocates patterns keeps memory of its own.
+    pub(crate) fn start(mut self) {
+        thread::spawn(move || {
+            if let Err(error) = self.run() {
+                let (command, reason) = ("replay".to_owned(), error.to_string());
+                self.submitter.report.say(&Event::Failed { command, reason });
+            }
+            self.submitter.report.finish_replay();
+        });
+    }
+
+    fn run(&mut self) -> Result<(), SnapshotFileError> {
         for line in self.file.rejected().to_vec() {
             self.submitter.reject(line);
         }
         let runs = self.file.runs();
         for (at, run) in runs.iter().copied().enumerate() {
-            // Reading and hashing a large run takes a while; the network should not wait for it.
-            self = tokio::task::spawn_blocking(move || self.submit_run(run).map(|()| self))
-                .await
-                .expect("a run that panics ends the replay")?;
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.submit_run(run)?;
             if at + 1 < runs.len() {
-                tokio::time::sleep(self.pause).await;
+                thread::sleep(self.pause);
             }
         }
         Ok(())

@@ -140,18 +140,13 @@ impl Run {
         let Some(path) = &self.snapshots else { return report.finish_replay() };
         let name = path.display().to_string();
         let submitter = Submitter { name, node: host.node.clone(), report: report.clone() };
+        let stop = Arc::clone(stop);
         if self.follow {
-            return Follow { path: path.clone(), submitter, stop: Arc::clone(stop) }.start();
+            return Follow { path: path.clone(), submitter, stop }.start();
         }
         let Some(file) = replay else { return report.finish_replay() };
-        let replay = Replay { file, pause: Duration::from_millis(self.replay_every), submitter };
-        tokio::spawn(async move {
-            if let Err(error) = replay.run().await {
-                let (command, reason) = ("replay".to_owned(), error.to_string());
-                report.say(&Event::Failed { command, reason });
-            }
-            report.finish_replay();
-        });
+        let pause = Duration::from_millis(self.replay_every);
+        Replay { file, pause, submitter, stop }.start();
     }
 }
 

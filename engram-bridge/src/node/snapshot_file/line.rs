@@ -1,12 +1,13 @@
 //! One line of JSON: a snapshot, or a pattern.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engram_gossip_proto::SpaceId;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::engram::pattern::{Confidence, SemanticPattern};
@@ -50,17 +51,18 @@ pub(super) fn placement(text: &str) -> Result<Placement, String> {
 
 /// A snapshot whose patterns are still text, so that an invalid one does not affect the others. A
 /// pattern line is a snapshot of one pattern.
-pub(super) struct Line {
+pub(super) struct Line<'t> {
     pub(super) generated_at: Timestamp,
     pub(super) stats: ConsolidationStats,
-    patterns: Vec<Box<RawValue>>,
+    patterns: Vec<&'t RawValue>,
 }
 
 #[derive(Deserialize)]
-struct SnapshotLine {
+struct SnapshotLine<'t> {
     generated_at: Option<String>,
     stats: Option<StatsLine>,
-    patterns: Option<Vec<Box<RawValue>>>,
+    #[serde(borrow)]
+    patterns: Option<Vec<&'t RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,10 +74,10 @@ struct StatsLine {
     total_patterns_extracted: usize,
 }
 
-impl Line {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let text = readable(text);
-        let line: SnapshotLine = parse(&text).map_err(half_a_line)?;
+impl<'t> Line<'t> {
+    /// Parses a [readable] text.
+    pub(super) fn parse(text: &'t str) -> Result<Self, String> {
+        let line: SnapshotLine<'t> = parse(text).map_err(half_a_line)?;
         let generated_at = match line.generated_at {
             Some(time) => time.parse().map_err(|error| format!("generated_at: {error}"))?,
             None => Timestamp::EPOCH,
@@ -90,7 +92,7 @@ impl Line {
         };
         let patterns = match line.patterns {
             Some(patterns) => patterns,
-            None => vec![parse(&text).map_err(half_a_line)?],
+            None => vec![parse(text).map_err(half_a_line)?],
         };
         Ok(Self { generated_at, stats, patterns })
     }
@@ -98,8 +100,8 @@ impl Line {
     /// The patterns one by one; for an invalid one, its id if it can be read, and the fault.
     pub(super) fn patterns(
         &self,
-    ) -> impl Iterator<Item = Result<PatternLine, (Option<String>, String)>> {
-        self.patterns.iter().map(|pattern| {
+    ) -> impl Iterator<Item = Result<PatternLine<'t>, (Option<String>, String)>> {
+        self.patterns.iter().copied().map(|pattern| {
             parse(pattern.get()).map_err(|error| (id_of(pattern.get()), what_is_wrong(&error)))
         })
     }
@@ -108,24 +110,31 @@ impl Line {
 /// A pattern as in a line. Fields that may be missing or not a number are an `Option`, so that the
 /// error can name them.
 #[derive(Deserialize)]
-pub(super) struct PatternLine {
+pub(super) struct PatternLine<'t> {
     pub(super) id: String,
     source_episodes: Vec<String>,
     strength: Option<f32>,
     schema_confidence: Option<f32>,
     last_consolidated: String,
-    pub(super) embedding_b64: Option<String>,
+    #[serde(borrow)]
+    pub(super) embedding_b64: Option<Text<'t>>,
     pub(super) embedding_row: Option<u64>,
 }
 
-impl PatternLine {
+/// A text that borrows from its line if it has no escapes.
+#[derive(Deserialize)]
+pub(super) struct Text<'t>(#[serde(borrow)] pub(super) Cow<'t, str>);
+
+impl PatternLine<'_> {
     /// The pattern with its embedding.
-    pub(super) fn finish(self, embedding: Vec<f32>) -> Result<SemanticPattern, String> {
+    pub(super) fn finish(mut self, embedding: Arc<[f32]>) -> Result<SemanticPattern, String> {
+        // A pattern may be kept for years, with the room that its lists had to grow.
+        self.source_episodes.shrink_to_fit();
         let missing = |name| format!("its {name} is missing or not a number; correct it");
         let confidence = self.schema_confidence.ok_or_else(|| missing("schema_confidence"))?;
         Ok(SemanticPattern {
             id: self.id,
-            embedding: embedding.into(),
+            embedding,
             source_episodes: self.source_episodes,
             strength: self.strength.ok_or_else(|| missing("strength"))?,
             schema_confidence: Confidence::new(confidence)
@@ -139,7 +148,7 @@ impl PatternLine {
 }
 
 /// Decodes an embedding: base64 of little-endian f32.
-pub(super) fn embedding(base64: &str) -> Result<Vec<f32>, String> {
+pub(super) fn embedding(base64: &str) -> Result<Arc<[f32]>, String> {
     let bytes = STANDARD
         .decode(base64)
         .map_err(|error| format!("its embedding_b64 is not padded standard base64: {error}"))?;
@@ -151,11 +160,11 @@ pub(super) fn embedding(base64: &str) -> Result<Vec<f32>, String> {
 }
 
 /// Little-endian bytes as numbers.
-pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Arc<[f32]> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> serde_json::Result<T> {
     serde_json::from_str(text)
 }
 
@@ -185,7 +194,7 @@ fn half_a_line(error: serde_json::Error) -> String {
 
 /// Replaces NaN and infinities, which JSON lacks but common writers emit, by null: they then
 /// invalidate only their own pattern instead of the whole snapshot.
-fn readable(text: &str) -> Cow<'_, str> {
+pub(super) fn readable(text: &str) -> Cow<'_, str> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     if !WORDS.iter().any(|word| text.contains(word)) {
         return Cow::Borrowed(text);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::line::{self, Line, PatternLine};
 use super::{FileSnapshot, RejectedLine};
@@ -33,7 +34,8 @@ impl Patterns {
 
     /// Adds the patterns of one line to `read`.
     pub(super) fn read(&mut self, text: &str, number: u64, read: &mut FileSnapshot) {
-        let line = match Line::parse(text) {
+        let text = line::readable(text);
+        let line = match Line::parse(&text) {
             Ok(line) => line,
             Err(reason) => {
                 read.rejected.push(RejectedLine { line: number, pattern: None, reason });
@@ -60,16 +62,16 @@ impl Patterns {
     }
 
     /// Completes a line's pattern with its embedding.
-    fn finish(&mut self, pattern: PatternLine) -> Result<SemanticPattern, String> {
+    fn finish(&mut self, pattern: PatternLine<'_>) -> Result<SemanticPattern, String> {
         let embedding = match (&pattern.embedding_b64, pattern.embedding_row) {
-            (Some(base64), _) => line::embedding(base64)?,
+            (Some(base64), _) => line::embedding(&base64.0)?,
             (None, Some(row)) => self.row(row)?,
             _ => return Err("it has neither embedding_b64 nor embedding_row; add one".to_owned()),
         };
         pattern.finish(embedding)
     }
 
-    fn row(&mut self, row: u64) -> Result<Vec<f32>, String> {
+    fn row(&mut self, row: u64) -> Result<Arc<[f32]>, String> {
         let length = self.dimension as u64 * 4;
         let path = self.path.display().to_string();
         let failed = |error: io::Error| format!("cannot read row {row} of {path}: {error}");

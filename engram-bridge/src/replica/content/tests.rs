@@ -26,17 +26,27 @@ fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, Pattern
 /// Changing one of these values makes old and new nodes incompatible, so it needs a new tag.
 #[test]
 fn golden_digests() {
-    let digest =
-        |hasher| Content::new(&Arc::new(pattern()), SHAPE, &hasher).unwrap().digest().to_string();
-    assert_eq!(
-        digest(AnyHasher::Sha256),
-        "380d54bf328d2359c81386b52bc6f0c29ac61879b6d4bf43fdcc67ef17064631"
-    );
-    assert_eq!(
-        digest(AnyHasher::Blake3),
-        "7042b65e0bf5ebcf765be74f5eab0e3550bed6f58f13d2b6213266ef6bff4ea6"
-    );
+    let halves = pattern();
+    let singles = SemanticPattern { embedding: Arc::from([0.5, -0.25, 0.1]), ..pattern() };
+    let digests = [halves, singles].map(|pattern| {
+        let pattern = Arc::new(pattern);
+        let digest = |hasher| Content::new(&pattern, SHAPE, &hasher).unwrap().digest().to_string();
+        [AnyHasher::Sha256, AnyHasher::Blake3].map(digest)
+    });
+    assert_eq!(digests, GOLDEN);
 }
+
+/// With numbers of two bytes, and of four.
+const GOLDEN: [[&str; 2]; 2] = [
+    [
+        "4b7de4a690bc412597275624a70c93a502a30116255c93205325e565b1c77050",
+        "a72fbd3338dfe58a148c98c94f53e94e2dc34a60f457fb5c85f037fb97f0f979",
+    ],
+    [
+        "38f5222851fa2e72a4944fbb1bba9b7cca893af80a7469a5285499c69c972ab5",
+        "f81f693edc8d3fe87d6202931620eacc98cf9d2157921f905d313bb5169de5a2",
+    ],
+];
 
 #[test]
 fn every_field_counts_to_the_last_bit() {

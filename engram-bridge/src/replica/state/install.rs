@@ -8,9 +8,10 @@ use engram_merkle::{Digest, Edit};
 
 use super::{SpaceState, edit, index, versions};
 use crate::engram::belief::Cause;
+use crate::replica::canonical;
 use crate::replica::caps::Usage;
 use crate::replica::change::{Change, PlannedWrite, Staged};
-use crate::replica::content::{self, Content};
+use crate::replica::content::Content;
 use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
@@ -37,7 +38,7 @@ impl SpaceState {
 
     /// The current row of `id`, with all of its contents.
     fn restate(&self, id: &Arc<str>) -> PlannedWrite {
-        let entry = self.entries.get(id);
+        let entry = self.entries.get(id).map(|entry| &**entry);
         let Change { id, last_submitted, last_write, .. } = Change::of(id, entry);
         let record = entry.map(|entry| entry.record.clone()).unwrap_or_default();
         PlannedWrite {
@@ -69,7 +70,7 @@ impl SpaceState {
 
     fn plan_write(&self, change: Change, edits: &mut Vec<Edit<Arc<str>>>) -> PlannedWrite {
         let Change { id, record, contents, last_submitted, last_write, origin } = change;
-        let entry = self.entries.get(&id);
+        let entry = self.entries.get(&id).map(|entry| &**entry);
         let resubmitted = entry.filter(|entry| entry.last_submitted != last_submitted);
         let record = record.or_else(|| resubmitted.map(|entry| entry.record.clone()));
         let (mut added, mut dropped) = (Vec::new(), Vec::new());
@@ -115,6 +116,7 @@ impl SpaceState {
             let key = self.tree.key_hash(id.as_bytes()).into();
             index(&mut self.clocks, &key, &entry.record, &record);
             entry.record = record;
+            entry.record.siblings.shrink_to_fit();
             self.exchange_contents(added, &dropped);
             view_changed |= self.show(&id, origin, cause);
             if self.entries[&id].record == Record::default() {
@@ -130,11 +132,11 @@ impl SpaceState {
     fn exchange_contents(&mut self, added: Vec<Content>, dropped: &[Digest]) {
         for digest in dropped {
             if let Some(held) = self.contents.remove(digest) {
-                self.usage.bytes -= content::encoded_len(&held.pattern) as u64;
+                self.usage.bytes -= canonical::max_encoded_len(&held.pattern) as u64;
             }
         }
         for content in added {
-            let (digest, bytes) = (content.digest(), content::encoded_len(content.pattern()));
+            let (digest, bytes) = (content.digest(), canonical::max_encoded_len(content.pattern()));
             if self.contents.insert(digest, content.into_held()).is_none() {
                 self.usage.bytes += bytes as u64;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::write::MAX_ROWS;
+use super::write::part_len;
 use super::{Space, Writer};
 use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
@@ -33,7 +33,11 @@ impl Space {
     pub fn take_in(&self) -> Result<(), StorageError> {
         loop {
             let writer = self.writer();
-            let part: Vec<Content> = self.state().waiting().take(MAX_ROWS).cloned().collect();
+            let part: Vec<Content> = {
+                let state = self.state();
+                let len = part_len(state.waiting().map(Content::pattern));
+                state.waiting().take(len).cloned().collect()
+            };
             if part.is_empty() {
                 if !self.state().is_settled() {
                     self.shared.journal.commit_settled(self.id())?;

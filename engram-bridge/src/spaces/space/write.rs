@@ -10,8 +10,9 @@ use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+use crate::replica::canonical;
 use crate::replica::change::Change;
-use crate::replica::content::{self, Content, PatternError};
+use crate::replica::content::{Content, PatternError};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::operations::{Citations, Planned};
 use crate::replica::record::Record;
@@ -30,9 +31,9 @@ type Plan<'p> =
 type Numbered<'p> = (usize, &'p Arc<SemanticPattern>);
 
 /// The maximum number of patterns, or ids of an operation, in one commit.
-pub(super) const MAX_ROWS: usize = 2_048;
+const MAX_ROWS: usize = 2_048;
 /// The maximum bytes of contents in one commit of a submission. The last content may exceed it.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 impl Space {
     /// Submits the patterns that this node's engine consolidated.
@@ -43,7 +44,7 @@ impl Space {
     /// Engram's snapshot shrinks at every restart. When this returns, all new versions are durable. Costs a
     /// comparison of each pattern with the last submitted one, and a hash of each that differs.
     ///
-    /// Up to 2,048 patterns, or 4 MiB of contents, become durable and visible together. Other writers get their
+    /// Up to 2,048 patterns, or 1 MiB of contents, become durable and visible together. Other writers get their
     /// turn between such parts of a larger snapshot. If most of a snapshot is new, its parts are ranges of ids,
     /// which match the order of the stored rows.
     ///
@@ -70,7 +71,7 @@ impl Space {
         }
         let mut rest = all.as_slice();
         while !rest.is_empty() {
-            let (part, after) = rest.split_at(part_len(rest));
+            let (part, after) = rest.split_at(part_len(rest.iter().map(|(_, pattern)| *pattern)));
             // In the order of the snapshot, since a B-tree filled in ascending order has half-empty branches.
             let mut part = part.to_vec();
             part.sort_by_key(|(index, _)| *index);
@@ -434,11 +435,11 @@ pub(crate) struct Effect {
 }
 
 /// The number of patterns in the next part of a submission.
-fn part_len(patterns: &[Numbered<'_>]) -> usize {
+pub(super) fn part_len<'p>(patterns: impl Iterator<Item = &'p Arc<SemanticPattern>>) -> usize {
     let mut bytes = 0;
-    let within = patterns.iter().take(MAX_ROWS).take_while(|(_, pattern)| {
+    let within = patterns.take(MAX_ROWS).take_while(|pattern| {
         let fits = bytes < MAX_BYTES;
-        bytes += content::encoded_len(pattern);
+        bytes += canonical::max_encoded_len(pattern);
         fits
     });
     within.count()
