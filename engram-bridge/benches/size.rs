@@ -42,11 +42,11 @@ fn main() {
     cluster.prepare("empty", &[]);
     let empty = cluster.start("empty", &[]).until(0);
     println!("# an empty node: {} bytes of memory at most", empty.peak);
-    for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
-        cluster.measure_start(count, &empty, budget);
-    }
     for nodes in [3, 100] {
         cluster.measure_confirmed(10_000, nodes, &empty);
+    }
+    for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
+        cluster.measure_start(count, &empty, budget);
     }
     for (precision, limit) in WHOLE {
         cluster.measure_feeding_and_sync(10_000, &empty, precision, limit);

@@ -193,3 +193,25 @@ fn the_index_takes_16_bytes_an_entry() {
         }
     }
 }
+
+/// Every node confirms every record, one node after the other.
+#[test]
+fn confirmations_take_16_bytes_an_entry() {
+    let _alone = ALONE.lock().unwrap();
+    const RECORDS: u64 = 10_000;
+    for nodes in [3, 100] {
+        let region = Region::new(GLOBAL);
+        let mut index = ClockIndex::new();
+        for n in 0..nodes * RECORDS {
+            let mut key = [0; 32];
+            let record = (n * 7_919 % RECORDS).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            key[..8].copy_from_slice(&record.to_be_bytes());
+            index.change(&key, &common::node_id((n / RECORDS) as u8), 0, n + 1);
+        }
+        let change = region.change();
+        let resident = change.bytes_allocated - change.bytes_deallocated;
+        let each = resident as f64 / (nodes * RECORDS) as f64;
+        assert!(each <= 16.0, "{nodes} nodes: {each} bytes");
+        eprintln!("{nodes} nodes confirm {RECORDS} records: {resident} bytes, {each:.2} an entry");
+    }
+}

@@ -82,12 +82,10 @@ impl Conditions {
 
 impl Scenario {
     /// The maximum fraction of record bytes that their receivers already had. The target is
-    /// 20 %. Scenarios with heavy loss or with wrong summaries miss it; their bounds only prevent
-    /// regressions.
+    /// 20 %. Scenarios with heavy loss miss it; their bound only prevents regressions.
     pub(crate) fn max_redundant(&self) -> f64 {
         match &self.plan {
             Plan::Spread(_, conditions) if conditions.loss >= BAD.loss => 0.3,
-            Plan::Faults => 0.6,
             _ => 0.2,
         }
     }

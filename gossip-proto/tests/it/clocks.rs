@@ -2,8 +2,8 @@
 
 use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Delivery, Ending, Message, SessionConfig, ShortNode, SpaceId, VersionRange, View,
-    limits,
+    Clocks, Delivery, Ending, Message, Record, SessionConfig, ShortNode, SpaceId, VersionRange,
+    View, limits,
 };
 
 pub(crate) fn short(node: u8) -> ShortNode {

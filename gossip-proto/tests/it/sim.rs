@@ -306,7 +306,7 @@ fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
 }
 
 #[test]
-fn summaries_that_claim_too_much_need_the_descent() {
+fn summaries_that_are_too_high_need_the_descent() {
     let descents = |how| -> u64 {
         let trials = (0..4).map(|seed| sabotaged(seed, how));
         trials.map(|trial| trial.world.tally().descents).sum()

@@ -156,4 +156,30 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suite: &SESSION,
         killers: &["opaque::content_over_the_receive_budget_waits"],
     },
+    Mutant {
+        name: "session: a part whose versions were removed is not sent",
+        edits: &[Edit {
+            file: STREAM,
+            from: "!part.dots.is_empty() && part.entry",
+            to: "part.entry",
+        }],
+        suite: &SESSION,
+        killers: &["clocks::deletions_travel_by_clocks"],
+    },
+    Mutant {
+        name: "session: a part that the peer handled is sent",
+        edits: &[Edit {
+            file: STREAM,
+            from: "!part.dots.is_empty() && part.entry",
+            to: "part.entry < 1 && part.entry",
+        }],
+        suite: &SESSION,
+        killers: &["clocks::parts_that_the_peer_handled_are_not_sent"],
+    },
+    Mutant {
+        name: "session: a range that another session has brought is taken",
+        edits: &[Edit { file: DELTA, from: "accepts && lacks && space", to: "accepts && space" }],
+        suite: &SESSION,
+        killers: &["schedule::no_record_arrives_twice"],
+    },
 ];
