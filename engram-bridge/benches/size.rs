@@ -306,10 +306,9 @@ impl Running {
         for event in &self.events {
             match event["event"].as_str() {
                 Some("listening") => started = self.begun.elapsed().as_secs_f64(),
-                Some("state") if event["patterns"] == patterns => {
-                    if !std::mem::replace(&mut shown, true) {
-                        writeln!(input, "{GROUPS}").expect("it listens");
-                    }
+                Some("state") if event["patterns"] == patterns && !shown => {
+                    shown = true;
+                    writeln!(input, "{GROUPS}").expect("it listens");
                 }
                 Some("groups") if event["spaces"][0]["pending"] == 0 => break,
                 Some("groups") => {
