@@ -136,7 +136,7 @@ pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>)
 /// embeddings, and unlike vectors they are contiguous in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
-    head: [i8; Self::HEAD],
+    head: [i16; Self::HEAD],
     step: f32,
     error: f32,
     tail: f32,
@@ -144,6 +144,8 @@ pub(crate) struct Sketch {
 
 impl Sketch {
     const HEAD: usize = 3 * LANES;
+    /// The steps of the greatest component: the products of two heads add up to less than 31 bits.
+    const STEPS: i16 = 2_047;
 
     /// The sketch of a free slot, which has no direction.
     pub(crate) const NOTHING: Self =
@@ -157,11 +159,11 @@ impl Sketch {
         let length = libm::sqrt(squared_length);
         let (head, tail) = vector.split_at(vector.len().min(Self::HEAD));
         let greatest = head.iter().fold(0.0, |most, x| if x.abs() > most { x.abs() } else { most });
-        let step = f64::from(greatest) / f64::from(i8::MAX);
+        let step = f64::from(greatest) / f64::from(Self::STEPS);
         let (mut sketch, mut error) = (Self::NOTHING, 0.0);
         for (steps, &component) in sketch.head.iter_mut().zip(head) {
             // A head of zeros has no steps: the cast turns NaN into 0.
-            *steps = libm::round(f64::from(component) / step) as i8;
+            *steps = libm::round(f64::from(component) / step) as i16;
             let off = f64::from(component) - f64::from(*steps) * step;
             error += off * off;
         }
@@ -289,5 +291,18 @@ mod tests {
             }
             assert!(dimension > 768 / 2 || hidden >= unlike / 2, "{dimension}: {hidden} {unlike}");
         }
+    }
+
+    /// Almost half a step of each component is rounded off, all in the direction of the other vector.
+    #[test]
+    fn rounding_never_rules_out_a_pair() {
+        let mut a = [0.49 / f32::from(Sketch::STEPS); Sketch::HEAD];
+        a[0] = 1.0;
+        let b = [1.0; Sketch::HEAD];
+        let sketches = [a, b].map(|vector| Sketch::of((&vector, squared_length(&vector))));
+        let exact = cosine(&a, &b).unwrap();
+        assert!(!sketches[0].certainly_below(&sketches[1], exact));
+        assert!(!sketches[1].certainly_below(&sketches[0], exact));
+        assert!(sketches[0].certainly_below(&sketches[1], exact + 0.01));
     }
 }
