@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::run::Run;
 use crate::scenario::Scenario;
 
+/// The maximum fraction of record bytes that their receivers already had.
+const MAX_REDUNDANT: f64 = 0.2;
+
 /// One line of the result. Percentiles are over the seeds that converged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
