@@ -54,6 +54,20 @@ pub struct SessionConfig {
     /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
     /// false.
     pub learn_spaces: bool,
+    /// When the peer sends the records that it has above this side's version summary. Default: at
+    /// once.
+    pub intake: Intake,
+}
+
+/// When the peer sends the records that it has above this side's version summary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Intake {
+    /// At once, unless they are many: that takes one round trip (default).
+    #[default]
+    AtOnce,
+    /// After an offer of their ranges, so that this side takes only those that no other session is
+    /// bringing: that takes one more round trip.
+    Offered,
 }
 
 impl Default for SessionConfig {
@@ -71,6 +85,7 @@ impl Default for SessionConfig {
             postponed: 0,
             greeting: Greeting::default(),
             learn_spaces: false,
+            intake: Intake::AtOnce,
         }
     }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::run::Run;
 use crate::scenario::Scenario;
 
+/// The maximum fraction of record bytes that their receivers already had.
+const MAX_REDUNDANT: f64 = 0.2;
+
 /// One line of the result. Percentiles are over the seeds that converged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -193,10 +196,11 @@ fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
 }
 
 fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
-    let (name, most) = (scenario.name, scenario.max_redundant());
-    (redundant > most).then(|| {
+    let name = scenario.name;
+    (redundant > MAX_REDUNDANT).then(|| {
         format!(
-            "{name}: receivers already had {redundant} of the record bytes; the limit is {most}"
+            "{name}: receivers already had {redundant} of the record bytes; the limit is \
+             {MAX_REDUNDANT}"
         )
     })
 }

@@ -41,6 +41,8 @@ impl Hello {
     pub const LEARNS_SPACES: u32 = 2;
     /// Capability bit: the sender sends records, and takes none in this session.
     pub const SENDS_ONLY: u32 = 4;
+    /// Capability bit: the sender asks for an offer of ranges before any records by clocks.
+    pub const ASKS_FOR_OFFERS: u32 = 8;
 }
 
 /// The versions and the time that the nodes of a session exchange.

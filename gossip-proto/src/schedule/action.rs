@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::limits::LEAST_RECEIVED;
-use crate::{Outcome, SessionConfig, SpaceId, Stats};
+use crate::{Intake, Outcome, SessionConfig, SpaceId, Stats};
 
 /// An action for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct Terms {
     pub sends: u64,
     /// Bytes that it may receive.
     pub receives: u64,
+    /// When the peer sends its records by clocks.
+    pub intake: Intake,
 }
 
 impl Terms {
@@ -98,6 +100,7 @@ impl Terms {
         suspects: Vec::new(),
         sends: u64::MAX,
         receives: u64::MAX,
+        intake: Intake::AtOnce,
     };
 
     /// Applies the terms to `config`. Even if less has accrued, the session may receive one full
@@ -107,6 +110,7 @@ impl Terms {
             cursor: self.cursor,
             postponed: self.postponed,
             suspects: self.suspects,
+            intake: self.intake,
             send_budget: config.send_budget.min(self.sends),
             receive_budget: config.receive_budget.min(self.receives.max(LEAST_RECEIVED)),
             ..config

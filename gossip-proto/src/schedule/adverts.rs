@@ -37,16 +37,20 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
         let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
         let mut lacking = self.connected(lacks_roots);
-        let mut fanout = self.config.advert_fanout;
-        // Random choice alone may leave a node out. One advert always goes to the next lacking node
-        // in the ring of node ids, so that a change spreads from each node to the next.
-        let next = lacking.range(self.us..).next().or_else(|| lacking.first()).copied();
-        if let Some(next) = next {
-            self.actions.push_back(Action::Advertise { peer: next });
-            lacking.remove(&next);
-            fanout -= 1;
+        let fanout = self.config.advert_fanout;
+        let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();
+        // Random choice alone may leave a node out. In the ring of node ids, one advert of the first
+        // wave goes to the next lacking node, and the second wave to those after it: several nodes
+        // announce a change to each node, so that lost adverts and dead nodes leave hardly any out.
+        let ring: Vec<P> = match self.has_second_wave {
+            true => ring.take(1).collect(),
+            false => ring.skip(1).take(fanout).collect(),
+        };
+        for peer in &ring {
+            self.actions.push_back(Action::Advertise { peer: *peer });
+            lacking.remove(peer);
         }
-        self.advertise(fanout, &lacking);
+        self.advertise(fanout - ring.len(), &lacking);
     }
 
     /// Sends the roots to the next peer in turn, unless other packets have carried adverts since

@@ -8,8 +8,8 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use super::SessionId;
-use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_CLAIMS};
-use crate::{KEY_LEN, ShortNode, SpaceId};
+use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_AT_ONCE, MAX_CLAIMS};
+use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
 /// The key of a record within its space, as requests name it.
 type Key = [u8; KEY_LEN];
@@ -76,6 +76,15 @@ impl<P: Copy + Ord> Claims<P> {
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
         let open = self.sessions.values().filter(|holder| holder.open > 0 && now < holder.until);
         open.map(|holder| holder.until).max()
+    }
+
+    /// When the session that began last takes records. What peers send at once needs no claim, so
+    /// while another session runs, the next one takes only offered records.
+    pub(super) fn intake(&self) -> Intake {
+        match self.sessions.len() > MAX_AT_ONCE {
+            true => Intake::Offered,
+            false => Intake::AtOnce,
+        }
     }
 
     /// Claims a record, unless another session is bringing it, or has brought it since this one
@@ -286,6 +295,15 @@ mod tests {
         assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
         let later = NOW + CLAIM_TIMEOUT;
         assert!(claims.claim_range(THIRD, &space(), node(1), later), "the second claim has lapsed");
+    }
+
+    #[test]
+    fn sessions_beyond_max_at_once_ask_for_offers() {
+        assert_eq!(claims(MAX_AT_ONCE as u64).intake(), Intake::AtOnce);
+        let mut claims = claims(MAX_AT_ONCE as u64 + 1);
+        assert_eq!(claims.intake(), Intake::Offered);
+        claims.end(FIRST, NOW);
+        assert_eq!(claims.intake(), Intake::AtOnce);
     }
 
     #[test]

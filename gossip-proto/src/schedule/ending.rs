@@ -125,7 +125,7 @@ fn worth(outcome: &Outcome) -> Worth {
         Worth::Progress
     } else if is_equal {
         Worth::Equal
-    } else if left_to_others(outcome) {
+    } else if left_to_others(outcome) || stats.came_by_others > 0 {
         Worth::LeftToOthers
     } else {
         Worth::Nothing
@@ -155,7 +155,7 @@ impl Peer {
     /// Keeps the state from which the next session continues.
     fn note_outcome(&mut self, outcome: &Outcome) {
         self.cursor = outcome.cursor;
-        self.postponed = match outcome.postponed {
+        self.postponed = match outcome.postponed || left_to_others(outcome) {
             true => self.postponed.saturating_add(1),
             false => 0,
         };

@@ -60,6 +60,10 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
 
+/// Running sessions, a new one included, up to which a peer sends the new one its records at once.
+/// Further sessions ask for offers, because several peers hold the same records.
+pub const MAX_AT_ONCE: usize = 1;
+
 /// Time for which other sessions leave out the records that one session requested. It restarts each
 /// time the session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);

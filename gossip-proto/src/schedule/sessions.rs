@@ -8,7 +8,8 @@ use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS, MAX_SUSPECTS};
 use super::peer::{Contact, Opened, Peer, Purpose};
 use super::trigger::Call;
 use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
-use crate::{KEY_LEN, ShortNode, SpaceId};
+use crate::limits::MAX_POSTPONED;
+use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
 /// The next step of the sessions with a peer.
 enum Next {
@@ -225,6 +226,16 @@ impl<P: Copy + Ord> Scheduler<P> {
             suspects,
             sends: self.sending.bytes(now).min(receives),
             receives,
+            intake: self.intake(found),
+        }
+    }
+
+    /// When a session with `peer` takes records. A session that leaves records to others does not
+    /// compare trees, so after a few of these in a row, the next one takes records at once.
+    fn intake(&self, peer: &Peer) -> Intake {
+        match peer.postponed < MAX_POSTPONED {
+            true => self.claims.intake(),
+            false => Intake::AtOnce,
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Deltas {
     /// Entries of the summaries of this side and of the peer.
     entries: [usize; 2],
     sending: Sending,
+    /// Maximum number of records of a space that this side sends without an offer of their ranges.
+    unoffered: u64,
 }
 
 /// Whether this side may send records by clocks.
@@ -81,9 +83,18 @@ enum Offer {
     Settled,
 }
 
+/// The numbers of records in the offered ranges that this side does not take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Untaken {
+    /// Another session is bringing them.
+    pub(super) left: u64,
+    /// Another session has brought them since this one began.
+    pub(super) came: u64,
+}
+
 impl Deltas {
     pub(super) fn new(peer: Option<ShortNode>) -> Self {
-        Self { peer, ..Self::default() }
+        Self { peer, unoffered: MAX_NEWS, ..Self::default() }
     }
 
     /// Begins the delta of a space that differs. Returns false if its trees must be compared
@@ -157,6 +168,11 @@ impl Deltas {
     /// Leaves all records to a later session: the peer takes none in this one.
     pub(super) fn keep_back(&mut self) {
         self.sending = Sending::Closed;
+    }
+
+    /// Offers the ranges of all records first, because the peer asks for it.
+    pub(super) fn offer_all(&mut self) {
+        self.unoffered = 0;
     }
 
     /// Whether this side has records that the peer does not take.
@@ -243,13 +259,12 @@ impl Deltas {
         Ok(())
     }
 
-    /// Decides which of the peer's ranges this side takes; returns the number of records in the
-    /// others.
+    /// Decides which of the peer's ranges this side takes.
     pub(super) fn on_offer(
         &mut self,
         offer: &RangeOffer,
         space: &impl View,
-    ) -> Result<u64, SessionError> {
+    ) -> Result<Untaken, SessionError> {
         const UNEXPECTED: SessionError =
             SessionError::Violation(ProtocolViolation::UnexpectedOffer);
         let accepts = space.accepts_records();
@@ -259,16 +274,20 @@ impl Deltas {
         if delta.tell != Tell::Told || delta.answer.is_some() {
             return Err(UNEXPECTED);
         }
-        let mut left: u64 = 0;
+        let mut untaken = Untaken::default();
         let answer = RangeAnswer::to(offer, |range| {
-            let lacks = handled.get(&range.0) < range.1;
-            let takes = accepts && lacks && space.claim_range(&range_of(range, &delta.ours));
-            left = left.saturating_add(if takes { 0 } else { range.2 });
+            let (node, upper, records) = range;
+            if handled.get(node) >= *upper {
+                untaken.came = untaken.came.saturating_add(*records);
+                return false;
+            }
+            let takes = accepts && space.claim_range(&range_of(range, &delta.ours));
+            untaken.left = untaken.left.saturating_add(if takes { 0 } else { *records });
             takes
         });
-        delta.left_out |= left > 0;
+        delta.left_out |= untaken.left > 0 || untaken.came > 0;
         delta.answer = Some(answer);
-        Ok(left)
+        Ok(untaken)
     }
 
     /// Handles the peer's answer to this side's ranges.
@@ -299,7 +318,7 @@ impl Deltas {
         directory: &Directory<V>,
         session_key: SessionKey,
     ) -> Option<Message> {
-        let (peer, mut sending) = (self.peer, self.sending);
+        let (peer, unoffered, mut sending) = (self.peer, self.unoffered, self.sending);
         let message = self.iter_mut().find_map(|(space_index, delta)| {
             let view = &directory.named(space_index)?.view;
             if let Some(told) = delta.next_summary(space_index, peer, view) {
@@ -314,7 +333,8 @@ impl Deltas {
                 }
                 return None;
             }
-            delta.next_offer(space_index, view, session_key).map(Message::RangeOffer)
+            let offer = delta.next_offer(space_index, view, unoffered, session_key);
+            offer.map(Message::RangeOffer)
         });
         self.sending = sending;
         message
@@ -411,12 +431,13 @@ impl Delta {
         self.left_out
     }
 
-    /// Decides which ranges to send once the peer's summary is known; offers them if they hold many
-    /// records.
+    /// Decides which ranges to send once the peer's summary is known; offers them if they hold more
+    /// than `unoffered` records.
     fn next_offer(
         &mut self,
         space_index: u32,
         view: &impl View,
+        unoffered: u64,
         session_key: SessionKey,
     ) -> Option<RangeOffer> {
         let (Offer::Due, Some(theirs)) = (&self.offer, &self.theirs) else { return None };
@@ -430,7 +451,7 @@ impl Delta {
         };
         let ranges = ask(view, count).unwrap_or_default();
         let records: u64 = ranges.iter().map(|(_, _, count)| *count).sum();
-        if records > MAX_NEWS {
+        if records > unoffered {
             let offer = RangeOffer { space: space_index, ranges };
             self.offer = Offer::Made(offer.clone());
             return Some(offer);

@@ -34,9 +34,11 @@ impl<V: View> Session<V> {
                 let space = self.directory.at(offer.space);
                 let space =
                     space.ok_or(SessionError::Violation(ProtocolViolation::UnsharedSpace))?;
-                let left = self.deltas.on_offer(&offer, &space.view)?;
+                let untaken = self.deltas.on_offer(&offer, &space.view)?;
+                let stats = &mut self.stats;
+                stats.came_by_others = stats.came_by_others.saturating_add(untaken.came);
                 if space.view.accepts_records() {
-                    self.stats.left_to_others = self.stats.left_to_others.saturating_add(left);
+                    stats.left_to_others = stats.left_to_others.saturating_add(untaken.left);
                 } else {
                     self.transfer.leave();
                 }

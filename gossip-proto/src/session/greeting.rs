@@ -7,7 +7,9 @@ use crate::limits::MAX_POSTPONED;
 use crate::message::{Hello, HelloParameters, Versions};
 use crate::parameters::Difference;
 use crate::tag::SessionKey;
-use crate::{Compression, Event, Message, Prefix, ProtocolViolation, SessionError, Spaces, View};
+use crate::{
+    Compression, Event, Intake, Message, Prefix, ProtocolViolation, SessionError, Spaces, View,
+};
 
 /// Maximum number of summaries that a side may send early, for spaces that it expects to differ.
 const MAX_EARLY: usize = 16;
@@ -20,7 +22,11 @@ impl<V: View> Session<V> {
         };
         let learns = if self.config.learn_spaces { Hello::LEARNS_SPACES } else { 0 };
         let sends_only = if self.directory.accepts_records() { 0 } else { Hello::SENDS_ONLY };
-        let capabilities = lz4 | learns | sends_only;
+        let asks = match self.config.intake {
+            Intake::AtOnce => 0,
+            Intake::Offered => Hello::ASKS_FOR_OFFERS,
+        };
+        let capabilities = lz4 | learns | sends_only | asks;
         self.queued.push_back(Message::MerkleRootExchange(Hello {
             capabilities,
             key: self.key_half,
@@ -40,6 +46,9 @@ impl<V: View> Session<V> {
         if hello.capabilities & Hello::SENDS_ONLY != 0 {
             self.deltas.keep_back();
             self.transfer.keep_back();
+        }
+        if hello.capabilities & Hello::ASKS_FOR_OFFERS != 0 {
+            self.deltas.offer_all();
         }
         (self.peer_budget, self.peer_takes) = (hello.receive_budget, hello.receive_budget);
         self.session_key = match self.stats.turns {

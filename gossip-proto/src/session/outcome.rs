@@ -142,6 +142,9 @@ pub struct Stats {
     /// Records that this side did not ask for, because another of its sessions is bringing them:
     /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
+    /// Offered records that this side did not take, because another of its sessions has brought
+    /// them since this one began.
+    pub came_by_others: u64,
     /// Spaces whose trees this side compared after a delta by clocks, or began to compare without
     /// one.
     pub descents: u64,

@@ -2,8 +2,8 @@
 
 use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
-    Clocks, Delivery, Ending, Message, Record, SessionConfig, ShortNode, SpaceId, VersionRange,
-    View, limits,
+    Clocks, Delivery, Ending, Intake, Message, Record, SessionConfig, ShortNode, SpaceId,
+    VersionRange, View, limits,
 };
 
 pub(crate) fn short(node: u8) -> ShortNode {
@@ -261,6 +261,46 @@ fn up_to_max_news_nothing_is_offered() {
         let offers = contact.frames.iter().any(|(_, frame)| frame[3] == 9);
         assert_eq!(offers, offered, "{news} news");
     }
+}
+
+/// Runs a session in which node 1 asks node 2 for offers.
+fn ask(a: &Store, b: &Store, mut before: impl FnMut(&[u8])) -> Contact {
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let asking = SessionConfig { intake: Intake::Offered, ..expecting(2) };
+    let configs = (asking, SessionConfig { suspects: vec![], ..expecting(1) });
+    Pair::new(configs, (parameters(), parameters()), (spaces(a), spaces(b))).run(|_, _, frame| {
+        before(&frame);
+        vec![frame]
+    })
+}
+
+#[test]
+fn asked_offers_precede_few_records() {
+    let (a, b) = agreed(10);
+    b.state.borrow_mut().submit(2, 5_000, content("new", 1));
+    let contact = ask(&a, &b, |_| ());
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!([contact.opener.stats.applied, contact.opener.stats.came_by_others], [1, 0]);
+    let place = |kind| contact.frames.iter().position(|(_, frame)| frame[3] == kind).unwrap();
+    assert!(place(9) < place(10) && place(10) < place(6));
+}
+
+#[test]
+fn records_that_came_meanwhile_are_not_taken() {
+    let (a, b) = agreed(10);
+    let third = Store::clocked(b.state());
+    third.clocks().index.restart();
+    third.state.borrow_mut().submit(3, 5_000, content("new", 1));
+    meet(&b, &third);
+    let contact = ask(&a, &b, |frame| {
+        if frame[3] == 9 {
+            meet(&a, &third);
+        }
+    });
+    let stats = contact.opener.stats;
+    assert_eq!([stats.came_by_others, stats.left_to_others, stats.records_in], [1, 0, 0]);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(descents(&contact), 0);
 }
 
 #[test]

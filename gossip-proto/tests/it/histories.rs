@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::{Contact, LiveDot, Pair, State, Store, content, content_digest, dots, key_of};
 use crate::common::{node_id, parameters, space, version};
 use engram_gossip_proto::sim::{Random, Sabotage};
-use engram_gossip_proto::{Clocks, Ending, SessionConfig, ShortNode, VersionRange};
+use engram_gossip_proto::{Clocks, Ending, Intake, SessionConfig, ShortNode, VersionRange};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -168,9 +168,14 @@ impl Cluster {
         let config = SessionConfig { postponed, ..config };
         let spaces = |store: &Store| vec![(space("default"), store.pin())];
         let peer = |peer: usize| Some(node_id(peer as u8));
+        let intake = |bit: u64| match self.sessions & bit {
+            0 => Intake::AtOnce,
+            _ => Intake::Offered,
+        };
+        let [ours, theirs] = [1, 2].map(intake);
         let configs = (
-            SessionConfig { peer: peer(to), ..config.clone() },
-            SessionConfig { peer: peer(from), suspects: vec![], ..config },
+            SessionConfig { peer: peer(to), intake: ours, ..config.clone() },
+            SessionConfig { peer: peer(from), intake: theirs, suspects: vec![], ..config },
         );
         let views = (spaces(&self.stores[from]), spaces(&self.stores[to]));
         let contact = Pair::new(configs, (parameters(), parameters()), views).run(tamper);

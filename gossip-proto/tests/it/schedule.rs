@@ -294,6 +294,24 @@ fn steady_writes_keep_up() -> Verdict {
     }
 }
 
+/// Nodes that all write at once on a bad network send few redundant records.
+#[test]
+fn writers_on_a_bad_network_repeat_little() -> Verdict {
+    let (mut wasted, mut sent) = (0, 0);
+    for seed in 0..3 {
+        let mut world = world(config(seed, LAN, 0.2), 100);
+        (0..10).for_each(|n| world.crash((n + 1) * 100 / 11));
+        (0..100).for_each(|node| submit(&mut world, node, &format!("pattern_{node}")));
+        within("a hundred patterns", until_agreed(&mut world, SECOND * 60), SECOND * 10)?;
+        wasted += world.tally().wasted_bytes;
+        sent += world.tally().record_bytes / 2;
+    }
+    match wasted * 5 <= sent {
+        true => Ok(()),
+        false => Err(format!("{wasted} of {sent} bytes of records were known already")),
+    }
+}
+
 /// Two partitioned halves heal without a burst of traffic.
 #[test]
 fn a_partition_heals_without_a_storm() -> Verdict {

@@ -51,6 +51,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["schedule::no_record_arrives_twice"],
     },
     Mutant {
+        name: "schedule: no offers",
+        edits: &[Edit {
+            file: SESSIONS,
+            from: "true => self.claims.intake(),",
+            to: "true => Intake::AtOnce,",
+        }],
+        suite: &SCHEDULE,
+        killers: &["schedule::writers_on_a_bad_network_repeat_little"],
+    },
+    Mutant {
         name: "schedule: no back-off",
         edits: &[Edit {
             file: ENDING,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use engram_gossip_proto::{Compression, Ending, Session, SessionConfig, limits};
+use engram_gossip_proto::{Compression, Ending, Intake, Session, SessionConfig, limits};
 
 use crate::common::{self, Memory, State, Store, content, parameters, space};
 
@@ -91,6 +91,7 @@ fn config(byte: u8) -> SessionConfig {
         compression: if byte & 16 == 0 { Compression::Lz4 } else { Compression::Off },
         send_budget: if byte & 32 == 0 { 1 << 20 } else { 200 },
         suspects: if byte & EARLY == 0 { vec![] } else { vec![space("default")] },
+        intake: if byte & 128 == 0 { Intake::AtOnce } else { Intake::Offered },
         ..SessionConfig::default()
     }
 }
