@@ -67,7 +67,7 @@ impl Hasher for Sha256 {
 
 /// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
-/// Assembles the padded message where it is hashed. The general interface accepts any number of
+/// Assembles the padded message in place, in the blocks that are hashed. The general interface accepts any number of
 /// pieces of any length and would copy the message twice more, which takes a third of the total
 /// time.
 #[cfg(feature = "sha2")]

@@ -28,11 +28,11 @@ impl Bare {
         let key = PrivateKeyDer::from_pem_slice(node.key_pem.as_bytes()).expect("PEM");
         let server = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
-            .expect("a suite of TLS 1.3")
+            .expect("a TLS 1.3 cipher suite")
             .with_no_client_auth()
             .with_single_cert(vec![certificate(&node.certificate_pem)], key)
             .expect("a key that fits");
-        let server = QuicServerConfig::try_from(server).expect("a suite for QUIC");
+        let server = QuicServerConfig::try_from(server).expect("a cipher suite for QUIC");
         let server = ServerConfig::with_crypto(Arc::new(server));
         let server = Endpoint::server(server, (Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         tokio::spawn(answer(server.clone()));
@@ -41,10 +41,10 @@ impl Bare {
         roots.add(certificate(ca.certificate_pem())).expect("an authority");
         let client = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
-            .expect("a suite of TLS 1.3")
+            .expect("a TLS 1.3 cipher suite")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = QuicClientConfig::try_from(client).expect("a suite for QUIC");
+        let client = QuicClientConfig::try_from(client).expect("a cipher suite for QUIC");
         let end = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
         let address = server.local_addr().expect("it is bound");
         let connecting = end.connect_with(ClientConfig::new(Arc::new(client)), address, "bare");

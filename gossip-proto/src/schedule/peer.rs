@@ -29,7 +29,7 @@ pub(super) struct Peer {
     pub(super) trigger: Trigger,
     /// Whether it is in the queue for a permit.
     pub(super) is_queued: bool,
-    /// Whether a session waits because a quota was used up.
+    /// Whether a used-up quota has delayed the next session.
     pub(super) is_delayed: bool,
     pub(super) previews: Previews,
     pub(super) roots: PeerRoots,

@@ -145,7 +145,7 @@ impl<P: Copy + Ord> Scheduler<P> {
             Call::Advert => {
                 let differing = found.roots.differing(&self.roots);
                 if differing.is_empty() {
-                    found.trigger.call = None;
+                    (found.trigger.call, found.is_delayed) = (None, false);
                     self.stats.triggers_saved += 1;
                     return false;
                 }

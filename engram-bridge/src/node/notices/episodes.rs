@@ -60,7 +60,7 @@ impl<K: Ord + Clone> Episodes<K> {
         self.take(|episode| now >= episode.due, now)
     }
 
-    /// The counts that were not reported yet. Ends all episodes.
+    /// Ends all episodes. Returns the counts that have not been reported yet.
     pub(super) fn finish(&mut self) -> Vec<(K, u64)> {
         let counts = self.take(|_| true, Duration::ZERO);
         self.running.clear();

@@ -174,7 +174,8 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     put_member(packet, member);
 }
 
-/// A packet that tells `to` a later incarnation of itself.
+/// A packet that tells `to` that this node knows a later incarnation of it, which the packet lists as
+/// down.
 pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
     let mut packet = Vec::new();

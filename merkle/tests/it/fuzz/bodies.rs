@@ -49,7 +49,7 @@ pub(crate) fn key() -> TagKey {
     TagKey::of([0x5e; 8], [0xa1; 8])
 }
 
-/// Any bytes as a request. One that decodes has one encoding, and its answer has one, too.
+/// Decodes arbitrary bytes as a request. One that decodes has one encoding, and so has its answer.
 pub(crate) fn request(input: &[u8]) {
     let Ok(request) = Request::from_bytes(input) else { return };
     assert_eq!(request.to_bytes(), input, "two encodings of one request");
@@ -58,7 +58,7 @@ pub(crate) fn request(input: &[u8]) {
     assert_eq!(Response::from_bytes(&answer.to_bytes()), Ok(answer));
 }
 
-/// Any bytes as a response. One that decodes has one encoding.
+/// Decodes arbitrary bytes as a response. One that decodes has one encoding.
 pub(crate) fn response(input: &[u8]) {
     let Ok(response) = Response::from_bytes(input) else { return };
     assert_eq!(response.to_bytes(), input, "two encodings of one response");
@@ -126,7 +126,7 @@ fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
     true
 }
 
-/// Any bytes as a proof. One that decodes has one encoding, and does not lead to a foreign root.
+/// Decodes arbitrary bytes as a proof. One that decodes has one encoding, and does not lead to a foreign root.
 pub(crate) fn proof(input: &[u8]) {
     let Ok(proof) = Proof::from_bytes(input) else { return };
     assert_eq!(proof.to_bytes(), input);

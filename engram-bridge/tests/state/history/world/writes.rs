@@ -107,8 +107,8 @@ impl World {
         }
     }
 
-    /// Applies an operation on a pattern, which first applies its waiting submission. Returns the
-    /// row that it saw, if it changed anything.
+    /// Applies an operation to a pattern; the store first writes the waiting submission of the
+    /// pattern, if there is one. Returns the row that the operation saw, if it changed anything.
     fn operate(&mut self, process: usize, key: usize, input: Input) -> Option<Row> {
         let (slots, node) = (self.slots(), self.node(process));
         let mut seen = self.processes[process].row(key);
