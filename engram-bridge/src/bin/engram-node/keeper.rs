@@ -1,4 +1,4 @@
-//! Keeps the socket of `engram-node ctl` in the state folder.
+//! Maintains the socket of `engram-node ctl` in the state folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -18,7 +18,7 @@ pub(crate) struct Reading {
     pub(crate) net: Stats,
     pub(crate) totals: Totals,
     pub(crate) session_seconds: Histogram,
-    /// Times of sessions that found both sides equal and moved no record.
+    /// Durations of sessions that found both sides equal and moved no record.
     pub(crate) compare_seconds: Histogram,
     pub(crate) peers: Vec<PeerReading>,
     pub(crate) spaces: Vec<SpaceReading>,

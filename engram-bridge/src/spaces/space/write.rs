@@ -381,7 +381,7 @@ impl Space {
 
     /// Plans changes, makes them durable, and installs them. Every change of records goes through here.
     ///
-    /// The writer excludes other changes of the space meanwhile. Readers see the previous state until the
+    /// Meanwhile the writer excludes other changes of the space. Readers see the previous state until the
     /// change is durable, and wait only while it is installed.
     pub(crate) fn commit(
         &self,
