@@ -88,7 +88,7 @@ pub(super) struct Terms {
 }
 
 impl<C: Wire> Pieces<C> {
-    /// Splits a record into its parts and sorts them, without those that the peer has handled.
+    /// Splits a record into its parts and sorts them.
     ///
     /// # Errors
     /// No decoder would accept the record.
@@ -98,9 +98,8 @@ impl<C: Wire> Pieces<C> {
         session_key: SessionKey,
     ) -> Result<Self, DecodeError> {
         record.check()?;
-        let QueuedRecord { space_index, key, known, handled, follows } = queued;
+        let QueuedRecord { space_index, key, known, follows } = queued;
         let Record { id, mut parts, suppressed } = record;
-        parts.retain(|part| handled.binary_search(&part.node).is_err());
         parts.sort_by_cached_key(|part| {
             let contents: Vec<Tag> =
                 part.dots.iter().map(|(_, digest)| session_key.tag(digest)).collect();

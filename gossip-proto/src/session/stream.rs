@@ -220,7 +220,7 @@ fn queue(
     follows: bool,
 ) -> QueuedRecord {
     let known = session_key.tags(known_contents(record, theirs));
-    QueuedRecord { space_index, key, known, handled: handled(record, theirs), follows }
+    QueuedRecord { space_index, key, known, follows }
 }
 
 /// A record whose key begins with these bytes.
@@ -249,16 +249,4 @@ fn known_contents<'a>(
         let known = part.dots.iter().filter(move |(version, _)| *version <= handled);
         known.map(|(_, digest)| digest)
     })
-}
-
-/// The nodes whose parts of a record the peer has handled.
-///
-/// A part without live dots is not among them: another node may have removed the dots, which does
-/// not change the entry of the part.
-fn handled(record: &Record, theirs: &VersionSummary) -> Vec<NodeId> {
-    let parts = record
-        .parts
-        .iter()
-        .filter(|part| !part.dots.is_empty() && part.entry <= theirs.get(&short_node(&part.node)));
-    parts.map(|part| part.node).collect()
 }

@@ -14,7 +14,6 @@ use super::unsent::Unsent;
 use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
-use crate::record::NodeId;
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Delivery, Message, Prefix, Record, View, Wire, short};
 
@@ -40,8 +39,6 @@ pub(super) struct QueuedRecord {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
-    /// Nodes whose parts the peer has handled, ascending. They are not sent.
-    pub(super) handled: Vec<NodeId>,
     /// Whether it must follow the previous record.
     pub(super) follows: bool,
 }
@@ -49,7 +46,7 @@ pub(super) struct QueuedRecord {
 impl QueuedRecord {
     /// A record with all of its parts.
     fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
-        Self { space_index, key, known, handled: Vec::new(), follows: false }
+        Self { space_index, key, known, follows: false }
     }
 }
 
