@@ -28,7 +28,7 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
-    /// A little later, a second wave goes to peers that still lack it: the change spreads faster,
+    /// A little later, a second wave goes to further peers that lack it: the change spreads faster,
     /// above all to the last nodes of a large cluster.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;

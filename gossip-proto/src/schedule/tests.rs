@@ -39,6 +39,33 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The peers that receive an advert until `now`.
+fn advertised(scheduler: &mut Scheduler<u8>, now: Duration) -> Vec<u8> {
+    scheduler.handle_timeout(now);
+    let actions = core::iter::from_fn(|| scheduler.poll_action());
+    let receiver = |action| match action {
+        Action::Advertise { peer } => Some(peer),
+        _ => None,
+    };
+    actions.filter_map(receiver).collect()
+}
+
+#[test]
+fn the_second_wave_continues_in_the_ring() {
+    let config = ScheduleConfig::default();
+    let hold = config.advert_hold;
+    let mut scheduler = Scheduler::new(37, config, 1, Duration::ZERO).unwrap();
+    for peer in (0..40).filter(|peer| *peer != 37) {
+        scheduler.set_member(peer, Reach::Dialable, Duration::ZERO);
+        scheduler.handle_connected(peer, Duration::ZERO);
+    }
+    advertised(&mut scheduler, Duration::ZERO);
+    scheduler.handle_roots(summaries(9), Duration::ZERO);
+    assert_eq!(advertised(&mut scheduler, hold).first(), Some(&38));
+    let second = advertised(&mut scheduler, hold * 10);
+    assert!([39, 0, 1, 2].iter().all(|peer| second.contains(peer)), "{second:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
