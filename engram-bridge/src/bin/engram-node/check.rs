@@ -31,11 +31,12 @@ impl Check {
         }
         let now = SystemTime::now();
         let identity = config.check(now)?;
-        let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).collect();
+        let learnt = config.node.learn_spaces.then_some("every space that it learns of");
+        let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).chain(learnt).collect();
         outln!("{} can be used", self.source);
         outln!("{} has the node id {}", config.node.name, identity.node_id());
         let peers = counted(config.peers.len() as u64, "peer", "peers");
-        outln!("it hosts {} and knows {peers}", spaces.join(", "));
+        outln!("it hosts {} and knows {peers}", spaces.join(" and "));
         outln!("its certificate is valid {}", until(identity.validity(), now));
         match identity.validity().left(now) {
             None => outln!(
