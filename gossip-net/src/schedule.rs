@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engram_gossip_proto::schedule::{ClaimTable, Scheduler, SessionId};
+use engram_gossip_proto::schedule::{ClaimTable, Delivered, Scheduler, SessionId};
 use engram_gossip_proto::{KEY_LEN, ShortNode, SpaceId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -68,7 +68,11 @@ impl ClaimTable for SessionClaims {
         self.schedule.ask(|scheduler, now| scheduler.claim_range(self.session, space, node, now))
     }
 
-    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {
-        self.schedule.ask(|scheduler, now| scheduler.deliver(self.session, space, keys, now));
+    fn deliver(&self, space: &SpaceId, records: &[Delivered]) {
+        self.schedule.ask(|scheduler, now| scheduler.deliver(self.session, space, records, now));
+    }
+
+    fn has_refused(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        self.schedule.ask(|scheduler, now| scheduler.has_refused(self.session, space, key, now))
     }
 }

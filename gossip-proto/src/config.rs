@@ -54,19 +54,22 @@ pub struct SessionConfig {
     /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
     /// false.
     pub learn_spaces: bool,
-    /// When the peer sends the records that it has above this side's version summary. Default: at
-    /// once.
+    /// Which records the peer sends without a request. Default: all, if they are few.
     pub intake: Intake,
 }
 
-/// When the peer sends the records that it has above this side's version summary.
+/// Which records the peer sends without a request: those above this side's version summary, and
+/// those that the comparison of trees finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Intake {
-    /// At once, unless they are many: that takes one round trip (default).
+    /// Both, unless they are many (default).
     #[default]
     AtOnce,
-    /// After an offer of their ranges, so that this side takes only those that no other session is
-    /// bringing: that takes one more round trip.
+    /// Those above the version summary, unless they are many. The others are listed, so that this
+    /// side does not get records again that it refused: that takes one more round trip.
+    ByClocks,
+    /// None, so that this side takes only those that no other session is bringing: that takes one
+    /// more round trip.
     Offered,
 }
 

@@ -175,6 +175,16 @@ pub trait View {
         true
     }
 
+    /// Whether this node refused the peer's record whose key hash begins with `key` lately, so that
+    /// the comparison of trees does not request it. The difference is left to a later session; a
+    /// record that comes by clocks is judged anew.
+    ///
+    /// The default returns false: each session then requests refused records again.
+    fn has_refused(&self, key: &[u8; KEY_LEN]) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
     /// With clocks, a session needs one round trip to send the records that the peer has not

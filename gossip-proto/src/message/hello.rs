@@ -43,6 +43,9 @@ impl Hello {
     pub const SENDS_ONLY: u32 = 4;
     /// Capability bit: the sender asks for an offer of ranges before any records by clocks.
     pub const ASKS_FOR_OFFERS: u32 = 8;
+    /// Capability bit: the sender asks for a listing before any records that the comparison of
+    /// trees finds.
+    pub const ASKS_FOR_LISTINGS: u32 = 16;
 }
 
 /// The versions and the time that the nodes of a session exchange.

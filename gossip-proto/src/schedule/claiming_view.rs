@@ -1,16 +1,19 @@
-//! A view whose session requests no record that another session is bringing.
+//! A view whose session requests no record that another session is bringing, and none that this node
+//! refused lately.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::tag;
 use crate::{
-    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId, Summary,
-    VersionRange, View,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, Rejection, ShortNode, SpaceId,
+    Summary, VersionRange, View,
 };
 
 /// The claims of one session. The scheduler keeps them, behind the driver's lock.
 ///
 /// The driver forwards the calls to [`Scheduler::claim`](super::Scheduler::claim) and
-/// [`Scheduler::deliver`](super::Scheduler::deliver).
+/// [`Scheduler::deliver`](super::Scheduler::deliver), and so on.
 pub trait ClaimTable {
     /// Claims a record; returns whether the session may request it.
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
@@ -18,11 +21,33 @@ pub trait ClaimTable {
     /// Claims a range of records of a node; returns whether the session may take it.
     fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool;
 
-    /// Notes records that arrived.
-    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]);
+    /// Notes records that arrived, refused or not.
+    fn deliver(&self, space: &SpaceId, records: &[Delivered]);
+
+    /// Returns whether this node refused the peer's record lately.
+    fn has_refused(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
 }
 
-/// A view whose session requests no record that another session of the node is bringing.
+/// A record that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The first bytes of the hash of its id.
+    pub key: [u8; KEY_LEN],
+    /// Whether this node accepted it.
+    pub verdict: Verdict,
+}
+
+/// Whether a node accepted a record that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was joined, or a later session brings the rest of it.
+    Accepted,
+    /// It was refused, whole or in part, and most likely would be refused again.
+    Refused,
+}
+
+/// A view whose session requests no record that another session of the node is bringing, and none
+/// that the node refused lately.
 pub struct ClaimingView<V, C> {
     view: V,
     space: SpaceId,
@@ -72,12 +97,18 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
     }
 
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
-        let records = delivery.records.iter();
-        let keys: Vec<_> = records
-            .filter_map(|record| self.view.key_of(&record.id).first_chunk().copied())
-            .collect();
+        let key = |view: &V, id: &str| tag::key(&view.key_of(id));
+        let keys: Vec<_> =
+            (delivery.records.iter()).map(|record| key(&self.view, &record.id)).collect();
         let receipt = self.view.apply(delivery);
-        self.claims.deliver(&self.space, &keys);
+        let refused = receipt.rejected.iter().filter(|(_, why)| is_remembered(*why));
+        let refused: BTreeSet<_> = refused.map(|(id, _)| key(&self.view, id)).collect();
+        let delivered = |key| match refused.contains(&key) {
+            true => Delivered { key, verdict: Verdict::Refused },
+            false => Delivered { key, verdict: Verdict::Accepted },
+        };
+        let records: Vec<Delivered> = keys.into_iter().map(delivered).collect();
+        self.claims.deliver(&self.space, &records);
         receipt
     }
 
@@ -97,6 +128,10 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.claims.claim_range(&self.space, range.node) && self.view.claim_range(range)
     }
 
+    fn has_refused(&self, key: &[u8; KEY_LEN]) -> bool {
+        self.claims.has_refused(&self.space, key) || self.view.has_refused(key)
+    }
+
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         self.view.with_clocks(work)
     }
@@ -104,4 +139,10 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
     fn repin(&mut self) {
         self.view.repin();
     }
+}
+
+/// Whether the same record most likely would be refused again for a while. A missing content is
+/// requested at once, and a side that cannot store requests nothing.
+fn is_remembered(why: Rejection) -> bool {
+    !matches!(why, Rejection::MissingContent | Rejection::StorageUnavailable)
 }

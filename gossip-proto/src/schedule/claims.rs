@@ -72,6 +72,11 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.insert(session, holder);
     }
 
+    /// The peer of a running session.
+    pub(super) fn peer(&self, session: SessionId) -> Option<P> {
+        self.sessions.get(&session).map(|holder| holder.peer)
+    }
+
     /// The time at which the last claims lapse, if any session holds claims.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
         let open = self.sessions.values().filter(|holder| holder.open > 0 && now < holder.until);

@@ -74,6 +74,17 @@ pub const DISTRUST: Duration = Duration::from_secs(600);
 /// ranges that may be claimed at once. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
+// Refusals.
+
+/// Time for which sessions with a peer do not request a record of it that this node refused. It
+/// doubles with each further refusal.
+pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// Maximum time for which sessions do not request a refused record. A refused record arrives at
+/// most this long after the node would accept it.
+pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
+/// Refused records that a node remembers. Further ones are requested again in each session.
+pub const MAX_REFUSALS: usize = 65_536;
+
 // Rates.
 
 /// Datagrams that are processed per peer; further datagrams are dropped and counted.

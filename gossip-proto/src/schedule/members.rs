@@ -34,6 +34,7 @@ impl<P: Copy + Ord> Scheduler<P> {
             self.agenda.cancel(due);
         }
         self.postponed.remove(&peer);
+        self.refusals.forget(peer);
         if let Some(opened) = found.opened {
             self.release_opened(opened.session, peer, now);
         }

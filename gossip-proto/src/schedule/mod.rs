@@ -22,6 +22,7 @@
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them brings the records.
+//! - **Refusals.** A record that this node refused is not requested again at once.
 //! - **Rates.** Quotas of each peer, and the rate at which the node sends.
 
 mod action;
@@ -42,6 +43,7 @@ mod peer;
 mod permits;
 mod random;
 mod rates;
+mod refusals;
 mod roots;
 mod rotation;
 mod sessions;
@@ -60,7 +62,7 @@ pub use self::action::{
 };
 use self::advert_rotation::AdvertRotation;
 use self::agenda::Agenda;
-pub use self::claiming_view::{ClaimTable, ClaimingView};
+pub use self::claiming_view::{ClaimTable, ClaimingView, Delivered, Verdict};
 use self::claims::Claims;
 pub use self::config::{ConfigError, ScheduleConfig};
 use self::dials::Dials;
@@ -70,6 +72,7 @@ use self::permits::Permits;
 pub use self::random::Random;
 use self::rates::SendAccount;
 pub use self::rates::{PeerQuota, QuietHours, RateLimits, Scarce};
+use self::refusals::Refusals;
 pub use self::roots::Agreement;
 use self::roots::LocalRoots;
 use self::rotation::Rotation;
@@ -92,6 +95,7 @@ pub struct Scheduler<P> {
     permits: Permits<P>,
     in_flight: InFlightRoots<P>,
     claims: Claims<P>,
+    refusals: Refusals<P>,
     /// Peers whose session waits for records that other sessions are bringing.
     postponed: BTreeSet<P>,
     last_session: SessionId,
@@ -173,6 +177,7 @@ impl<P: Copy + Ord> Scheduler<P> {
             permits: Permits::new(),
             in_flight: InFlightRoots::new(),
             claims: Claims::new(),
+            refusals: Refusals::new(),
             postponed: BTreeSet::new(),
             last_session: SessionId(0),
             timer_turns: Rotation::new(),

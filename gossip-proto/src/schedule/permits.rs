@@ -175,6 +175,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub(super) fn next_session(&mut self, peer: P, now: Duration) -> SessionId {
         self.last_session.0 += 1;
         self.claims.begin(self.last_session, peer, now);
+        self.refusals.drop_old(peer, now);
         self.last_session
     }
 }

@@ -7,7 +7,9 @@ use core::time::Duration;
 use super::limits::{MAX_PEER_PREVIEWS, MAX_PREVIEWS, MAX_SUSPECTS};
 use super::peer::{Contact, Opened, Peer, Purpose};
 use super::trigger::Call;
-use super::{Action, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms};
+use super::{
+    Action, Delivered, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms, Verdict,
+};
 use crate::limits::MAX_POSTPONED;
 use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
@@ -226,16 +228,21 @@ impl<P: Copy + Ord> Scheduler<P> {
             suspects,
             sends: self.sending.bytes(now).min(receives),
             receives,
-            intake: self.intake(found),
+            intake: self.intake(peer, found, now),
         }
     }
 
     /// When a session with `peer` takes records. A session that leaves records to others does not
-    /// compare trees, so after a few of these in a row, the next one takes records at once.
-    fn intake(&self, peer: &Peer) -> Intake {
-        match peer.postponed < MAX_POSTPONED {
+    /// compare trees, so after a few of these in a row, the next one takes records by clocks at
+    /// once. Records that this node refused lately would only come again without a request.
+    fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
+        let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),
             false => Intake::AtOnce,
+        };
+        match intake {
+            Intake::AtOnce if self.refusals.has_any(peer, now) => Intake::ByClocks,
+            intake => intake,
         }
     }
 
@@ -266,15 +273,36 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.claims.claim_range(session, space, node, now)
     }
 
-    /// Notes that these records arrived in `session`, claimed or not.
+    /// Notes that these records arrived in `session`, claimed or not, and whether this node refused
+    /// them.
     pub fn deliver(
         &mut self,
         session: SessionId,
         space: &SpaceId,
-        keys: &[[u8; KEY_LEN]],
+        records: &[Delivered],
         now: Duration,
     ) {
-        self.claims.deliver(session, space, keys.iter().copied(), now);
+        self.claims.deliver(session, space, records.iter().map(|record| record.key), now);
+        let Some(peer) = self.claims.peer(session) else { return };
+        for Delivered { key, verdict } in records {
+            match verdict {
+                Verdict::Accepted => self.refusals.accept(peer, session, space, key),
+                Verdict::Refused => self.refusals.refuse(peer, session, space, *key, now),
+            }
+        }
+    }
+
+    /// Whether this node refused the record whose key hash begins with `key` when the peer of
+    /// `session` sent it lately; returns false again when it is time for the next attempt.
+    pub fn has_refused(
+        &self,
+        session: SessionId,
+        space: &SpaceId,
+        key: &[u8; KEY_LEN],
+        now: Duration,
+    ) -> bool {
+        let peer = self.claims.peer(session);
+        peer.is_some_and(|peer| self.refusals.contains(peer, space, key, now))
     }
 }
 

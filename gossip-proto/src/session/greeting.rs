@@ -24,7 +24,8 @@ impl<V: View> Session<V> {
         let sends_only = if self.directory.accepts_records() { 0 } else { Hello::SENDS_ONLY };
         let asks = match self.config.intake {
             Intake::AtOnce => 0,
-            Intake::Offered => Hello::ASKS_FOR_OFFERS,
+            Intake::ByClocks => Hello::ASKS_FOR_LISTINGS,
+            Intake::Offered => Hello::ASKS_FOR_OFFERS | Hello::ASKS_FOR_LISTINGS,
         };
         let capabilities = lz4 | learns | sends_only | asks;
         self.queued.push_back(Message::MerkleRootExchange(Hello {
@@ -49,6 +50,9 @@ impl<V: View> Session<V> {
         }
         if hello.capabilities & Hello::ASKS_FOR_OFFERS != 0 {
             self.deltas.offer_all();
+        }
+        if hello.capabilities & Hello::ASKS_FOR_LISTINGS != 0 {
+            self.transfer.offer_all();
         }
         (self.peer_budget, self.peer_takes) = (hello.receive_budget, hello.receive_budget);
         self.session_key = match self.stats.turns {

@@ -84,7 +84,9 @@ impl<V: View> Session<V> {
         let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
         if record.is_older_than(&want.context) {
-            self.want(space_index, want.key);
+            if !self.has_refused(space_index, &want.key) {
+                self.want(space_index, want.key);
+            }
         } else {
             let mut known = self.session_key.tags(record.contents());
             known.retain(|tag| want.holds.binary_search(tag).is_ok());
@@ -204,7 +206,7 @@ impl<V: View> Session<V> {
         let count = space.view.count(&prefix);
         if count <= COMPARED_AT_ONCE {
             let entries = space.view.entries(&prefix);
-            let lacking = self.compare_entries(space_index, &entries, theirs);
+            let lacking = self.compare_entries(at, &entries, theirs);
             if listed == Listed::All {
                 self.give_entries(at, &lacking);
             }
@@ -222,7 +224,7 @@ impl<V: View> Session<V> {
     }
 
     /// Compares both lists key by key; returns the entries that the peer lacks.
-    fn compare_entries(&mut self, space_index: u32, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
+    fn compare_entries(&mut self, at: NodeRef, ours: &[Entry], theirs: &[Line]) -> Vec<Entry> {
         let (mut ours, mut theirs) = (ours, theirs);
         let mut lacking = Vec::new();
         loop {
@@ -235,14 +237,14 @@ impl<V: View> Session<V> {
             let (same_theirs, rest) =
                 theirs.split_at(theirs.partition_point(|line| line.key <= key));
             theirs = rest;
-            lacking.extend(self.compare_key(space_index, key, same_ours, same_theirs));
+            lacking.extend(self.compare_key(at, key, same_ours, same_theirs));
         }
     }
 
     /// Compares the records of both sides under a shortened key, nearly always one each.
     fn compare_key(
         &mut self,
-        space_index: u32,
+        at: NodeRef,
         key: [u8; KEY_LEN],
         ours: &[Entry],
         theirs: &[Line],
@@ -251,14 +253,24 @@ impl<V: View> Session<V> {
         let equal = |entry: &Entry, line: &Line| session_key.tag(&entry.record) == line.record;
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
+        if !theirs.iter().all(here) && self.has_refused(at.0, &key) {
+            // The peer may lack what this side knows, and requests it then.
+            self.offer(at, ours);
+            return Vec::new();
+        }
         if !theirs.iter().all(here) {
             // It is unknown whose record is newer. The request names the context and the contents
             // held here, so that the peer sends only the missing ones, or requests this side's
             // record if its own is older.
-            self.want(space_index, key);
+            self.want(at.0, key);
             return Vec::new();
         }
         ours.iter().filter(|entry| !there(entry)).copied().collect()
+    }
+
+    /// Whether this node refused the peer's record under a key lately.
+    fn has_refused(&self, space_index: u32, key: &[u8; KEY_LEN]) -> bool {
+        self.directory.at(space_index).is_some_and(|space| space.view.has_refused(key))
     }
 
     /// Requests the peer's records under a key, unless another session is bringing them.

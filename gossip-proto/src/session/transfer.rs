@@ -126,6 +126,11 @@ impl<C: Wire> Transfer<C> {
         may
     }
 
+    /// Offers all records first that the comparison of trees finds, because the peer asks for it.
+    pub(super) fn offer_all(&mut self) {
+        self.unasked = u64::MAX;
+    }
+
     /// Leaves all records to a later session: the peer takes none in this one.
     pub(super) fn keep_back(&mut self) {
         self.closed = true;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::vec::Vec;
 
 use super::Host;
-use crate::schedule::{ClaimTable, ClaimingView, Scheduler, SessionId};
+use crate::schedule::{ClaimTable, ClaimingView, Delivered, Scheduler, SessionId};
 use crate::{KEY_LEN, ShortNode, SpaceId, Summary};
 
 /// A node: its host, its scheduler, and the state of its transport.
@@ -56,8 +56,12 @@ impl ClaimTable for SessionClaims {
         self.scheduler.borrow_mut().claim_range(self.session, space, node, self.clock.get())
     }
 
-    fn deliver(&self, space: &SpaceId, keys: &[[u8; KEY_LEN]]) {
-        self.scheduler.borrow_mut().deliver(self.session, space, keys, self.clock.get());
+    fn deliver(&self, space: &SpaceId, records: &[Delivered]) {
+        self.scheduler.borrow_mut().deliver(self.session, space, records, self.clock.get());
+    }
+
+    fn has_refused(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        self.scheduler.borrow().has_refused(self.session, space, key, self.clock.get())
     }
 }
 

@@ -168,11 +168,12 @@ impl Cluster {
         let config = SessionConfig { postponed, ..config };
         let spaces = |store: &Store| vec![(space("default"), store.pin())];
         let peer = |peer: usize| Some(node_id(peer as u8));
-        let intake = |bit: u64| match self.sessions & bit {
+        let intake = |divisor: u64| match self.sessions / divisor % 3 {
             0 => Intake::AtOnce,
+            1 => Intake::ByClocks,
             _ => Intake::Offered,
         };
-        let [ours, theirs] = [1, 2].map(intake);
+        let [ours, theirs] = [1, 3].map(intake);
         let configs = (
             SessionConfig { peer: peer(to), intake: ours, ..config.clone() },
             SessionConfig { peer: peer(from), intake: theirs, suspects: vec![], ..config },

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::common::{Pair, State, Store, content, parameters, space, sync};
-use engram_gossip_proto::schedule::{ClaimTable, ClaimingView};
+use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered};
 use engram_gossip_proto::{
     Ending, KEY_LEN, Message, Prefix, SessionConfig, ShortNode, SpaceId, View, limits,
 };
@@ -24,7 +24,11 @@ impl ClaimTable for Claimed {
         true
     }
 
-    fn deliver(&self, _space: &SpaceId, _keys: &[[u8; KEY_LEN]]) {}
+    fn deliver(&self, _space: &SpaceId, _records: &[Delivered]) {}
+
+    fn has_refused(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        false
+    }
 }
 
 fn unasked_records(frames: &[(bool, Vec<u8>)]) -> usize {

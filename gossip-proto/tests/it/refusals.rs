@@ -1,7 +1,8 @@
 //! Records that a side refuses, and sides that take no records at all.
 
-use crate::common::{Contact, Pair, State, Store, content, parameters, space};
-use engram_gossip_proto::{Ending, SessionConfig, SpaceId};
+use crate::common::{self, Contact, Pair, State, Store, content, parameters, space};
+use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered};
+use engram_gossip_proto::{Ending, Intake, KEY_LEN, SessionConfig, ShortNode, SpaceId};
 
 /// Opens a session in which the opener expects a difference.
 fn meet(a: &Store, b: &Store) -> Contact {
@@ -98,5 +99,71 @@ fn a_refused_record_comes_once_a_session() {
             let contact = meet(&a, &b);
             assert_eq!(contact.opener.result, Ending::InSync);
         }
+    }
+}
+
+/// Remembers a refusal of one record.
+struct Remembers([u8; KEY_LEN]);
+
+impl ClaimTable for Remembers {
+    fn claim(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        true
+    }
+
+    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+        true
+    }
+
+    fn deliver(&self, _space: &SpaceId, _records: &[Delivered]) {}
+
+    fn has_refused(&self, _space: &SpaceId, key: &[u8; KEY_LEN]) -> bool {
+        *key == self.0
+    }
+}
+
+/// Opens a session of the first store, which takes records only by clocks or on request and has
+/// refused the record of `id` lately.
+fn meet_after_refusal(a: &Store, b: &Store, id: &str, a_opens: bool) -> Contact {
+    let remembers = |id: &str| Remembers(*common::key_of(id).first_chunk().unwrap());
+    let view = |store: &Store, id| {
+        let space = space("default");
+        vec![(space.clone(), ClaimingView::new(store.pin(), space, remembers(id)))]
+    };
+    let asking = SessionConfig { intake: Intake::ByClocks, ..SessionConfig::default() };
+    let (configs, views) = match a_opens {
+        true => ((asking, SessionConfig::default()), (view(a, id), view(b, "another"))),
+        false => ((SessionConfig::default(), asking), (view(b, "another"), view(a, id))),
+    };
+    Pair::new(configs, (parameters(), parameters()), views).run(|_, _, frame| vec![frame])
+}
+
+#[test]
+fn a_record_refused_lately_is_not_sent() {
+    for (count, a_opens) in [1, 5, 40, 100].into_iter().flat_map(|n| [(n, true), (n, false)]) {
+        let (a, b) = (Store::new(holding(1, count)), Store::new(holding(2, count)));
+        let contact = meet_after_refusal(&a, &b, "of_2_0", a_opens);
+        let sides = [&contact.opener.stats, &contact.acceptor.stats];
+        let [ours, theirs] = if a_opens { sides } else { [sides[1], sides[0]] };
+        assert_eq!([ours.records_in, theirs.records_in], [count - 1, count], "{count} {a_opens}");
+        assert_eq!([ours.left_to_others, ours.stale, theirs.stale], [0; 3]);
+        assert_eq!(contact.opener.result, Ending::Synced);
+    }
+}
+
+/// The side that refused a record knows something about it that its peer lacks.
+#[test]
+fn a_refusal_keeps_no_own_record_back() {
+    for (count, a_opens) in [0, 40].into_iter().flat_map(|n| [(n, true), (n, false)]) {
+        let mut shared = holding(2, count);
+        shared.submit(2, 1_000, content("refused", 1));
+        let (a, b) = (Store::new(shared.clone()), Store::new(shared));
+        a.state.borrow_mut().submit(1, 1, content("refused", 2));
+        b.state.borrow_mut().submit(2, 2_000, content("refused", 3));
+        a.state.borrow_mut().poison.insert("refused".to_owned());
+        let expected = a.state().merged(&b.state());
+        meet_after_refusal(&a, &b, "refused", a_opens);
+        assert_eq!(b.state().essence(), expected.essence(), "{count} {a_opens}");
+        let contact = meet_after_refusal(&a, &b, "refused", a_opens);
+        assert_eq!(contact.opener.stats.records_in + contact.acceptor.stats.records_in, 0);
     }
 }

@@ -61,6 +61,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["schedule::writers_on_a_bad_network_repeat_little"],
     },
     Mutant {
+        name: "schedule: refused records are requested again",
+        edits: &[Edit {
+            file: SESSIONS,
+            from: "self.refusals.contains(peer, space, key, now)",
+            to: "self.refusals.contains(peer, space, key, now) && false",
+        }],
+        suite: &SCHEDULE,
+        killers: &["schedule::refused_records_wait_for_their_time"],
+    },
+    Mutant {
+        name: "schedule: refused records come unasked",
+        edits: &[Edit {
+            file: SESSIONS,
+            from: "self.refusals.has_any(peer, now) =>",
+            to: "self.refusals.has_any(peer, now) && false =>",
+        }],
+        suite: &SCHEDULE,
+        killers: &["schedule::refused_records_wait_for_their_time"],
+    },
+    Mutant {
         name: "schedule: no back-off",
         edits: &[Edit {
             file: ENDING,

@@ -59,6 +59,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &[REFUSED],
     },
     Mutant {
+        name: "session: records are pushed to a side that asks for listings",
+        edits: &[Edit { file: TRANSFER, from: "self.unasked = u64::MAX;", to: "" }],
+        suite: &SESSION,
+        killers: &["refusals::a_record_refused_lately_is_not_sent"],
+    },
+    Mutant {
+        name: "session: a refusal keeps an own record back",
+        edits: &[Edit { file: RECONCILE, from: "self.offer(at, ours);", to: "" }],
+        suite: &SESSION,
+        killers: &["refusals::a_refusal_keeps_no_own_record_back"],
+    },
+    Mutant {
         name: "session: summaries beyond the cap are sent",
         edits: &[Edit {
             file: DELTA,

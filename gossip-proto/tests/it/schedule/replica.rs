@@ -30,6 +30,11 @@ impl Replica {
         self.store.write(|state| _ = state.poison.insert(id.into()));
     }
 
+    /// Takes all records from now on.
+    pub(crate) fn refuse_nothing(&mut self) {
+        self.store.write(|state| state.poison.clear());
+    }
+
     /// Whether the `count`-th write of `node`, a write to this pattern, is known.
     pub(crate) fn knows(&self, id: &str, node: usize, count: u64) -> bool {
         let state = self.store.state.borrow();

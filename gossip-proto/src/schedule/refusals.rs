@@ -1,0 +1,176 @@
+//! The records that this node refused lately, so that its sessions do not request them again at
+//! once.
+//!
+//! A refused record stays a difference, which each later session finds. The memory is kept for each
+//! peer apart: a peer that sends a bad record under some id must not keep others from bringing the
+//! good one. It is a hint: it saves bytes, and a lost entry costs bytes.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use super::SessionId;
+use super::limits::{MAX_REFUSAL_PAUSE, MAX_REFUSALS, REFUSAL_PAUSE};
+use crate::{KEY_LEN, SpaceId};
+
+/// The key of a record within its space, as requests name it.
+type Key = [u8; KEY_LEN];
+
+/// The records that this node refused lately, by peer.
+#[derive(Debug)]
+pub(super) struct Refusals<P> {
+    peers: BTreeMap<P, BTreeMap<SpaceId, BTreeMap<Key, Refused>>>,
+    len: usize,
+}
+
+/// A refused record.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    /// The session of the last refusal.
+    session: SessionId,
+    /// The time at which it may be requested again.
+    until: Duration,
+    /// The pause before that time.
+    pause: Duration,
+}
+
+impl<P: Copy + Ord> Refusals<P> {
+    pub(super) const fn new() -> Self {
+        Self { peers: BTreeMap::new(), len: 0 }
+    }
+
+    /// Notes that this node refused the record of `peer` under a key. A refusal after the time of
+    /// the previous one doubles the pause; an earlier one, of a new version or of another piece,
+    /// changes nothing.
+    pub(super) fn refuse(
+        &mut self,
+        peer: P,
+        session: SessionId,
+        space: &SpaceId,
+        key: Key,
+        now: Duration,
+    ) {
+        let Self { peers, len } = self;
+        let keys = peers.entry(peer).or_default().entry(space.clone()).or_default();
+        match keys.get_mut(&key) {
+            Some(refused) if now < refused.until => refused.session = session,
+            Some(refused) => {
+                let pause = (refused.pause * 2).min(MAX_REFUSAL_PAUSE);
+                *refused = Refused { session, until: now + pause, pause };
+            }
+            None if *len < MAX_REFUSALS => {
+                let refused = Refused { session, until: now + REFUSAL_PAUSE, pause: REFUSAL_PAUSE };
+                keys.insert(key, refused);
+                *len += 1;
+            }
+            None => {}
+        }
+    }
+
+    /// Forgets the refusal of a record, because this node has accepted it. A refusal of the same
+    /// session stays: it concerns another piece of the record.
+    pub(super) fn accept(&mut self, peer: P, session: SessionId, space: &SpaceId, key: &Key) {
+        let keys = self.peers.get_mut(&peer).and_then(|spaces| spaces.get_mut(space));
+        let Some(keys) = keys else { return };
+        if keys.get(key).is_some_and(|refused| refused.session != session) {
+            keys.remove(key);
+            self.len -= 1;
+        }
+    }
+
+    /// Whether this node refused the record of `peer` under a key, and its time has not come.
+    pub(super) fn contains(&self, peer: P, space: &SpaceId, key: &Key, now: Duration) -> bool {
+        let keys = self.peers.get(&peer).and_then(|spaces| spaces.get(space));
+        keys.and_then(|keys| keys.get(key)).is_some_and(|refused| now < refused.until)
+    }
+
+    /// Whether the time of any refused record of `peer` has not come.
+    pub(super) fn has_any(&self, peer: P, now: Duration) -> bool {
+        let keys = self.peers.get(&peer).into_iter().flat_map(BTreeMap::values);
+        keys.flat_map(BTreeMap::values).any(|refused| now < refused.until)
+    }
+
+    /// Drops the old refusals of `peer`: a record that did not come again within the pause after
+    /// its time has most likely changed.
+    pub(super) fn drop_old(&mut self, peer: P, now: Duration) {
+        let Self { peers, len } = self;
+        let Some(spaces) = peers.get_mut(&peer) else { return };
+        spaces.retain(|_, keys| {
+            let before = keys.len();
+            keys.retain(|_, refused| now < refused.until + refused.pause);
+            *len -= before - keys.len();
+            !keys.is_empty()
+        });
+        if spaces.is_empty() {
+            peers.remove(&peer);
+        }
+    }
+
+    /// Drops all refusals of a peer that is no longer a member.
+    pub(super) fn forget(&mut self, peer: P) {
+        let spaces = self.peers.remove(&peer).unwrap_or_default();
+        self.len -= spaces.values().map(BTreeMap::len).sum::<usize>();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [1; KEY_LEN];
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn space() -> SpaceId {
+        SpaceId::new("space").unwrap()
+    }
+
+    #[test]
+    fn pauses_after_refusals_double_up_to_the_cap() {
+        let (mut refusals, mut now) = (Refusals::new(), NOW);
+        let mut pause = REFUSAL_PAUSE;
+        for n in 0..20 {
+            // The second refusal concerns another piece.
+            (0..2).for_each(|_| refusals.refuse(7, SessionId(n), &space(), KEY, now));
+            assert!(refusals.contains(7, &space(), &KEY, now + pause - NOW / 1_000));
+            assert!(refusals.has_any(7, now));
+            now += pause;
+            assert!(!refusals.contains(7, &space(), &KEY, now) && !refusals.has_any(7, now));
+            pause = (pause * 2).min(MAX_REFUSAL_PAUSE);
+            refusals.drop_old(7, now);
+        }
+        assert_eq!(pause, MAX_REFUSAL_PAUSE);
+        refusals.drop_old(7, now + pause);
+        assert!(refusals.peers.is_empty() && refusals.len == 0);
+    }
+
+    #[test]
+    fn a_refusal_concerns_one_peer() {
+        let mut refusals = Refusals::new();
+        refusals.refuse(7, SessionId(1), &space(), KEY, NOW);
+        assert!(!refusals.contains(8, &space(), &KEY, NOW) && !refusals.has_any(8, NOW));
+        refusals.forget(7);
+        assert!(!refusals.contains(7, &space(), &KEY, NOW) && refusals.len == 0);
+    }
+
+    #[test]
+    fn an_accepted_record_is_not_remembered() {
+        let mut refusals = Refusals::new();
+        refusals.refuse(7, SessionId(1), &space(), KEY, NOW);
+        refusals.accept(7, SessionId(1), &space(), &KEY);
+        assert!(refusals.contains(7, &space(), &KEY, NOW), "another piece was refused");
+        refusals.accept(7, SessionId(2), &space(), &KEY);
+        assert!(!refusals.contains(7, &space(), &KEY, NOW) && refusals.len == 0);
+    }
+
+    #[test]
+    fn beyond_max_refusals_none_is_remembered() {
+        let mut refusals = Refusals::new();
+        let key = |n: usize| *(n as u64).to_be_bytes().last_chunk().unwrap();
+        for n in 0..=MAX_REFUSALS {
+            refusals.refuse(n % 3, SessionId(1), &space(), key(n), NOW);
+        }
+        let contains = |n: usize| refusals.contains(n % 3, &space(), &key(n), NOW);
+        assert!(contains(MAX_REFUSALS - 1) && !contains(MAX_REFUSALS));
+        (0..3).for_each(|peer| refusals.forget(peer));
+        assert_eq!(refusals.len, 0);
+    }
+}
