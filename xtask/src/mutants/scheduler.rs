@@ -68,7 +68,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "self.refusals.contains(peer, space, key, now) && false",
         }],
         suite: &SCHEDULE,
-        killers: &["schedule::refused_records_wait_for_their_time"],
+        killers: &[
+            "schedule::refused_records_are_not_resent",
+            "schedule::refused_records_wait_for_their_time",
+        ],
     },
     Mutant {
         name: "schedule: refused records come unasked",
@@ -88,10 +91,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             to: "found.trigger.end(Worth::Progress, call, now);",
         }],
         suite: &SCHEDULE,
-        killers: &[
-            "schedule::refused_record_is_retried_ever_less",
-            "schedule::refused_records_are_not_resent",
-        ],
+        killers: &["schedule::refused_record_is_retried_ever_less"],
     },
     Mutant {
         name: "schedule: permit leak",
