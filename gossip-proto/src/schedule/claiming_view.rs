@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::tag;
 use crate::{
-    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, Rejection, ShortNode, SpaceId,
-    Summary, VersionRange, View,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId, Summary,
+    VersionRange, View,
 };
 
 /// The claims of one session. The scheduler keeps them, behind the driver's lock.
@@ -42,7 +42,7 @@ pub struct Delivered {
 pub enum Verdict {
     /// It was joined, or a later session brings the rest of it.
     Accepted,
-    /// It was refused, whole or in part, and most likely would be refused again.
+    /// It was refused, whole or in part, and would be refused again until it or a cap changes.
     Refused,
 }
 
@@ -101,7 +101,7 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         let keys: Vec<_> =
             (delivery.records.iter()).map(|record| key(&self.view, &record.id)).collect();
         let receipt = self.view.apply(delivery);
-        let refused = receipt.rejected.iter().filter(|(_, why)| is_remembered(*why));
+        let refused = receipt.rejected.iter().filter(|(_, why)| why.is_final());
         let refused: BTreeSet<_> = refused.map(|(id, _)| key(&self.view, id)).collect();
         let delivered = |key| match refused.contains(&key) {
             true => Delivered { key, verdict: Verdict::Refused },
@@ -139,10 +139,4 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
     fn repin(&mut self) {
         self.view.repin();
     }
-}
-
-/// Whether the same record most likely would be refused again for a while. A missing content is
-/// requested at once, and a side that cannot store requests nothing.
-fn is_remembered(why: Rejection) -> bool {
-    !matches!(why, Rejection::MissingContent | Rejection::StorageUnavailable)
 }
