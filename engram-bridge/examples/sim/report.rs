@@ -82,7 +82,8 @@ impl Report {
         let [differed, descents] = [mean(|run| run.differed), mean(|run| run.descents)];
         let redundant = rounded(wasted / payload.max(1.0), 1e3);
         let complaints = complaints.chain(too_slow(scenario, &line));
-        let complaints = complaints.chain(too_redundant(scenario, redundant)).collect();
+        let complaints = complaints.chain(too_redundant(scenario, redundant));
+        let complaints = complaints.chain(absent(scenario, runs)).collect();
         let costs = Costs {
             line,
             wasted_per_node: (wasted / scenario.nodes as f64) as u64,
@@ -152,10 +153,19 @@ pub(crate) fn verdict(reports: &[Report]) -> String {
 
 /// The injected faults and their effects, summed over the runs.
 fn met(runs: &[Run]) -> Vec<String> {
+    totals(runs).into_iter().map(|(name, total)| format!("  {total:>9} {name}")).collect()
+}
+
+/// Complains about kinds of faults that no run met: such runs test nothing.
+fn absent(scenario: &Scenario, runs: &[Run]) -> Vec<String> {
+    let absent = totals(runs).into_iter().filter(|(_, total)| *total == 0);
+    absent.map(|(name, _)| format!("{}: the runs test nothing: 0 {name}", scenario.name)).collect()
+}
+
+fn totals(runs: &[Run]) -> Vec<(&'static str, u64)> {
     let Some(first) = runs.first() else { return Vec::new() };
     let total = |at: usize| runs.iter().map(|run| run.met[at].1).sum::<u64>();
-    let names = first.met.iter().enumerate();
-    names.map(|(at, (name, _))| format!("  {:>9} {name}", total(at))).collect()
+    first.met.iter().enumerate().map(|(at, (name, _))| (*name, total(at))).collect()
 }
 
 /// Number of timer intervals that began within `time`.
