@@ -2,6 +2,7 @@
 //! program. A store refuses such a record, so the peer here is another program.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use engram_bridge::config::ClusterConfig;
 use engram_bridge::{Environment, Store, StoreConfig};
@@ -60,10 +61,17 @@ async fn an_unsendable_record_is_reported() {
     assert!(reason.contains("bytes of a content") && reason.contains("written again"), "{reason}");
 
     let page = page.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
-    let metrics = get(page, "/metrics/prometheus").await.body;
     let series = r#"engram_gossip_patterns_total{direction="received",result="unsendable"} "#;
-    let value = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();
-    assert!(value.parse::<u64>().unwrap() >= 1, "{value}");
+    let begun = Instant::now();
+    // The counters follow the event, at the end of the session.
+    let metrics = loop {
+        let metrics = get(page, "/metrics/prometheus").await.body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+        if value.parse::<u64>().unwrap() >= 1 {
+            break metrics;
+        }
+        assert!(begun.elapsed() < DEADLINE, "{metrics}");
+    };
     let outcome = r#"engram_gossip_sessions_total{outcome="unsendable"} "#;
     assert!(metrics.contains(outcome), "{metrics}");
 }
