@@ -68,7 +68,7 @@ fn bytes_beside_contents(contact: &Contact) -> usize {
 }
 
 #[test]
-fn a_learner_that_opens_needs_one_round_trip() {
+fn a_receiver_that_opens_needs_one_round_trip() {
     for (news, budget) in [(1, 410), (10, 800), (100, 4_500)] {
         let (a, b) = agreed(1_000);
         for n in 0..news {

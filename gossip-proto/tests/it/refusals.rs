@@ -1,8 +1,13 @@
 //! Records that a side refuses, and sides that take no records at all.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use crate::common::{self, Contact, Pair, State, Store, content, parameters, space};
-use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered};
-use engram_gossip_proto::{Ending, Intake, KEY_LEN, SessionConfig, ShortNode, SpaceId};
+use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered, Verdict};
+use engram_gossip_proto::{
+    Delivery, Ending, Intake, KEY_LEN, Rejection, SessionConfig, ShortNode, SpaceId, View,
+};
 
 /// Opens a session in which the opener expects a difference.
 fn meet(a: &Store, b: &Store) -> Contact {
@@ -99,6 +104,51 @@ fn a_refused_record_comes_once_a_session() {
             let contact = meet(&a, &b);
             assert_eq!(contact.opener.result, Ending::InSync);
         }
+    }
+}
+
+/// Collects the verdicts on the records that arrive.
+#[derive(Clone, Default)]
+struct Verdicts(Rc<RefCell<Vec<Verdict>>>);
+
+impl ClaimTable for Verdicts {
+    fn claim(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        true
+    }
+
+    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+        true
+    }
+
+    fn deliver(&self, _space: &SpaceId, records: &[Delivered]) {
+        self.0.borrow_mut().extend(records.iter().map(|delivered| delivered.verdict));
+    }
+
+    fn has_refused(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        false
+    }
+}
+
+/// A refusal that ends by itself is not remembered: the other parts of an implausible record must
+/// arrive.
+#[test]
+fn only_final_refusals_are_remembered() {
+    for (refusal, verdict) in [
+        (Rejection::OverCap, Verdict::Refused),
+        (Rejection::InvalidContent, Verdict::Refused),
+        (Rejection::ImplausibleVersion, Verdict::Accepted),
+        (Rejection::MissingContent, Verdict::Accepted),
+        (Rejection::StorageUnavailable, Verdict::Accepted),
+    ] {
+        let store = Store::new(State::default());
+        store.state.borrow_mut().poison.insert("of_1_0".to_owned());
+        store.state.borrow_mut().refusal = Some(refusal);
+        let verdicts = Verdicts::default();
+        let mut view = ClaimingView::new(store.pin(), space("default"), verdicts.clone());
+        let records = holding(1, 1).records.into_values().collect();
+        let receipt = view.apply(Delivery { records, ..Delivery::default() });
+        assert_eq!(receipt.rejected, [("of_1_0".to_owned(), refusal)]);
+        assert_eq!(*verdicts.0.borrow(), [verdict], "{refusal:?}");
     }
 }
 

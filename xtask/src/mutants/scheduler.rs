@@ -5,6 +5,7 @@ use super::table::{Edit, Mutant, Suite};
 const SCHEDULE: Suite = Suite { package: "engram-gossip-proto", features: "sim", test: "it" };
 
 const ADVERTS: &str = "gossip-proto/src/schedule/adverts.rs";
+const CLAIMING: &str = "gossip-proto/src/schedule/claiming_view.rs";
 const DIALS: &str = "gossip-proto/src/schedule/dials.rs";
 const ENDING: &str = "gossip-proto/src/schedule/ending.rs";
 const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
@@ -120,6 +121,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &SCHEDULE,
         killers: &["schedule::records_over_the_budget_follow_at_once"],
+    },
+    Mutant {
+        name: "schedule: every refusal is remembered",
+        edits: &[Edit {
+            file: CLAIMING,
+            from: "filter(|(_, why)| why.is_final())",
+            to: "filter(|_| true)",
+        }],
+        suite: &SCHEDULE,
+        killers: &["refusals::only_final_refusals_are_remembered"],
     },
     Mutant {
         name: "schedule: unfair dials",

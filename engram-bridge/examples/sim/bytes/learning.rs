@@ -27,8 +27,8 @@ impl Opener {
     fn round_trips(self, records: usize) -> f64 {
         let offer = if records > 128 { 1.0 } else { 0.0 };
         match self {
-            Self::Learner => 1.0 + offer,
-            Self::Teller => 1.5 + offer,
+            Self::Receiver => 1.0 + offer,
+            Self::Sender => 1.5 + offer,
         }
     }
 }
@@ -60,8 +60,8 @@ fn hold(opener: &Replica, acceptor: &Replica) -> Conversation {
 /// The side that opens a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Opener {
-    Learner,
-    Teller,
+    Receiver,
+    Sender,
 }
 
 impl Pair {
@@ -89,8 +89,8 @@ impl Pair {
     /// A session in which `left` learns what `right` has written.
     fn meet(&self, opener: Opener) -> Conversation {
         match opener {
-            Opener::Learner => hold(&self.left, &self.right),
-            Opener::Teller => hold(&self.right, &self.left),
+            Opener::Receiver => hold(&self.left, &self.right),
+            Opener::Sender => hold(&self.right, &self.left),
         }
     }
 
@@ -120,7 +120,7 @@ impl Pair {
     }
 }
 
-/// The budget of learning: bytes of all frames without the contents that the learner lacks.
+/// The budget of learning: bytes of all frames without the contents that the receiver lacks.
 struct Budget {
     session: f64,
     record: f64,
@@ -138,18 +138,19 @@ impl Budget {
     }
 }
 
-/// Measures the costs of learning by clocks: bytes beside the contents that the learner lacks, the same
+/// Measures the costs of learning by clocks: bytes beside the contents that the receiver lacks, the same
 /// without the digests in the records, and round trips until the records arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     let mut pair = Pair::new(entries, nodes);
     let among = format!("of {entries}, {nodes} nodes");
     pair.change(Change::New, 1);
-    let first = pair.meet(Opener::Learner);
+    let first = pair.meet(Opener::Receiver);
     let input = format!("1 new {among}, no common base");
     let mut weights = weigh(&input, &[first], &WITHOUT_BASE, 1.0);
-    let quiet = pair.meet(Opener::Learner).bytes() as f64;
+    let quiet = pair.meet(Opener::Receiver).bytes() as f64;
     weights.push(Weight::capped("in-sync", format!("nothing {among}"), quiet, "bytes", 200.0));
-    let openers = [(Opener::Learner, "", counts), (Opener::Teller, ", teller opens", &counts[..3])];
+    let openers =
+        [(Opener::Receiver, "", counts), (Opener::Sender, ", sender opens", &counts[..3])];
     // Deletions last: an update of a deleted pattern carries the digest that the deletion suppressed.
     for (change, name) in Change::ALL {
         for (opener, whose, counts) in openers {

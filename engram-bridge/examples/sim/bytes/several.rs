@@ -9,7 +9,7 @@ use super::Weight;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
-/// Content bytes of a hundred records whose contents the learner already has.
+/// Content bytes of a hundred records whose contents the receiver already has.
 pub(super) fn confirmations() -> Weight {
     const COUNT: u32 = 100;
     let space = default_space();
@@ -18,9 +18,9 @@ pub(super) fn confirmations() -> Weight {
         [0, 1, 2].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
     let same = |n: u32| pattern(&format!("pattern_{n}"), n);
     (0..COUNT).for_each(|n| third.submit(&space, &same(n)));
-    // Learn through sessions, so that the clocks record that each learner handled the contents.
-    for learner in [&left, &right] {
-        Conversation::hold(&third, learner, SessionConfig::default());
+    // Sessions fill both, so that their clocks record that they handled the contents.
+    for receiver in [&left, &right] {
+        Conversation::hold(&third, receiver, SessionConfig::default());
     }
     (0..COUNT).for_each(|n| right.submit(&space, &same(n)));
     let talk = Conversation::hold(&left, &right, SessionConfig::default());

@@ -105,6 +105,8 @@ pub(crate) struct State {
     pub(crate) contents: BTreeMap<[u8; 32], PatternContent>,
     /// Ids whose records are refused, as if they broke a rule.
     pub(crate) poison: BTreeSet<String>,
+    /// The reason for these refusals; by default, a cap.
+    pub(crate) refusal: Option<Rejection>,
     /// Whether nothing can be stored, as on a full disk.
     pub(crate) is_full: bool,
 }
@@ -221,7 +223,7 @@ impl State {
             return Err(Rejection::StorageUnavailable);
         }
         if self.poison.contains(&record.id) {
-            return Err(Rejection::OverCap);
+            return Err(self.refusal.unwrap_or(Rejection::OverCap));
         }
         let mut new = Vec::new();
         for (.., digest) in dots(record) {
