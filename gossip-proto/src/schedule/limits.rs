@@ -82,7 +82,8 @@ pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum time for which sessions do not request a refused record. A refused record arrives at
 /// most this long after the node would accept it.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
-/// Refused records that a node remembers. Further ones are requested again in each session.
+/// Refused records that a node remembers, those of one peer at most as many as there is room left.
+/// Further ones are requested again in each session.
 pub const MAX_REFUSALS: usize = 65_536;
 
 // Rates.

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::peer::{Contact, Peer};
+use super::refusals::Refusals;
 use super::{Due, Reach, Scheduler};
 
 impl<P: Copy + Ord> Scheduler<P> {
@@ -13,6 +14,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
         let Some(found) = self.peers.get_mut(&peer) else {
             self.peers.insert(peer, Peer::new(reach));
+            // Records may have been refused because they name a node that was not a member.
+            self.refusals = Refusals::new();
             let pause = self.first_pause(peer);
             return self.plan_dial(peer, now + pause);
         };

@@ -18,7 +18,7 @@ type Key = [u8; KEY_LEN];
 /// The records that this node refused lately, by peer.
 #[derive(Debug)]
 pub(super) struct Refusals<P> {
-    peers: BTreeMap<P, BTreeMap<SpaceId, BTreeMap<Key, Refused>>>,
+    peers: BTreeMap<P, BTreeMap<(SpaceId, Key), Refused>>,
     len: usize,
 }
 
@@ -50,65 +50,70 @@ impl<P: Copy + Ord> Refusals<P> {
         now: Duration,
     ) {
         let Self { peers, len } = self;
-        let keys = peers.entry(peer).or_default().entry(space.clone()).or_default();
-        match keys.get_mut(&key) {
+        let records = peers.entry(peer).or_default();
+        let (known, room) = (records.len(), MAX_REFUSALS - *len);
+        match records.get_mut(&(space.clone(), key)) {
             Some(refused) if now < refused.until => refused.session = session,
             Some(refused) => {
                 let pause = (refused.pause * 2).min(MAX_REFUSAL_PAUSE);
                 *refused = Refused { session, until: now + pause, pause };
             }
-            None if *len < MAX_REFUSALS => {
+            // A peer leaves at least half of the room to others.
+            None if known < room => {
                 let refused = Refused { session, until: now + REFUSAL_PAUSE, pause: REFUSAL_PAUSE };
-                keys.insert(key, refused);
+                records.insert((space.clone(), key), refused);
                 *len += 1;
             }
             None => {}
         }
     }
 
-    /// Forgets the refusal of a record, because this node has accepted it. A refusal of the same
-    /// session stays: it concerns another piece of the record.
-    pub(super) fn accept(&mut self, peer: P, session: SessionId, space: &SpaceId, key: &Key) {
-        let keys = self.peers.get_mut(&peer).and_then(|spaces| spaces.get_mut(space));
-        let Some(keys) = keys else { return };
-        if keys.get(key).is_some_and(|refused| refused.session != session) {
-            keys.remove(key);
-            self.len -= 1;
+    /// Notes that this node has accepted a record, so that it may be requested again. The pause
+    /// goes on to grow if another piece of the record is refused. A refusal of the same session
+    /// stays: it concerns another piece.
+    pub(super) fn accept(
+        &mut self,
+        peer: P,
+        session: SessionId,
+        space: &SpaceId,
+        key: Key,
+        now: Duration,
+    ) {
+        let records = self.peers.get_mut(&peer);
+        let refused = records.and_then(|records| records.get_mut(&(space.clone(), key)));
+        if let Some(refused) = refused.filter(|refused| refused.session != session) {
+            refused.until = now.min(refused.until);
         }
     }
 
     /// Whether this node refused the record of `peer` under a key, and its time has not come.
-    pub(super) fn contains(&self, peer: P, space: &SpaceId, key: &Key, now: Duration) -> bool {
-        let keys = self.peers.get(&peer).and_then(|spaces| spaces.get(space));
-        keys.and_then(|keys| keys.get(key)).is_some_and(|refused| now < refused.until)
+    pub(super) fn contains(&self, peer: P, space: &SpaceId, key: Key, now: Duration) -> bool {
+        let records = self.peers.get(&peer);
+        let refused = records.and_then(|records| records.get(&(space.clone(), key)));
+        refused.is_some_and(|refused| now < refused.until)
     }
 
     /// Whether the time of any refused record of `peer` has not come.
     pub(super) fn has_any(&self, peer: P, now: Duration) -> bool {
-        let keys = self.peers.get(&peer).into_iter().flat_map(BTreeMap::values);
-        keys.flat_map(BTreeMap::values).any(|refused| now < refused.until)
+        let records = self.peers.get(&peer);
+        records.is_some_and(|records| records.values().any(|refused| now < refused.until))
     }
 
     /// Drops the old refusals of `peer`: a record that did not come again within the pause after
     /// its time has most likely changed.
     pub(super) fn drop_old(&mut self, peer: P, now: Duration) {
-        let Self { peers, len } = self;
-        let Some(spaces) = peers.get_mut(&peer) else { return };
-        spaces.retain(|_, keys| {
-            let before = keys.len();
-            keys.retain(|_, refused| now < refused.until + refused.pause);
-            *len -= before - keys.len();
-            !keys.is_empty()
-        });
-        if spaces.is_empty() {
-            peers.remove(&peer);
+        let Some(records) = self.peers.get_mut(&peer) else { return };
+        let before = records.len();
+        records.retain(|_, refused| now < refused.until + refused.pause);
+        self.len -= before - records.len();
+        if records.is_empty() {
+            self.peers.remove(&peer);
         }
     }
 
     /// Drops all refusals of a peer that is no longer a member.
     pub(super) fn forget(&mut self, peer: P) {
-        let spaces = self.peers.remove(&peer).unwrap_or_default();
-        self.len -= spaces.values().map(BTreeMap::len).sum::<usize>();
+        self.len -= self.peers.remove(&peer).map_or(0, |records| records.len());
     }
 }
 
@@ -130,10 +135,10 @@ mod tests {
         for n in 0..20 {
             // The second refusal concerns another piece.
             (0..2).for_each(|_| refusals.refuse(7, SessionId(n), &space(), KEY, now));
-            assert!(refusals.contains(7, &space(), &KEY, now + pause - NOW / 1_000));
+            assert!(refusals.contains(7, &space(), KEY, now + pause - NOW / 1_000));
             assert!(refusals.has_any(7, now));
             now += pause;
-            assert!(!refusals.contains(7, &space(), &KEY, now) && !refusals.has_any(7, now));
+            assert!(!refusals.contains(7, &space(), KEY, now) && !refusals.has_any(7, now));
             pause = (pause * 2).min(MAX_REFUSAL_PAUSE);
             refusals.drop_old(7, now);
         }
@@ -146,31 +151,62 @@ mod tests {
     fn a_refusal_concerns_one_peer() {
         let mut refusals = Refusals::new();
         refusals.refuse(7, SessionId(1), &space(), KEY, NOW);
-        assert!(!refusals.contains(8, &space(), &KEY, NOW) && !refusals.has_any(8, NOW));
+        assert!(!refusals.contains(8, &space(), KEY, NOW) && !refusals.has_any(8, NOW));
         refusals.forget(7);
-        assert!(!refusals.contains(7, &space(), &KEY, NOW) && refusals.len == 0);
+        assert!(!refusals.contains(7, &space(), KEY, NOW) && refusals.len == 0);
     }
 
     #[test]
-    fn an_accepted_record_is_not_remembered() {
+    fn an_accepted_record_may_be_requested() {
         let mut refusals = Refusals::new();
         refusals.refuse(7, SessionId(1), &space(), KEY, NOW);
-        refusals.accept(7, SessionId(1), &space(), &KEY);
-        assert!(refusals.contains(7, &space(), &KEY, NOW), "another piece was refused");
-        refusals.accept(7, SessionId(2), &space(), &KEY);
-        assert!(!refusals.contains(7, &space(), &KEY, NOW) && refusals.len == 0);
+        refusals.accept(7, SessionId(1), &space(), KEY, NOW);
+        assert!(refusals.contains(7, &space(), KEY, NOW), "another piece was refused");
+        refusals.accept(7, SessionId(2), &space(), KEY, NOW);
+        assert!(!refusals.contains(7, &space(), KEY, NOW) && !refusals.has_any(7, NOW));
+        refusals.drop_old(7, NOW + REFUSAL_PAUSE);
+        assert_eq!(refusals.len, 0);
+    }
+
+    /// In each session, one piece of a record is accepted and the next one is refused.
+    #[test]
+    fn accepted_pieces_shorten_no_pause() {
+        let (mut refusals, mut now) = (Refusals::new(), NOW);
+        for n in 0..20 {
+            refusals.accept(7, SessionId(n), &space(), KEY, now);
+            refusals.refuse(7, SessionId(n), &space(), KEY, now);
+            let pause = (REFUSAL_PAUSE * (1 << n.min(10))).min(MAX_REFUSAL_PAUSE);
+            assert!(refusals.contains(7, &space(), KEY, now + pause - NOW / 1_000));
+            now += pause;
+            assert!(!refusals.contains(7, &space(), KEY, now));
+        }
+    }
+
+    #[test]
+    fn no_peer_fills_the_memory_of_refusals() {
+        let mut refusals = Refusals::new();
+        let key = |n: usize| *(n as u64).to_be_bytes().last_chunk().unwrap();
+        for n in 0..=MAX_REFUSALS {
+            refusals.refuse(1, SessionId(1), &space(), key(n), NOW);
+        }
+        assert_eq!(refusals.len, MAX_REFUSALS / 2);
+        for peer in 2..1_000 {
+            (0..8).for_each(|n| refusals.refuse(peer, SessionId(1), &space(), key(n), NOW));
+            assert!(refusals.contains(peer, &space(), key(7), NOW), "peer {peer}");
+        }
+        (1..1_000).for_each(|peer| refusals.forget(peer));
+        assert_eq!(refusals.len, 0);
     }
 
     #[test]
     fn beyond_max_refusals_none_is_remembered() {
         let mut refusals = Refusals::new();
         let key = |n: usize| *(n as u64).to_be_bytes().last_chunk().unwrap();
-        for n in 0..=MAX_REFUSALS {
-            refusals.refuse(n % 3, SessionId(1), &space(), key(n), NOW);
+        for (peer, n) in (0..64).flat_map(|peer| (0..MAX_REFUSALS).map(move |n| (peer, n))) {
+            refusals.refuse(peer, SessionId(1), &space(), key(n), NOW);
         }
-        let contains = |n: usize| refusals.contains(n % 3, &space(), &key(n), NOW);
-        assert!(contains(MAX_REFUSALS - 1) && !contains(MAX_REFUSALS));
-        (0..3).for_each(|peer| refusals.forget(peer));
+        assert!(refusals.len <= MAX_REFUSALS && refusals.len > MAX_REFUSALS - 64);
+        (0..64).for_each(|peer| refusals.forget(peer));
         assert_eq!(refusals.len, 0);
     }
 }

@@ -284,10 +284,10 @@ impl<P: Copy + Ord> Scheduler<P> {
     ) {
         self.claims.deliver(session, space, records.iter().map(|record| record.key), now);
         let Some(peer) = self.claims.peer(session) else { return };
-        for Delivered { key, verdict } in records {
+        for Delivered { key, verdict } in records.iter().copied() {
             match verdict {
-                Verdict::Accepted => self.refusals.accept(peer, session, space, key),
-                Verdict::Refused => self.refusals.refuse(peer, session, space, *key, now),
+                Verdict::Accepted => self.refusals.accept(peer, session, space, key, now),
+                Verdict::Refused => self.refusals.refuse(peer, session, space, key, now),
             }
         }
     }
@@ -302,7 +302,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         now: Duration,
     ) -> bool {
         let peer = self.claims.peer(session);
-        peer.is_some_and(|peer| self.refusals.contains(peer, space, key, now))
+        peer.is_some_and(|peer| self.refusals.contains(peer, space, *key, now))
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "schedule: refused records are requested again",
         edits: &[Edit {
             file: SESSIONS,
-            from: "self.refusals.contains(peer, space, key, now)",
-            to: "self.refusals.contains(peer, space, key, now) && false",
+            from: "self.refusals.contains(peer, space, *key, now)",
+            to: "self.refusals.contains(peer, space, *key, now) && false",
         }],
         suite: &SCHEDULE,
         killers: &[
