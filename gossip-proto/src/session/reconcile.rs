@@ -311,21 +311,26 @@ impl<V: View> Session<V> {
         }
     }
 
-    fn offer_subtree(&mut self, (space_index, prefix): NodeRef) {
-        let Some(space) = self.directory.at(space_index) else { return };
+    /// Offers all entries below a node, up to the first that are left to the next session; returns
+    /// false if there are such.
+    fn offer_subtree(&mut self, (space_index, prefix): NodeRef) -> bool {
+        let Some(space) = self.directory.at(space_index) else { return true };
         if space.view.count(&prefix) <= MAX_LINES as u64 || prefix.nibbles() == MAX_DEPTH {
             let entries = space.view.entries(&prefix);
             return self.offer((space_index, prefix), &entries);
         }
         let mut children: Vec<Prefix> = (0..16).filter_map(|nibble| prefix.child(nibble)).collect();
         children.sort_by_key(|child| self.transfer.rank(child.bits()));
-        children.into_iter().for_each(|child| self.offer_subtree((space_index, child)));
+        children.into_iter().all(|child| self.offer_subtree((space_index, child)))
     }
 
-    fn offer(&mut self, at: NodeRef, entries: &[Entry]) {
-        if !entries.is_empty() && !self.descent.offer(at, entries, self.session_key) {
+    /// Offers entries; returns false if they are left to the next session.
+    fn offer(&mut self, at: NodeRef, entries: &[Entry]) -> bool {
+        let offered = entries.is_empty() || self.descent.offer(at, entries, self.session_key);
+        if !offered {
             self.transfer.begin_next_at(at.1.bits());
         }
+        offered
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::common::{self, content, parameters_of, read, space};
 use engram_gossip_proto::{
-    Compression, ContentPart, DecodeError, Delivery, Done, FinalRoots, FrameHeader, Greeting,
-    HEADER_LEN, Hello, HelloParameters, IdError, Line, Listing, Message, Node, OpaqueContent,
-    Parameters, Part, PatternContent, PatternRequest, PatternSync, Prefix, RangeAnswer, RangeOffer,
-    Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Summary,
-    UnsendableRecord, VersionBase, Versions, WalkedRoot, Want, Wire, check_content, check_id,
-    limits,
+    Compression, ContentPart, DecodeError, Delivery, Done, Ending, FinalRoots, FrameHeader,
+    Greeting, HEADER_LEN, Hello, HelloParameters, IdError, Intake, Line, Listing, Message, Node,
+    OpaqueContent, Parameters, Part, PatternContent, PatternRequest, PatternSync, Prefix,
+    RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest,
+    SubtreeResponse, Summary, UnsendableRecord, VersionBase, Versions, WalkedRoot, Want, Wire,
+    check_content, check_id, limits,
 };
 
 /// Checks that a message is accepted at the cap and refused one above it.
@@ -426,6 +426,23 @@ fn subtrees_in_a_turn_are_limited() {
     }
     assert_eq!(turns.iter().max(), Some(&limits::NODES_PER_TURN), "{turns:?}");
     assert!(contact.opener.stats.records_in > 14_000, "the descent continues in later turns");
+}
+
+#[test]
+fn a_peer_that_asks_for_listings_costs_little() {
+    let entries = 4 * limits::MAX_PENDING;
+    let (a, b) = (common::sparse::pair(0, 0, 3).0, common::sparse::pair(entries, 0, 3).0);
+    let config = engram_gossip_proto::SessionConfig::default();
+    let asking = engram_gossip_proto::SessionConfig { intake: Intake::Offered, ..config.clone() };
+    let contact = common::Pair::new(
+        (asking, config),
+        (common::parameters(), common::parameters()),
+        (vec![(space("default"), a)], vec![(space("default"), b.clone())]),
+    )
+    .run(|_, _, frame| vec![frame]);
+    assert_eq!(contact.opener.result, Ending::BudgetSpent);
+    let read = b.read.get();
+    assert!(read <= 3 * limits::MAX_PENDING, "{read} entries were read");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A large tree of which only the differing records exist.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -16,6 +17,8 @@ pub(crate) struct Sparse {
     tree: Rc<Tree>,
     records: Rc<BTreeMap<[u8; 32], Record>>,
     contents: Rc<BTreeMap<[u8; 32], PatternContent>>,
+    /// Number of entries read.
+    pub(crate) read: Rc<Cell<usize>>,
 }
 
 /// Two trees of about `entries` entries that differ in exactly `differences` keys: half of them are
@@ -58,6 +61,7 @@ impl Sparse {
             tree: Rc::new(Tree::new(entries.collect())),
             records: Rc::new(state.records),
             contents: Rc::new(state.contents),
+            read: Rc::default(),
         }
     }
 }
@@ -105,7 +109,9 @@ impl View for Sparse {
     }
 
     fn entries(&self, prefix: &Prefix) -> Vec<Entry> {
-        self.tree.entries(prefix)
+        let entries = self.tree.entries(prefix);
+        self.read.set(self.read.get() + entries.len());
+        entries
     }
 
     fn record(&self, key: &[u8; 32]) -> Option<Record> {
