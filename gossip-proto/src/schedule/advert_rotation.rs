@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 
 use crate::{RootAdvert, SpaceId, Summary};
 
-/// Advertises changed spaces first, and rotates the others.
+/// Advertises changed spaces first, each in several adverts, and rotates the others.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The last advertised roots, while not all spaces fit.
-    told: BTreeMap<SpaceId, [u8; 32]>,
+    /// The last advertised roots, each with the number of adverts that named it, while not all
+    /// spaces fit.
+    told: BTreeMap<SpaceId, ([u8; 32], usize)>,
     turn: usize,
 }
 
@@ -18,22 +19,36 @@ impl AdvertRotation {
         Self { told: BTreeMap::new(), turn: 0 }
     }
 
-    /// Encodes the next advert of `spaces` in at most `room` bytes.
-    pub(super) fn next_advert(&mut self, spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {
+    /// Encodes the next advert of `spaces` in at most `room` bytes. A changed space stays one until
+    /// `repeats` adverts, at least one, have named its root.
+    pub(super) fn next_advert(
+        &mut self,
+        spaces: &[(SpaceId, Summary)],
+        room: usize,
+        repeats: usize,
+    ) -> Vec<u8> {
         let capacity = RootAdvert::capacity(room);
         if spaces.len() <= capacity {
             return RootAdvert::encode(spaces, room);
         }
-        let is_told = |(space, now): &(SpaceId, Summary)| self.told.get(space) == Some(&now.root);
+        let times = |(space, now): &(SpaceId, Summary)| match self.told.get(space) {
+            Some((root, times)) if *root == now.root => (*times).min(repeats),
+            Some(_) => 0,
+            None => repeats - 1,
+        };
         let mut spaces = spaces.to_vec();
         let len = spaces.len();
         spaces.rotate_left(self.turn % len);
         // Stable, so that unchanged spaces keep their order.
-        spaces.sort_by_key(is_told);
+        spaces.sort_by_key(times);
         spaces.truncate(capacity);
-        let unchanged = spaces.iter().filter(|space| is_told(space)).count();
+        let unchanged = spaces.iter().filter(|space| times(space) == repeats).count();
         self.turn = (self.turn + unchanged) % len;
-        self.told.extend(spaces.iter().map(|(space, now)| (space.clone(), now.root)));
+        let told: Vec<_> = spaces
+            .iter()
+            .map(|space| (space.0.clone(), (space.1.root, times(space) + 1)))
+            .collect();
+        self.told.extend(told);
         RootAdvert::encode(&spaces, room)
     }
 }
@@ -57,7 +72,7 @@ mod tests {
         let spaces = spaces(5, 5);
         let mut rotation = AdvertRotation::new();
         for _ in 0..3 {
-            assert_eq!(told(&rotation.next_advert(&spaces, 1000), &spaces), [0, 1, 2, 3, 4]);
+            assert_eq!(told(&rotation.next_advert(&spaces, 1000, 8), &spaces), [0, 1, 2, 3, 4]);
         }
     }
 
@@ -67,13 +82,15 @@ mod tests {
         let quiet = spaces(25, 25);
         let mut rotation = AdvertRotation::new();
         let mut heard: Vec<_> =
-            (0..3).flat_map(|_| told(&rotation.next_advert(&quiet, room), &quiet)).collect();
+            (0..3).flat_map(|_| told(&rotation.next_advert(&quiet, room, 8), &quiet)).collect();
         heard.sort_unstable();
         heard.dedup();
         assert_eq!(heard.len(), 25);
         for changed in [3, 17, 24] {
             let spaces = spaces(25, changed);
-            assert!(told(&rotation.next_advert(&spaces, room), &spaces).contains(&changed));
+            for _ in 0..8 {
+                assert!(told(&rotation.next_advert(&spaces, room, 8), &spaces).contains(&changed));
+            }
         }
     }
 }

@@ -74,9 +74,10 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Encodes the local roots in at most `room` bytes. If not all spaces fit, changed spaces go
-    /// first, and each call continues with the next ones.
+    /// first, as often as both waves of a change need, and each call continues with the next ones.
     pub fn advert(&mut self, room: usize) -> Vec<u8> {
-        self.advert_spaces.next_advert(self.roots.spaces(), room)
+        let repeats = (2 * self.config.advert_fanout).max(1);
+        self.advert_spaces.next_advert(self.roots.spaces(), room, repeats)
     }
 
     /// Notes that an advert travelled with a packet of another kind.
