@@ -9,11 +9,11 @@ use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Agreement {
-    /// No root of the peer is known for a space that both host.
+    /// No known root differs, but not all roots of the peer are known.
     Unknown,
     /// The last session found no space that both host. Configure a common one.
     NoCommonSpace,
-    /// Every root is equal to the local one.
+    /// The root of every space that both host is known, and equal to the local one.
     InStep,
     /// This node holds fewer records than the peer, by at least this number.
     Behind(u64),
@@ -56,8 +56,27 @@ pub(super) struct Renumbering(Option<Vec<Option<usize>>>);
 /// The last known roots of a peer, in the order of the local spaces.
 #[derive(Debug, Default)]
 pub(super) struct PeerRoots {
-    told: Vec<Option<Told>>,
+    told: Vec<Known>,
     has_no_common_space: bool,
+}
+
+/// The knowledge about a local space at a peer.
+#[derive(Clone, Copy, Debug, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// The last session found that the peer does not host it.
+    Unhosted,
+    Root(Told),
+}
+
+impl Known {
+    fn root(&self) -> Option<Told> {
+        match self {
+            Self::Root(told) => Some(*told),
+            Self::Nothing | Self::Unhosted => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +90,19 @@ impl PeerRoots {
     pub(super) fn renumber(&mut self, Renumbering(moved): &Renumbering) {
         if let Some(moved) = moved {
             let before = core::mem::take(&mut self.told);
-            let told = |at: &Option<usize>| at.and_then(|at| before.get(at).copied().flatten());
-            self.told = moved.iter().map(told).collect();
+            let told = |at: &Option<usize>| before.get((*at)?).copied();
+            self.told = moved.iter().map(|at| told(at).unwrap_or_default()).collect();
         }
     }
 
     /// Takes the roots of an advert.
     pub(super) fn hear(&mut self, advert: &RootAdvert, ours: &LocalRoots) {
-        self.take(ours, |space| {
-            let AdvertisedRoot { root, count } = advert.get(space)?;
-            Some(Told { root, count: Some(count.into()) })
+        self.take(ours, |space| match advert.get(space) {
+            // An advert need not name all spaces.
+            None => Known::Nothing,
+            Some(AdvertisedRoot { root, count }) => {
+                Known::Root(Told { root, count: Some(count.into()) })
+            }
         });
     }
 
@@ -88,8 +110,10 @@ impl PeerRoots {
     pub(super) fn conclude(&mut self, outcome: &[SpaceOutcome], ours: &LocalRoots) {
         self.has_no_common_space = false;
         self.take(ours, |space| {
-            let at = outcome.binary_search_by(|found| found.space.cmp(space)).ok()?;
-            Some(Told { root: short(&outcome[at].theirs?), count: None })
+            let at = outcome.binary_search_by(|found| found.space.cmp(space));
+            let Ok(at) = at else { return Known::Unhosted };
+            let told = |root| Known::Root(Told { root: short(&root), count: None });
+            outcome[at].theirs.map_or(Known::Nothing, told)
         });
     }
 
@@ -99,18 +123,23 @@ impl PeerRoots {
         !before.has_no_common_space
     }
 
-    fn take(&mut self, ours: &LocalRoots, told: impl Fn(&SpaceId) -> Option<Told>) {
-        self.told.resize(ours.spaces.len(), None);
+    fn take(&mut self, ours: &LocalRoots, told: impl Fn(&SpaceId) -> Known) {
+        self.told.resize(ours.spaces.len(), Known::Nothing);
         for (before, (space, _)) in self.told.iter_mut().zip(&ours.spaces) {
-            let Some(now) = told(space) else { continue };
-            let same = before.filter(|before| before.root == now.root);
-            *before = Some(Told { count: now.count.or_else(|| same?.count), ..now });
+            *before = match told(space) {
+                Known::Nothing => *before,
+                Known::Unhosted => Known::Unhosted,
+                Known::Root(now) => {
+                    let same = before.root().filter(|before| before.root == now.root);
+                    Known::Root(Told { count: now.count.or_else(|| same?.count), ..now })
+                }
+            };
         }
     }
 
     fn pairs<'a>(&'a self, ours: &'a LocalRoots) -> impl Iterator<Item = (Told, &'a Summary)> {
         let pairs = self.told.iter().zip(&ours.spaces);
-        pairs.filter_map(|(told, (_, summary))| Some(((*told)?, summary)))
+        pairs.filter_map(|(told, (_, summary))| Some((told.root()?, summary)))
     }
 
     /// The known roots of the peer that differ from the local ones.
@@ -127,7 +156,7 @@ impl PeerRoots {
         let spaces = self.told.iter().zip(&ours.spaces);
         let differs = |told: &Told, ours: &Summary| told.root != short(&ours.root);
         let differing = spaces
-            .filter(move |(told, (_, ours))| told.as_ref().is_some_and(|told| differs(told, ours)));
+            .filter(move |(told, (_, ours))| told.root().is_some_and(|told| differs(&told, ours)));
         differing.map(|(_, (space, _))| space.clone())
     }
 
@@ -154,7 +183,10 @@ impl PeerRoots {
                 _ => is_clear = false,
             }
         }
+        let is_known = |known: &Known| !matches!(known, Known::Nothing);
+        let all_known = self.told.len() == ours.spaces.len() && self.told.iter().all(is_known);
         match (behind, ahead, is_clear) {
+            (0, 0, true) if !all_known => Agreement::Unknown,
             (0, 0, true) => Agreement::InStep,
             (behind, 0, true) => Agreement::Behind(behind),
             (0, ahead, true) => Agreement::Ahead(ahead),
@@ -211,6 +243,31 @@ mod tests {
         assert_eq!(after(&[("aaa", 2, 7), ("bbb", 1, 10), ("ccc", 2, 6)]), Agreement::Ahead(7));
         assert_eq!(after(&[("aaa", 2, 13), ("bbb", 2, 6), ("ccc", 1, 10)]), Agreement::Apart);
         assert_eq!(after(&[("aaa", 2, 13), ("bbb", 2, 10), ("ccc", 1, 10)]), Agreement::Apart);
+    }
+
+    #[test]
+    fn unknown_roots_are_not_in_step() {
+        let both = local(&[("aaa", 1, 10), ("bbb", 2, 5)]);
+        let mut ours = local(&[("aaa", 1, 10)]);
+        let mut roots = PeerRoots::default();
+        roots.hear(&advert(&[("aaa", 1, 10)]), &ours);
+        assert_eq!(roots.agreement(&ours), Agreement::InStep);
+        let moved = ours.update(both.spaces.clone()).unwrap();
+        roots.renumber(&moved);
+        assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the new space may differ");
+        roots.hear(&advert(&[("aaa", 1, 10)]), &ours);
+        assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the advert may be cut");
+        let outcome = |(space, summary): &(SpaceId, Summary)| SpaceOutcome {
+            space: space.clone(),
+            ours: summary.root,
+            theirs: Some(summary.root),
+            differed: false,
+        };
+        let outcomes: Vec<_> = both.spaces.iter().map(outcome).collect();
+        for shared in [&outcomes[..1], &outcomes[..]] {
+            roots.conclude(shared, &ours);
+            assert_eq!(roots.agreement(&ours), Agreement::InStep, "both host {}", shared.len());
+        }
     }
 
     #[test]
