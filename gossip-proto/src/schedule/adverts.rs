@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::limits::DATAGRAMS;
 use super::peer::{Contact, Peer};
+use super::trigger::Call;
 use super::{Action, Due, Scheduler};
 use crate::{RootAdvert, SpaceId, Summary};
 
@@ -96,9 +97,12 @@ impl<P: Copy + Ord> Scheduler<P> {
         let jitter = self.random.duration(self.config.trigger_jitter);
         let at = now + self.head_start(peer) + jitter;
         let Some(found) = self.peers.get_mut(&peer) else { return };
+        let known = found.roots.differing(&self.roots);
         found.roots.hear(advert, &self.roots);
-        if !found.roots.differing(&self.roots).is_empty() {
-            found.trigger.on_advert(at);
+        let differing = found.roots.differing(&self.roots);
+        if !differing.is_empty() {
+            let is_known = differing.iter().all(|root| known.contains(root));
+            found.trigger.on_advert(if is_known { Call::Advert } else { Call::News }, at);
             self.postponed.remove(&peer);
         }
         self.consider(peer, now);

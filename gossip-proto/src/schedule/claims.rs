@@ -37,6 +37,7 @@ struct Holder<P> {
     until: Duration,
     /// Claims whose records have not arrived.
     open: usize,
+    has_range: bool,
     has_claimed: bool,
 }
 
@@ -68,7 +69,8 @@ impl<P: Copy + Ord> Claims<P> {
         self.distrusted.retain(|_, until| now < *until);
         let is_trusted = !self.distrusted.contains_key(&peer);
         let until = now + CLAIM_TIMEOUT;
-        let holder = Holder { peer, is_trusted, until, open: 0, has_claimed: false };
+        let holder =
+            Holder { peer, is_trusted, until, open: 0, has_range: false, has_claimed: false };
         self.sessions.insert(session, holder);
     }
 
@@ -79,8 +81,14 @@ impl<P: Copy + Ord> Claims<P> {
 
     /// The time at which the last claims lapse, if any session holds claims.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
-        let open = self.sessions.values().filter(|holder| holder.open > 0 && now < holder.until);
-        open.map(|holder| holder.until).max()
+        let holds = |holder: &&Holder<P>| holder.open > 0 || holder.has_range;
+        let until = self.sessions.values().filter(holds).map(|holder| holder.until);
+        until.filter(|until| now < *until).max()
+    }
+
+    /// The time at which the claims of a running session lapse.
+    pub(super) fn until(&self, session: SessionId) -> Option<Duration> {
+        self.sessions.get(&session).map(|holder| holder.until)
     }
 
     /// When the session that began last takes records. What peers send at once needs no claim, so
@@ -154,7 +162,7 @@ impl<P: Copy + Ord> Claims<P> {
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && ranges.len() < MAX_CLAIMS {
             holder.until = now + CLAIM_TIMEOUT;
-            holder.has_claimed = true;
+            (holder.has_range, holder.has_claimed) = (true, true);
             ranges.insert((space.clone(), node), session);
         }
         true
@@ -195,7 +203,7 @@ impl<P: Copy + Ord> Claims<P> {
     /// Releases the claims of `session`. Returns whether it ever claimed anything.
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
-        if holder.open > 0 {
+        if holder.open > 0 || holder.has_range && holder.until <= now {
             // It did not bring the claimed records. Distrust it, so that this cannot recur often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
@@ -274,6 +282,20 @@ mod tests {
         claims.begin(SessionId(4), 2, later);
         assert!(claims.claim(SessionId(4), &space(), [2; KEY_LEN], later));
         assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "the peer is trusted again");
+    }
+
+    #[test]
+    fn peer_that_stalls_with_a_range_is_distrusted() {
+        let mut claims = claims(2);
+        let node = [1; 8];
+        assert!(claims.claim_range(FIRST, &space(), node, NOW));
+        claims.end(FIRST, NOW + CLAIM_TIMEOUT);
+        claims.begin(THIRD, 1, NOW + CLAIM_TIMEOUT);
+        assert!(claims.claim_range(THIRD, &space(), node, NOW + CLAIM_TIMEOUT));
+        assert!(claims.claim_range(SECOND, &space(), node, NOW + CLAIM_TIMEOUT));
+        claims.deliver(SECOND, &space(), [KEY].into_iter(), NOW + CLAIM_TIMEOUT);
+        claims.end(SECOND, NOW + CLAIM_TIMEOUT);
+        assert!(!claims.distrusted.contains_key(&2), "it did not stall");
     }
 
     #[test]

@@ -69,16 +69,24 @@ impl<P: Copy + Ord> Scheduler<P> {
                 self.notices.extend(notice.map(|notice| notice.of(peer)));
                 self.follow_up(peer, outcome, now);
             }
-            SessionEnd::Displaced => match call {
-                Some(call) => found.trigger.call(call, now + jitter),
-                None => found.trigger.is_timed = true,
-            },
+            SessionEnd::Displaced => {
+                found.trigger.give_way(now);
+                match call {
+                    Some(call) => found.trigger.call(call, now + jitter),
+                    None => found.trigger.is_timed = true,
+                }
+            }
             SessionEnd::OverQuota => {
                 if let Some(call) = call {
                     found.trigger.call(call, now + REFUSED_PAUSE);
                 }
             }
-            SessionEnd::Failed => found.trigger.end(Worth::Nothing, call, now),
+            SessionEnd::Failed => {
+                found.trigger.end(Worth::Nothing, call, now);
+                if call == Some(Call::News) {
+                    found.trigger.call(Call::News, now);
+                }
+            }
         }
     }
 
@@ -121,7 +129,9 @@ impl<P: Copy + Ord> Scheduler<P> {
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;
     let is_equal = outcome.result == Ending::InSync;
-    if stats.applied > stats.rejected || is_equal && stats.records_out > 0 {
+    // A record that was refused in part counts as applied and as rejected.
+    let has_gained = stats.applied > 0 && stats.applied >= stats.rejected;
+    if has_gained || is_equal && stats.records_out > 0 {
         Worth::Progress
     } else if is_equal {
         Worth::Equal

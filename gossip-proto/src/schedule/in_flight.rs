@@ -2,6 +2,9 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::SessionId;
 
 /// The first bytes of a root, as in adverts.
 pub(super) type ShortRoot = [u8; 8];
@@ -12,7 +15,7 @@ pub(super) type ShortRoot = [u8; 8];
 /// the others wait for its end and check again.
 #[derive(Debug)]
 pub(super) struct InFlightRoots<P> {
-    fetched: BTreeMap<P, Vec<ShortRoot>>,
+    fetched: BTreeMap<P, (SessionId, Vec<ShortRoot>)>,
 }
 
 impl<P: Copy + Ord> InFlightRoots<P> {
@@ -21,9 +24,9 @@ impl<P: Copy + Ord> InFlightRoots<P> {
     }
 
     /// Notes that a session with `peer` fetches `roots`.
-    pub(super) fn begin(&mut self, peer: P, roots: Vec<ShortRoot>) {
+    pub(super) fn begin(&mut self, peer: P, session: SessionId, roots: Vec<ShortRoot>) {
         if !roots.is_empty() {
-            self.fetched.insert(peer, roots);
+            self.fetched.insert(peer, (session, roots));
         }
     }
 
@@ -32,8 +35,17 @@ impl<P: Copy + Ord> InFlightRoots<P> {
         self.fetched.remove(&peer);
     }
 
-    /// Whether sessions are fetching all of `roots`.
-    pub(super) fn cover(&self, roots: &[ShortRoot]) -> bool {
-        roots.iter().all(|root| self.fetched.values().any(|fetched| fetched.contains(root)))
+    /// The time until which sessions are fetching all of `roots`, if they are. `until` is the time
+    /// at which a session that brings nothing more is no longer relied upon.
+    pub(super) fn covered_until(
+        &self,
+        roots: &[ShortRoot],
+        until: impl Fn(SessionId) -> Option<Duration>,
+    ) -> Option<Duration> {
+        let fetched_until = |root| {
+            let fetching = self.fetched.values().filter(|(_, roots)| roots.contains(root));
+            fetching.filter_map(|(session, _)| until(*session)).max()
+        };
+        roots.iter().map(fetched_until).min().flatten()
     }
 }

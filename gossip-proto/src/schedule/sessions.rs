@@ -134,27 +134,28 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Whether a due session is still needed now. A session that others may make unnecessary is
-    /// postponed until they have ended.
+    /// postponed until they have ended, or do not go on.
     fn is_called_for(&mut self, peer: P, now: Duration) -> bool {
         let Some(found) = self.peers.get_mut(&peer) else { return false };
         if found.trigger.is_requested || found.trigger.is_timed {
             return true;
         }
         let Some((call, _)) = found.trigger.call else { return false };
-        let waits = match call {
-            Call::Rest => false,
-            Call::Claimed => self.claims.held_until(now).is_some(),
-            Call::Advert => {
+        let until = match call {
+            Call::Rest => None,
+            Call::Claimed => self.claims.held_until(now),
+            Call::Advert | Call::News => {
                 let differing = found.roots.differing(&self.roots);
                 if differing.is_empty() {
                     (found.trigger.call, found.is_delayed) = (None, false);
                     self.stats.triggers_saved += 1;
                     return false;
                 }
-                self.in_flight.cover(&differing)
+                self.in_flight.covered_until(&differing, |session| self.claims.until(session))
             }
         };
-        found.trigger.is_postponed = waits;
+        found.trigger.postponed_until = until.filter(|until| now < *until);
+        let waits = found.trigger.postponed_until.is_some();
         if waits {
             self.postponed.insert(peer);
         }
@@ -165,7 +166,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub(super) fn resume_postponed(&mut self, now: Duration) {
         for peer in core::mem::take(&mut self.postponed) {
             if let Some(found) = self.peers.get_mut(&peer) {
-                found.trigger.is_postponed = false;
+                found.trigger.postponed_until = None;
                 self.consider(peer, now);
             }
         }
@@ -189,7 +190,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 found.trigger.begin();
                 self.stats.triggers += u64::from(call.is_some());
                 self.postponed.remove(&peer);
-                self.in_flight.begin(peer, found.roots.differing(&self.roots));
+                self.in_flight.begin(peer, session, found.roots.differing(&self.roots));
                 Action::Open { peer, session, terms }
             }
             Purpose::Preview => {

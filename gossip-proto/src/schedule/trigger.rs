@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::limits::{MAX_GAP_DOUBLINGS, SESSION_GAP};
 
-/// The pending triggers of a session with a peer, and the minimum pause between sessions.
+/// The pending triggers of a session with a peer, and the minimum pauses between sessions.
 #[derive(Debug, Default)]
 pub(super) struct Trigger {
     /// The host requested a session.
@@ -13,19 +13,27 @@ pub(super) struct Trigger {
     pub(super) is_timed: bool,
     /// Another trigger of a session, and its time.
     pub(super) call: Option<(Call, Duration)>,
-    /// Whether the trigger waits for the end of other sessions, which may bring the same records.
-    pub(super) is_postponed: bool,
-    /// Earliest start of a session without a request.
-    not_before: Duration,
+    /// Time until which the trigger waits for other sessions, which may bring the same records.
+    pub(super) postponed_until: Option<Duration>,
+    /// The end of the last session that this side opened.
+    ended_at: Option<Duration>,
     /// Number of consecutive sessions that brought nothing.
     idle_streak: u32,
+    /// Number of these that news had triggered.
+    vain_news: u32,
+    /// Number of consecutive sessions that gave way to another one.
+    displaced: u32,
+    /// Earliest start of any session, after several that gave way.
+    not_before: Duration,
 }
 
 /// A trigger of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// The peer advertised roots that differ.
+    /// The peer advertised again roots that differ.
     Advert,
+    /// The peer advertised a root that differs and is new.
+    News,
     /// The last session moved records and left others for the next one.
     Rest,
     /// The last session left records to other sessions; check whether they brought them.
@@ -46,56 +54,86 @@ pub(super) enum Worth {
 }
 
 impl Trigger {
-    /// Triggers a session at `at`, unless another trigger is pending.
+    /// Triggers a session at `at`, after the pause, unless another trigger is pending.
     pub(super) fn call(&mut self, call: Call, at: Duration) {
-        if self.call.is_none() {
-            self.call = Some((call, at.max(self.not_before)));
+        match &mut self.call {
+            None => self.call = Some((call, at)),
+            // News need not wait for the longer pause, nor for the end of other sessions.
+            Some((pending @ (Call::Advert | Call::Claimed), _)) if call == Call::News => {
+                *pending = call;
+            }
+            Some(_) => {}
         }
     }
 
     /// Notes an advert with roots that differ.
-    pub(super) fn on_advert(&mut self, at: Duration) {
-        self.is_postponed = false;
-        self.call(Call::Advert, at);
+    pub(super) fn on_advert(&mut self, call: Call, at: Duration) {
+        self.postponed_until = None;
+        self.call(call, at);
     }
 
-    /// The time at which a session is due. A postponed session is due when the others have ended.
+    /// The time at which a session is due.
     pub(super) fn due(&self) -> Option<Duration> {
         if self.is_requested || self.is_timed {
-            return Some(Duration::ZERO);
+            return Some(self.not_before);
         }
-        self.call.filter(|_| !self.is_postponed).map(|(_, due)| due)
+        let (call, at) = self.call?;
+        let streak = if call == Call::Advert { self.idle_streak } else { self.vain_news };
+        let until = [Some(self.not_before), self.paused_until(streak), self.postponed_until];
+        until.into_iter().flatten().chain([at]).max()
     }
 
     /// Notes that a session begins; it serves all pending triggers.
     pub(super) fn begin(&mut self) -> Option<Call> {
-        (self.is_requested, self.is_timed, self.is_postponed) = (false, false, false);
+        (self.is_requested, self.is_timed, self.postponed_until) = (false, false, None);
         self.call.take().map(|(call, _)| call)
     }
 
     /// Whether the timer must not contact the peer yet.
     pub(super) fn is_backing_off(&self, now: Duration) -> bool {
-        self.idle_streak > 0 && now < self.not_before
+        self.idle_streak > 0 && self.paused_until(self.idle_streak).is_some_and(|until| now < until)
+    }
+
+    fn paused_until(&self, streak: u32) -> Option<Duration> {
+        self.ended_at.map(|at| at + gap(streak))
     }
 
     /// Notes the end of a session that this side opened; `call` was pending when it began.
     pub(super) fn end(&mut self, worth: Worth, call: Option<Call>, now: Duration) {
+        let is_advertised = matches!(call, Some(Call::Advert | Call::News));
         match worth {
-            Worth::Progress => self.idle_streak = 0,
+            Worth::Progress => (self.idle_streak, self.vain_news) = (0, 0),
             // Sessions with a peer whose adverts are repeatedly wrong become rarer, too.
-            Worth::Equal if call != Some(Call::Advert) => self.idle_streak = 0,
-            Worth::Equal | Worth::Nothing => self.idle_streak = self.idle_streak.saturating_add(1),
+            Worth::Equal if !is_advertised => (self.idle_streak, self.vain_news) = (0, 0),
+            Worth::Equal | Worth::Nothing => {
+                self.idle_streak = self.idle_streak.saturating_add(1);
+                self.vain_news += u32::from(call == Some(Call::News));
+            }
             Worth::LeftToOthers => {}
         }
-        self.not_before = now + SESSION_GAP * (1 << self.idle_streak.min(MAX_GAP_DOUBLINGS));
+        (self.ended_at, self.displaced) = (Some(now), 0);
+    }
+
+    /// Notes that a session that this side opened gave way to another one.
+    pub(super) fn give_way(&mut self, now: Duration) {
+        if self.displaced > 0 {
+            self.not_before = now + gap(self.displaced);
+        }
+        self.displaced = self.displaced.saturating_add(1);
     }
 
     /// Notes the end of a session that the peer opened.
     pub(super) fn note_accepted(&mut self, worth: Worth) {
+        (self.displaced, self.not_before) = (0, Duration::ZERO);
         if worth == Worth::Progress {
-            self.idle_streak = 0;
+            (self.idle_streak, self.vain_news) = (0, 0);
         }
     }
+}
+
+/// The pause after a number of sessions that brought nothing.
+fn gap(streak: u32) -> Duration {
+    SESSION_GAP * (1 << streak.min(MAX_GAP_DOUBLINGS))
 }
 
 #[cfg(test)]
@@ -104,35 +142,60 @@ mod tests {
 
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The pauses between sessions that bring nothing, each after an advert during the previous
+    /// one.
+    fn pauses(trigger: &mut Trigger, call: Call) -> Vec<Duration> {
+        let mut now = SECOND;
+        trigger.on_advert(call, now);
+        let pause = |_| {
+            let due = trigger.due().unwrap();
+            let pause = due - core::mem::replace(&mut now, due);
+            let begun = trigger.begin();
+            trigger.on_advert(call, now);
+            trigger.end(Worth::Nothing, begun, now);
+            pause
+        };
+        (0..20).map(pause).collect()
+    }
+
     #[test]
     fn idle_sessions_become_rarer() {
-        let mut trigger = Trigger::default();
-        let mut now = Duration::from_secs(1);
-        let mut pauses = Vec::new();
-        for _ in 0..20 {
-            trigger.on_advert(now);
-            let due = trigger.due().unwrap();
-            pauses.push(due - now);
-            now = due;
-            let call = trigger.begin();
-            trigger.end(Worth::Nothing, call, now);
+        for call in [Call::Advert, Call::News] {
+            let mut trigger = Trigger::default();
+            let pauses = pauses(&mut trigger, call);
+            assert!(pauses.is_sorted() && pauses[0].is_zero() && pauses[1] == SESSION_GAP * 2);
+            assert_eq!(pauses[19], gap(MAX_GAP_DOUBLINGS));
+            trigger.note_accepted(Worth::Progress);
+            trigger.begin();
+            trigger.end(Worth::LeftToOthers, None, SECOND * 1_000);
+            trigger.on_advert(call, SECOND * 1_000);
+            assert_eq!(trigger.due(), Some(SECOND * 1_000 + SESSION_GAP));
         }
-        assert!(pauses.is_sorted() && pauses[0].is_zero() && pauses[1] == SESSION_GAP * 2);
-        assert_eq!(pauses[19], SESSION_GAP * (1 << MAX_GAP_DOUBLINGS));
-        trigger.note_accepted(Worth::Progress);
-        trigger.end(Worth::LeftToOthers, None, now);
-        trigger.on_advert(now);
-        assert_eq!(trigger.due(), Some(now + SESSION_GAP));
+    }
+
+    #[test]
+    fn news_waits_for_no_idle_session() {
+        let mut trigger = Trigger::default();
+        pauses(&mut trigger, Call::Advert);
+        let idle = trigger.due().unwrap();
+        trigger.on_advert(Call::News, idle);
+        assert!(
+            trigger.due().unwrap() < idle - gap(MAX_GAP_DOUBLINGS) / 2,
+            "{:?} {idle:?}",
+            trigger.due()
+        );
     }
 
     #[test]
     fn advert_during_a_session_opens_another() {
         let mut trigger = Trigger::default();
-        trigger.on_advert(Duration::ZERO);
+        trigger.on_advert(Call::Advert, Duration::ZERO);
         assert_eq!(trigger.begin(), Some(Call::Advert));
-        trigger.on_advert(Duration::ZERO);
+        trigger.on_advert(Call::Advert, Duration::ZERO);
         trigger.end(Worth::Progress, Some(Call::Advert), Duration::ZERO);
-        assert!(trigger.due().is_some());
+        assert_eq!(trigger.due(), Some(SESSION_GAP));
     }
 
     #[test]

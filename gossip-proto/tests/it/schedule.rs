@@ -155,6 +155,24 @@ fn refused_record_is_retried_ever_less() -> Verdict {
     }
 }
 
+/// A pair that differs by a refused record compares trees ever less, but news goes on at once.
+#[test]
+fn a_refused_record_delays_no_news() -> Verdict {
+    let mut world = world(config(1, LAN, 0.0), 2);
+    world.host_mut(1).refuse("poison");
+    submit(&mut world, 0, "poison");
+    for writer in [0, 1, 0, 1] {
+        run_for(&mut world, SECOND * 300);
+        let id = format!("news_at_{:?}", world.now());
+        submit(&mut world, writer, &id);
+        run_for(&mut world, SECOND);
+        if !world.host(1 - writer).holds(&id) {
+            return Err(format!("{id} of n{writer} did not arrive within a second"));
+        }
+    }
+    Ok(())
+}
+
 /// Records that a peer refuses are not sent again with each record that it accepts.
 #[test]
 fn refused_records_are_not_resent() -> Verdict {

@@ -10,6 +10,7 @@ const DIALS: &str = "gossip-proto/src/schedule/dials.rs";
 const ENDING: &str = "gossip-proto/src/schedule/ending.rs";
 const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
 const SESSIONS: &str = "gossip-proto/src/schedule/sessions.rs";
+const TRIGGER: &str = "gossip-proto/src/schedule/trigger.rs";
 
 /// Mutants that each remove a rule of the scheduler.
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -93,6 +94,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suite: &SCHEDULE,
         killers: &["schedule::refused_record_is_retried_ever_less"],
+    },
+    Mutant {
+        name: "schedule: news waits for the back-off",
+        edits: &[Edit {
+            file: TRIGGER,
+            from: "if call == Call::Advert { self.idle_streak }",
+            to: "if call != Call::Rest { self.idle_streak }",
+        }],
+        suite: &SCHEDULE,
+        killers: &["schedule::a_refused_record_delays_no_news"],
     },
     Mutant {
         name: "schedule: permit leak",

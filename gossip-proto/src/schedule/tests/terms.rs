@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::super::limits::{
-    CLOCK_CHECK, DATAGRAMS, LEAST_RATE, LEAST_RECEIVED, MAX_SUSPECTS, PREVIEW_PAUSE, REFUSED_PAUSE,
+    CLAIM_TIMEOUT, CLOCK_CHECK, DATAGRAMS, LEAST_RATE, LEAST_RECEIVED, MAX_SUSPECTS, PREVIEW_PAUSE,
+    REFUSED_PAUSE,
 };
 use super::super::*;
 use super::MILLISECOND;
-use super::driver::{Driver, Step};
-use crate::{RootAdvert, SessionConfig, SpaceId, Summary};
+use super::driver::{Driver, Step, outcome};
+use crate::{Ending, KEY_LEN, RootAdvert, SessionConfig, SpaceId, Summary};
 
 #[test]
 fn session_may_always_receive_one_frame() {
@@ -54,6 +55,89 @@ fn refused_session_reopens_after_the_pause() {
     assert!(driver.opened.is_empty());
     driver.wait(MILLISECOND);
     assert_eq!(driver.opened.len(), 1);
+}
+
+/// A peer that claims again and again that a session of its own takes precedence.
+#[test]
+fn displaced_sessions_become_rarer() {
+    for trigger in [Step::Advert(0, 9), Step::Request(0)] {
+        let mut driver = Driver::connected(ScheduleConfig::default());
+        driver.take(&trigger);
+        for _ in 0..6_000 {
+            driver.wait(MILLISECOND * 10);
+            driver.take(&Step::Ends(0, true, 0));
+        }
+        assert!(driver.served[&0] <= 15, "{} sessions in a minute", driver.served[&0]);
+    }
+}
+
+/// A claim that another session holds is waited for, and no longer than it lasts.
+#[test]
+fn a_session_waits_as_long_as_a_claim() {
+    let space = SpaceId::new("space").unwrap();
+    type Claim<'a> = &'a dyn Fn(&mut Scheduler<u8>, SessionId, Duration) -> bool;
+    let claims: [Claim<'_>; 2] = [
+        &|scheduler, session, now| scheduler.claim(session, &space, &[1; KEY_LEN], now),
+        &|scheduler, session, now| scheduler.claim_range(session, &space, [1; 8], now),
+    ];
+    for claim in claims {
+        let mut driver = Driver::connected(ScheduleConfig::default());
+        driver.take(&Step::Request(0));
+        assert!(claim(&mut driver.scheduler, driver.opened[&0], driver.now));
+        driver.take(&Step::Request(1));
+        let session = driver.opened.remove(&1).unwrap();
+        assert!(!claim(&mut driver.scheduler, session, driver.now));
+        let mut outcome = outcome(Ending::Synced, 0, 0, 9);
+        outcome.stats.left_to_others = 1;
+        let (end, used) = (SessionEnd::Outcome(&outcome), Used::default());
+        driver.scheduler.handle_session_ended(1, session, end, used, driver.now);
+        driver.act();
+        driver.wait(CLAIM_TIMEOUT - MILLISECOND);
+        assert!(!driver.opened.contains_key(&1), "the other session holds the claim");
+        driver.wait(MILLISECOND);
+        assert!(driver.opened.contains_key(&1), "the claim has lapsed");
+    }
+}
+
+#[test]
+fn another_session_overtakes_a_silent_one() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    [0, 1].iter().for_each(|peer| driver.take(&Step::Advert(*peer, 9)));
+    driver.wait(CLAIM_TIMEOUT);
+    assert_eq!(driver.opened.len(), 1);
+    driver.wait(MILLISECOND * 100);
+    assert_eq!(driver.opened.len(), 2);
+}
+
+/// A record of which a part is refused counts as applied and as rejected.
+#[test]
+fn a_refused_part_is_no_stall() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    for (rejected, stalled) in [(1, 0), (2, 1), (3, 2), (1, 0)] {
+        driver.take(&Step::Request(0));
+        let session = driver.opened.remove(&0).unwrap();
+        let mut outcome = outcome(Ending::Synced, 1, 0, 9);
+        outcome.stats.rejected = rejected;
+        let (end, used) = (SessionEnd::Outcome(&outcome), Used::default());
+        driver.scheduler.handle_session_ended(0, session, end, used, driver.now);
+        assert_eq!(driver.scheduler.stalled_sessions(0), stalled);
+        driver.act();
+    }
+}
+
+/// The listing of the new member may be the reason for which the records were refused.
+#[test]
+fn a_new_member_ends_the_memory_of_refusals() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    let (space, key) = (SpaceId::new("space").unwrap(), [1; KEY_LEN]);
+    driver.take(&Step::Request(0));
+    let (session, now) = (driver.opened[&0], driver.now);
+    let refused = Delivered { key, verdict: Verdict::Refused };
+    driver.scheduler.deliver(session, &space, &[refused], now);
+    driver.take(&Step::Member(1, true));
+    assert!(driver.scheduler.has_refused(session, &space, &key, now));
+    driver.take(&Step::Member(9, true));
+    assert!(!driver.scheduler.has_refused(session, &space, &key, now));
 }
 
 #[test]
