@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::limits::{MAX_GAP_DOUBLINGS, SESSION_GAP};
+use crate::limits::MAX_POSTPONED;
 
 /// The pending triggers of a session with a peer, and the minimum pauses between sessions.
 #[derive(Debug, Default)]
@@ -19,8 +20,10 @@ pub(super) struct Trigger {
     ended_at: Option<Duration>,
     /// Number of consecutive sessions that brought nothing.
     idle_streak: u32,
-    /// Number of these that news had triggered.
+    /// Number of those that news had triggered.
     vain_news: u32,
+    /// Number of consecutive sessions that left their records to others.
+    left_streak: u8,
     /// Number of consecutive sessions that gave way to another one.
     displaced: u32,
     /// Earliest start of any session, after several that gave way.
@@ -47,7 +50,7 @@ pub(super) enum Worth {
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found records that other sessions are bringing.
+    /// It found records that other sessions are bringing; a peer can pretend so.
     LeftToOthers,
     /// It brought nothing.
     Nothing,
@@ -102,14 +105,14 @@ impl Trigger {
     pub(super) fn end(&mut self, worth: Worth, call: Option<Call>, now: Duration) {
         let is_advertised = matches!(call, Some(Call::Advert | Call::News));
         match worth {
-            Worth::Progress => (self.idle_streak, self.vain_news) = (0, 0),
+            Worth::Progress => self.reset(),
             // Sessions with a peer whose adverts are repeatedly wrong become rarer, too.
-            Worth::Equal if !is_advertised => (self.idle_streak, self.vain_news) = (0, 0),
-            Worth::Equal | Worth::Nothing => {
+            Worth::Equal if !is_advertised => self.reset(),
+            Worth::LeftToOthers if self.left_streak < MAX_POSTPONED => self.left_streak += 1,
+            Worth::Equal | Worth::Nothing | Worth::LeftToOthers => {
                 self.idle_streak = self.idle_streak.saturating_add(1);
                 self.vain_news += u32::from(call == Some(Call::News));
             }
-            Worth::LeftToOthers => {}
         }
         (self.ended_at, self.displaced) = (Some(now), 0);
     }
@@ -126,8 +129,12 @@ impl Trigger {
     pub(super) fn note_accepted(&mut self, worth: Worth) {
         (self.displaced, self.not_before) = (0, Duration::ZERO);
         if worth == Worth::Progress {
-            (self.idle_streak, self.vain_news) = (0, 0);
+            self.reset();
         }
+    }
+
+    fn reset(&mut self) {
+        (self.idle_streak, self.vain_news, self.left_streak) = (0, 0, 0);
     }
 }
 
@@ -146,7 +153,7 @@ mod tests {
 
     /// The pauses between sessions that bring nothing, each after an advert during the previous
     /// one.
-    fn pauses(trigger: &mut Trigger, call: Call) -> Vec<Duration> {
+    fn pauses(trigger: &mut Trigger, call: Call, worth: Worth) -> Vec<Duration> {
         let mut now = SECOND;
         trigger.on_advert(call, now);
         let pause = |_| {
@@ -154,7 +161,7 @@ mod tests {
             let pause = due - core::mem::replace(&mut now, due);
             let begun = trigger.begin();
             trigger.on_advert(call, now);
-            trigger.end(Worth::Nothing, begun, now);
+            trigger.end(worth, begun, now);
             pause
         };
         (0..20).map(pause).collect()
@@ -164,7 +171,7 @@ mod tests {
     fn idle_sessions_become_rarer() {
         for call in [Call::Advert, Call::News] {
             let mut trigger = Trigger::default();
-            let pauses = pauses(&mut trigger, call);
+            let pauses = pauses(&mut trigger, call, Worth::Nothing);
             assert!(pauses.is_sorted() && pauses[0].is_zero() && pauses[1] == SESSION_GAP * 2);
             assert_eq!(pauses[19], gap(MAX_GAP_DOUBLINGS));
             trigger.note_accepted(Worth::Progress);
@@ -178,7 +185,7 @@ mod tests {
     #[test]
     fn news_waits_for_no_idle_session() {
         let mut trigger = Trigger::default();
-        pauses(&mut trigger, Call::Advert);
+        pauses(&mut trigger, Call::Advert, Worth::Nothing);
         let idle = trigger.due().unwrap();
         trigger.on_advert(Call::News, idle);
         assert!(
@@ -186,6 +193,16 @@ mod tests {
             "{:?} {idle:?}",
             trigger.due()
         );
+    }
+
+    #[test]
+    fn records_left_to_others_excuse_few_sessions() {
+        for call in [Call::Advert, Call::News] {
+            let pauses = pauses(&mut Trigger::default(), call, Worth::LeftToOthers);
+            let free = usize::from(MAX_POSTPONED);
+            assert!(pauses[1..=free].iter().all(|pause| *pause == SESSION_GAP));
+            assert_eq!(pauses[19], gap(MAX_GAP_DOUBLINGS));
+        }
     }
 
     #[test]
