@@ -85,6 +85,8 @@ pub const MAX_SUMMARY: usize = 8_192;
 pub const MAX_SUMMARIES: usize = 65_536;
 /// Bases of one space that a [`ClockIndex`](crate::ClockIndex) may keep.
 pub const MAX_BASES: usize = 16;
+/// Nodes without held records whose refused versions a [`ClockIndex`](crate::ClockIndex) notes.
+pub const MAX_REFUSED_NODES: usize = 256;
 /// Consecutive sessions of one pair that may leave a difference to the next session without
 /// comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;

@@ -110,7 +110,7 @@ impl Record {
 }
 
 impl Part {
-    fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8; 32]> {
         self.dots.iter().map(|(_, digest)| digest)
     }
 

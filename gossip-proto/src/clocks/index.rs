@@ -1,10 +1,10 @@
 //! A clock index in memory. A large index takes at most 16 bytes for each context entry.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::{BaseId, Clocks, ShortNode, VersionRange, VersionSummary, short_node};
-use crate::limits::MAX_BASES;
+use crate::limits::{MAX_BASES, MAX_REFUSED_NODES};
 use crate::tag::{self, KEY_LEN};
 
 /// Bytes of a [`Slot`]: a version and the first bytes of a key hash.
@@ -26,6 +26,8 @@ type Slot = [u8; SLOT];
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
+    /// The nodes of which records were refused and none was ever held.
+    unheld: BTreeSet<ShortNode>,
     /// Oldest first.
     bases: VecDeque<Base>,
     /// The base of the last agreement with each peer.
@@ -42,7 +44,12 @@ struct Base {
 impl ClockIndex {
     /// Creates an empty index.
     pub const fn new() -> Self {
-        Self { nodes: BTreeMap::new(), bases: VecDeque::new(), common: BTreeMap::new() }
+        Self {
+            nodes: BTreeMap::new(),
+            unheld: BTreeSet::new(),
+            bases: VecDeque::new(),
+            common: BTreeMap::new(),
+        }
     }
 
     /// Notes that the context entry of `node` in the record with key hash `key` changed from
@@ -54,6 +61,7 @@ impl ClockIndex {
         if before == now {
             return;
         }
+        self.unheld.remove(&short_node(node));
         let node = self.nodes.entry(short_node(node)).or_default();
         if before > 0 {
             node.set(slot(before, key), Presence::Absent);
@@ -113,6 +121,10 @@ impl Clocks for ClockIndex {
     }
 
     fn refuse(&mut self, node: ShortNode, version: u64) {
+        if !self.nodes.contains_key(&node) && self.unheld.len() < MAX_REFUSED_NODES {
+            self.unheld.insert(node);
+            self.nodes.insert(node, Node::default());
+        }
         if let Some(node) = self.nodes.get_mut(&node) {
             node.refused = node.refused.max(version);
         }

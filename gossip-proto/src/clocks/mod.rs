@@ -57,7 +57,8 @@ pub trait Clocks {
     fn raise(&mut self, node: ShortNode, version: u64);
 
     /// Notes that a record with this context entry of `node` was refused permanently, so that a range
-    /// that ends with it may count as handled. Ignores nodes without held records.
+    /// that ends with it may count as handled. May ignore nodes without held records, if they are
+    /// many.
     fn refuse(&mut self, node: ShortNode, version: u64);
 
     /// Keeps the summary as a base: the space has the same `root` here and at `peer`.

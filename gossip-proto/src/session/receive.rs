@@ -96,7 +96,8 @@ impl<C: Wire> Transfer<C> {
     }
 
     /// Removes the records that arrived unrequested and name a content that is neither in the
-    /// delivery nor held; returns their keys, which must be requested.
+    /// delivery nor held; returns their keys, which must be requested. Of a record that was refused
+    /// lately, removes only the parts that name such contents: they were refused.
     fn leave_incomplete(
         &self,
         space_index: u32,
@@ -106,15 +107,19 @@ impl<C: Wire> Transfer<C> {
     ) -> Vec<[u8; 32]> {
         let along: BTreeSet<&[u8; 32]> = contents.iter().map(|(digest, _)| digest).collect();
         let mut lacking = Vec::new();
-        records.retain(|record| {
+        records.retain_mut(|record| {
             let key = view.key_of(&record.id);
             let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
             let asked = self.awaited.contains(&(space_index, tag::key(&key)));
-            let complete = asked || record.mentions().all(held);
-            if !complete {
-                lacking.push(key);
+            if asked || record.mentions().all(held) {
+                return true;
             }
-            complete
+            if view.has_refused(&tag::key(&key)) {
+                record.parts.retain(|part| part.contents().all(held));
+                return !record.parts.is_empty();
+            }
+            lacking.push(key);
+            false
         });
         lacking
     }

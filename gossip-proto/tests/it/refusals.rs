@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::common::{self, Contact, Pair, State, Store, content, parameters, space};
+use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered, Verdict};
 use engram_gossip_proto::{
     Delivery, Ending, Intake, KEY_LEN, Rejection, SessionConfig, ShortNode, SpaceId, View,
@@ -215,5 +215,28 @@ fn a_refusal_keeps_no_own_record_back() {
         assert_eq!(b.state().essence(), expected.essence(), "{count} {a_opens}");
         let contact = meet_after_refusal(&a, &b, "refused", a_opens);
         assert_eq!(contact.opener.stats.records_in + contact.acceptor.stats.records_in, 0);
+    }
+}
+
+/// One part of a record is refused. New versions of the other part arrive without it.
+#[test]
+fn a_refused_part_comes_once() {
+    for a_opens in [true, false] {
+        let (a, b) = (Store::clocked(State::default()), Store::clocked(holding(2, 30)));
+        a.state.borrow_mut().unlisted.insert(node_id(9));
+        b.write(|state| state.submit(9, 1, content("refused", 0)));
+        for n in 1..10 {
+            b.write(|state| state.submit(2, 1_000 + n, content("refused", n as u32)));
+            let contact = meet_after_refusal(&a, &b, "refused", a_opens);
+            let stats = if a_opens { contact.opener.stats } else { contact.acceptor.stats };
+            let came = [stats.records_in, stats.contents_in];
+            assert_eq!(came, if n == 1 { [31, 32] } else { [1, 1] }, "session {n} {a_opens}");
+            let part = |store: &Store| {
+                let state = store.state();
+                let parts = &state.records[&common::key_of("refused")].parts;
+                parts.iter().find(|part| part.node == node_id(2)).cloned()
+            };
+            assert_eq!(part(&a), part(&b), "session {n} {a_opens}");
+        }
     }
 }

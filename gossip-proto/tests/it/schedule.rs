@@ -398,3 +398,25 @@ fn a_partition_heals_without_a_storm() -> Verdict {
         )),
     }
 }
+
+/// A node that refuses every record of a writer does not get them again with each news of others.
+#[test]
+fn a_refused_writer_is_not_repeated() -> Verdict {
+    const REFUSED: u64 = 50;
+    let mut world = world(config(1, LAN, 0.0), 3);
+    for n in 0..REFUSED {
+        let id = format!("refused_{n}");
+        world.host_mut(0).refuse(&id);
+        world.host_mut(2).submit(&id);
+    }
+    world.touch(2);
+    for n in 0..120 {
+        submit(&mut world, 1, &format!("news_{n}"));
+        run_for(&mut world, SECOND);
+    }
+    let rejected = world.tally().rejected;
+    match world.host(0).holds("news_119") && rejected <= REFUSED * 2 * 2 {
+        true => Ok(()),
+        false => Err(format!("{rejected} refusals of {REFUSED} records in two minutes")),
+    }
+}

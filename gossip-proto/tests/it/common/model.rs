@@ -107,6 +107,8 @@ pub(crate) struct State {
     pub(crate) poison: BTreeSet<String>,
     /// The reason for these refusals; by default, a cap.
     pub(crate) refusal: Option<Rejection>,
+    /// Nodes whose parts are refused, as if over a cap; the other parts of a record are joined.
+    pub(crate) unlisted: BTreeSet<[u8; 32]>,
     /// Whether nothing can be stored, as on a full disk.
     pub(crate) is_full: bool,
 }
@@ -204,7 +206,12 @@ impl State {
     pub(super) fn take(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let mut receipt = Receipt::default();
         let offered: BTreeMap<_, _> = delivery.contents.into_iter().collect();
-        for record in delivery.records {
+        for mut record in delivery.records {
+            let parts = record.parts.len();
+            record.parts.retain(|part| !self.unlisted.contains(&part.node));
+            if record.parts.len() < parts {
+                receipt.rejected.push((record.id.clone(), Rejection::OverCap));
+            }
             match self.take_record(&record, &offered) {
                 Ok(true) => receipt.applied += 1,
                 Ok(false) => receipt.stale += 1,
