@@ -66,10 +66,10 @@ pub enum Intake {
     #[default]
     AtOnce,
     /// Those above the version summary, unless they are many. The others are listed, so that this
-    /// side does not get records again that it refused: that takes one more round trip.
+    /// side does not receive records again that it refused before. This takes one more round trip.
     ByClocks,
-    /// None, so that this side takes only those that no other session is bringing: that takes one
-    /// more round trip.
+    /// None: the peer offers them first, and this side takes only those that no other session is
+    /// bringing. This takes one more round trip.
     Offered,
 }
 

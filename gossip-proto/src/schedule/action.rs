@@ -88,7 +88,7 @@ pub struct Terms {
     pub sends: u64,
     /// Bytes that it may receive.
     pub receives: u64,
-    /// When the peer sends its records by clocks.
+    /// Which records the peer sends without a request.
     pub intake: Intake,
 }
 
@@ -198,7 +198,7 @@ pub enum Notice<P> {
         /// Number of consecutive sessions.
         sessions: u32,
     },
-    /// The episode is over.
+    /// The peer is no longer stalled.
     Recovered {
         /// The peer.
         peer: P,

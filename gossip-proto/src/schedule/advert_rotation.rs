@@ -8,7 +8,7 @@ use crate::{RootAdvert, SpaceId, Summary};
 /// Advertises changed spaces first, and rotates the others.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The last advertised roots, while not all spaces fit.
+    /// The last advertised root of each space. Used only while not all spaces fit.
     told: BTreeMap<SpaceId, [u8; 32]>,
     turn: usize,
 }

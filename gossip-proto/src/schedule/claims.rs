@@ -33,7 +33,7 @@ pub(super) struct Claims<P> {
 struct Holder<P> {
     peer: P,
     is_trusted: bool,
-    /// The time at which its claims lapse; each delivery postpones it.
+    /// The time at which its claims lapse; each claim and each delivery postpones it.
     until: Duration,
     /// Claims whose records have not arrived.
     open: usize,
@@ -44,8 +44,8 @@ struct Holder<P> {
 enum State {
     /// This session requested it.
     Claimed(SessionId),
-    /// It arrived when this was the newest session. Sessions up to this one pinned earlier trees
-    /// and do not see it there.
+    /// It arrived while this session was the newest one. This session and earlier ones pinned their
+    /// trees before, and do not see it there.
     Delivered(SessionId),
 }
 
@@ -83,8 +83,9 @@ impl<P: Copy + Ord> Claims<P> {
         open.map(|holder| holder.until).max()
     }
 
-    /// When the session that began last takes records. What peers send at once needs no claim, so
-    /// while another session runs, the next one takes only offered records.
+    /// How the session that began last takes records. A record that the peer sends at once cannot
+    /// be claimed first, so a session that begins while another one runs takes only offered
+    /// records.
     pub(super) fn intake(&self) -> Intake {
         match self.sessions.len() > MAX_AT_ONCE {
             true => Intake::Offered,

@@ -26,15 +26,15 @@ pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time after the end of a connection for which the member counts as lost recently.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
-/// Maximum duration of a handshake with a member that was lost recently. It is short, so that
-/// retransmissions and the next dial follow each other within a second.
+/// Maximum duration of a handshake with a member that was lost recently. It is short, so that a
+/// lost packet is followed by a retransmission or by the next dial within a second.
 pub const LOST_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Maximum pause between two dials of a member that was lost recently and does not answer.
 pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 // Sessions.
 
-/// Time for which an accepted session waits for a permit before it is refused as busy.
+/// Time for which a session that a peer opens waits for a permit before it is refused as busy.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before reopening a session that a peer refused because a quota was used up.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -76,8 +76,8 @@ pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
 
-/// Time for which sessions with a peer do not request a record of it that this node refused. It
-/// doubles with each further refusal.
+/// Time for which sessions with a peer do not request a record again that this node refused. Each
+/// further refusal of the record doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum time for which sessions do not request a refused record. A refused record arrives at
 /// most this long after the node would accept it.

@@ -13,13 +13,13 @@ pub enum Agreement {
     Unknown,
     /// The last session found no space that both host. Configure a common one.
     NoCommonSpace,
-    /// Every root is equal to the local one.
+    /// Every known root of the peer equals the local one.
     InStep,
-    /// This node holds fewer records than the peer, by at least this number.
+    /// By the last known counts, this node lacks at least this many records of the peer.
     Behind(u64),
-    /// This node holds more records than the peer, by at least this number.
+    /// By the last known counts, the peer lacks at least this many records of this node.
     Ahead(u64),
-    /// Roots differ, and neither side is known to hold all records of the other.
+    /// Roots differ, and the known counts do not show that only one side lacks records.
     Apart,
 }
 

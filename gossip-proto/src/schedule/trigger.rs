@@ -39,14 +39,15 @@ pub(super) enum Worth {
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found records that other sessions are bringing.
+    /// It found records that other sessions are bringing or have brought.
     LeftToOthers,
     /// It brought nothing.
     Nothing,
 }
 
 impl Trigger {
-    /// Triggers a session at `at`, unless another trigger is pending.
+    /// Triggers a session at `at`, or later if the pause lasts longer. Does nothing if another call
+    /// is pending.
     pub(super) fn call(&mut self, call: Call, at: Duration) {
         if self.call.is_none() {
             self.call = Some((call, at.max(self.not_before)));

@@ -99,8 +99,8 @@ impl<V: View> Directory<V> {
         self.hosted.iter().filter(|space| space.shared).count() == count
     }
 
-    /// The digest over the peer's roots, if they are known for all of exactly `count` shared
-    /// spaces.
+    /// The digest over the peer's roots, if the sides share exactly `count` spaces and the peer's
+    /// root of each is known.
     pub(super) fn told_digest(&self, count: usize) -> Option<[u8; 32]> {
         if !self.shares(count) {
             return None;
@@ -129,7 +129,8 @@ impl<V: View> Directory<V> {
         Spaces::Table { buckets, spaces }
     }
 
-    /// Lists the spaces whose bucket differs from the peer's; the others are equal on both sides.
+    /// Lists the spaces whose bucket differs from the peer's, and marks the others as shared and
+    /// equal.
     pub(super) fn answer_buckets(
         &mut self,
         theirs: &[Option<Tag>; 16],
@@ -316,7 +317,8 @@ impl<V> Hosted<V> {
         self.theirs
     }
 
-    /// Notes that the peer begins to compare this space: its root there differs and is unknown.
+    /// Notes that the peer begins to compare this space: the peer's root differs, and this side
+    /// does not know it.
     pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;

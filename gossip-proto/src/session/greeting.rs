@@ -221,7 +221,8 @@ impl<V: View> Session<V> {
         self.deltas.on_versions(versions, &space.view)
     }
 
-    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`.
+    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
+    /// unless a side kept records back or the difference can wait for the next session.
     pub(super) fn judge(&mut self) {
         let over: Vec<u32> = (self.deltas.iter())
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())

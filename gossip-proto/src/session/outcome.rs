@@ -137,7 +137,7 @@ pub struct Stats {
     /// Those among them that were refused because the store of this side cannot write.
     pub unstored: u64,
     /// Records received that this side never asked for, and keys requested that it never offered.
-    /// It neither stores nor answers them.
+    /// It neither stores these records nor answers these requests.
     pub unasked: u64,
     /// Records that this side did not ask for, because another of its sessions is bringing them:
     /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
@@ -145,8 +145,8 @@ pub struct Stats {
     /// Offered records that this side did not take, because another of its sessions has brought
     /// them since this one began.
     pub came_by_others: u64,
-    /// Spaces whose trees this side compared after a delta by clocks, or began to compare without
-    /// one.
+    /// Spaces whose trees were compared after a delta by clocks, and spaces whose trees this side
+    /// began to compare without one.
     pub descents: u64,
 }
 

@@ -25,8 +25,8 @@ pub enum Transport {
         /// Maximum time of retransmissions.
         retry_timeout: Duration,
     },
-    /// Each frame separately: lost, duplicated, reordered. No real transport is that bad; it exists
-    /// to attack the sync machine.
+    /// Each frame travels separately, and may be lost, duplicated or reordered. No real transport
+    /// does this; it tests the sync machine under worse faults.
     Frames,
 }
 
