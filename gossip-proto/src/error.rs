@@ -61,13 +61,13 @@ pub enum SetupError {
     #[error("space {0} was given twice")]
     DuplicateSpace(String),
     /// More spaces than one session may cover; sync them in several sessions.
-    #[error("{0} spaces are more than a session covers ({cap})", cap = crate::limits::MAX_SPACES)]
+    #[error("{0} spaces are more than a session may cover ({cap})", cap = crate::limits::MAX_SPACES)]
     TooManySpaces(usize),
     /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
     #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
     LongParameter(String),
     /// More pairs of parameters than the wire allows; merge some.
-    #[error("{0} parameters are more than a hello carries ({cap})", cap = crate::limits::MAX_PARAMETERS)]
+    #[error("{0} parameters are more than a hello may carry ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
     /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is
     /// outside its range.

@@ -136,7 +136,8 @@ pub trait View {
     /// The hash that places `id` in the tree.
     fn key_of(&self, id: &str) -> [u8; 32];
 
-    /// Verifies and joins a delivery. Atomic per record, idempotent, independent of order.
+    /// Verifies and joins a delivery. Must be atomic per record, idempotent, and independent of
+    /// order.
     ///
     /// The session has verified nothing: a content can differ from the digest that names it, or
     /// belong to an id other than that of the record that names it.

@@ -145,7 +145,7 @@ pub enum Reach {
 pub enum DialFailure {
     /// The member did not answer.
     Silent,
-    /// The answer makes another dial useless for a while.
+    /// The member answered in a way that makes another dial useless for a while.
     Refused,
 }
 
@@ -205,7 +205,8 @@ pub enum Notice<P> {
         /// Number of consecutive sessions without progress.
         sessions: u32,
     },
-    /// A session found no space that both sides host. Not sent again until a session finds one.
+    /// A session found no space that both sides host. Not sent again before a session has found a
+    /// common space.
     NoCommonSpace {
         /// The peer.
         peer: P,

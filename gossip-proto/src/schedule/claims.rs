@@ -197,7 +197,8 @@ impl<P: Copy + Ord> Claims<P> {
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
         if holder.open > 0 {
-            // It did not bring the claimed records. Distrust it, so that this cannot recur often.
+            // The session did not bring all claimed records. Distrust its peer, so that this cannot
+            // recur often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
         self.ranges.retain(|_, claimer| *claimer != session);

@@ -60,8 +60,9 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
 
-/// Running sessions, a new one included, up to which a peer sends the new one its records at once.
-/// Further sessions ask for offers, because several peers hold the same records.
+/// Maximum number of running sessions, a new one included, at which the new one still takes records
+/// at once. Beyond it, a new session asks for offers, because several peers most likely hold the
+/// same records.
 pub const MAX_AT_ONCE: usize = 1;
 
 /// Time for which other sessions leave out the records that one session requested. It restarts each
@@ -70,8 +71,8 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which sessions with a peer claim nothing after one of them did not bring all claimed
 /// records.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Records that may be noted at once as claimed by a session, or as brought while others ran, and
-/// ranges that may be claimed at once. Further records may arrive twice.
+/// Maximum number of records that are noted as claimed by a session, or as brought while others
+/// ran. Also the maximum number of claimed ranges. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.

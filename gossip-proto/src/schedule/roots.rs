@@ -63,7 +63,7 @@ pub(super) struct PeerRoots {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: ShortRoot,
-    /// Number of records of the peer, if it is known with the root.
+    /// Number of records of the peer, if an advert named it with this root.
     count: Option<u64>,
 }
 

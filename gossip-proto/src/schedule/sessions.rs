@@ -21,8 +21,9 @@ enum Next {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Requests a session with `peer` that begins after now. If the peer is not connected, it is
-    /// dialled first, regardless of its back-off; if that fails, the request is dropped.
+    /// Requests a new session with `peer`; one that is already running does not count. If the peer
+    /// is not connected, it is dialled first, regardless of its back-off; if that fails, the
+    /// request is dropped.
     ///
     /// # Errors
     /// [`RequestError`] if the peer is not a member, or if it can only dial this node and is not

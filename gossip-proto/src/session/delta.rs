@@ -66,7 +66,7 @@ pub(super) struct Delta {
 enum Tell {
     Relative,
     Whole,
-    /// Whole, and asks the peer for the same.
+    /// Whole; also asks the peer to send its own summary whole.
     WholeForWhole,
     Told,
 }
@@ -190,7 +190,8 @@ impl Deltas {
         })
     }
 
-    /// Returns the next record to send by clocks. The call counts the previous one as sent.
+    /// Returns the next record to send by clocks. Each call marks the previously returned record as
+    /// sent.
     pub(super) fn next_queued<V: View>(
         &mut self,
         directory: &Directory<V>,

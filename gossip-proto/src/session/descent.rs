@@ -32,12 +32,13 @@ pub(super) struct Descent {
     /// Subtrees that differ and that this side has to answer, last in first out: each is finished
     /// before the next begins, which bounds the list.
     pending: Vec<NodeRef>,
-    /// The nodes and listings that this side sent, with the answers still open.
+    /// The nodes and listings that this side sent, each with the answers that the peer may still
+    /// send.
     sent: BTreeMap<NodeRef, Sent>,
     /// Spaces whose root node or listing the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
-    /// Messages made together with the previous one.
+    /// Messages that were made together with the previous one, and are not sent yet.
     ready: VecDeque<Message>,
     /// Listings of entries that the peer lacks.
     offers: VecDeque<(u32, Listing)>,

@@ -60,7 +60,7 @@ impl<V: View> Directory<V> {
         Ok(Self { hosted, places: None, unhosted: Vec::new() })
     }
 
-    /// Whether any space accepts records now; true without spaces.
+    /// Whether any space accepts records now; true if this side hosts no space.
     pub(super) fn accepts_records(&self) -> bool {
         self.hosted.is_empty() || self.hosted.iter().any(|space| space.view.accepts_records())
     }
@@ -155,9 +155,9 @@ impl<V: View> Directory<V> {
                 .all(|(ours, theirs)| ours.id == theirs.space && ours.pinned.root == theirs.root)
     }
 
-    /// Takes the peer's table as the session's. Returns the answer that names the hosted spaces,
-    /// and the places that differ. For a peer that `learns`, the answer includes spaces that its
-    /// table lacks.
+    /// Takes the peer's table as the table of the session. Returns the answer that names the hosted
+    /// spaces, and the places that differ. For a peer that `learns`, the answer includes spaces
+    /// that its table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,

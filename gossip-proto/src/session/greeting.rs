@@ -69,7 +69,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Compares the parameters: the opener compares all pairs, the acceptor the digests.
+    /// Compares the parameters: the acceptor compares only the digests, and the opener compares
+    /// every value if these differ.
     fn compare_parameters(&mut self, theirs: &HelloParameters) -> Result<(), SessionError> {
         match (self.stats.turns, theirs) {
             (0, HelloParameters::Digest(digest)) => {

@@ -57,7 +57,7 @@ pub struct Session<V: View> {
     transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
-    /// Messages to send in this turn before any computed ones.
+    /// Messages that are ready, to be sent in this turn before all others.
     queued: VecDeque<Message>,
     /// At most two frames: the last frame of a turn is marked, so it must be known whether another
     /// follows.

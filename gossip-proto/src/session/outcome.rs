@@ -13,9 +13,9 @@ use crate::{Greeting, Rejection, SessionError, SpaceId};
 pub enum Ending {
     /// Both sides compared their full roots at the end, and all of them were equal.
     InSync,
-    /// No budget or cap was reached, yet the final roots differ: a write happened meanwhile, a
-    /// record was refused, or records were left to another session or to the next one. The next
-    /// session continues.
+    /// No budget or cap was reached, yet the final roots differ: a write happened during the
+    /// session, a record was refused, or records were left to another session or to the next one.
+    /// The next session continues.
     Synced,
     /// Both sides sent everything that the wire carries, yet the final roots differ:
     /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. They stay

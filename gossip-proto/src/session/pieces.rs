@@ -49,7 +49,7 @@ enum Ready<C> {
     Large(Named<C>),
 }
 
-/// The piece of a record for one message.
+/// A piece of a record that goes into one message.
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,

@@ -95,7 +95,7 @@ impl Stream {
         !self.declared.is_empty()
     }
 
-    /// Returns the next record. The call counts the previous one as sent.
+    /// Returns the next record. Each call marks the previously returned record as sent.
     pub(super) fn next(
         &mut self,
         space_index: u32,

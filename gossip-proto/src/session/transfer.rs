@@ -44,7 +44,7 @@ pub(super) struct QueuedRecord {
 }
 
 impl QueuedRecord {
-    /// A record with all of its parts.
+    /// Creates an item that does not depend on the previous record.
     fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
         Self { space_index, key, known, follows: false }
     }

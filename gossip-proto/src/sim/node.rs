@@ -85,7 +85,7 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// Drops the state that was only in memory.
+    /// Stops the node, and drops the state that was only in memory.
     pub(super) fn fall(&mut self) {
         self.up = false;
         self.run += 1;

@@ -19,8 +19,8 @@ pub(super) enum Segment {
 /// The transport of a session's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Like a QUIC stream: in order, and complete or not at all. A lost packet costs a
-    /// retransmission; after `retry_timeout` of failing retransmissions the stream fails at both ends.
+    /// Like a QUIC stream: in order, and complete or not at all. A lost packet is retransmitted; if
+    /// its retransmissions fail for `retry_timeout`, the stream fails at both ends.
     Stream {
         /// Maximum time of retransmissions.
         retry_timeout: Duration,

@@ -27,7 +27,7 @@ fn holding(node: u8, count: u64) -> State {
     state
 }
 
-/// Each constructor of a store, with and without clocks.
+/// The two constructors of a store: without clocks and with clocks.
 const KINDS: [fn(State) -> Store; 2] = [Store::new, Store::clocked];
 
 /// Few records, which are sent at once, and many, which are offered first.

@@ -40,7 +40,7 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
     world.touch(node);
 }
 
-/// The time until all agree.
+/// The time until all nodes agree, if they do within `time_limit`.
 fn until_agreed(world: &mut World<Replica>, time_limit: Duration) -> Option<Duration> {
     let begun = world.now();
     world.run_until_agreed(begun + time_limit).map(|at| at - begun)
