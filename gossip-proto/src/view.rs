@@ -190,9 +190,9 @@ pub trait View {
 
     /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
-    /// With clocks, a session sends the records that the peer has not handled in one round trip, or
-    /// in two if there are many, and compares the trees only if the roots still differ. The default
-    /// has none: sessions compare the trees at once.
+    /// With clocks, a session needs one round trip, or two if there are many records, to send those
+    /// that the peer has not handled. It compares the trees only if the roots still differ. The
+    /// default has none: sessions compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
     /// clocks, and calls no method of the view. A session never calls `with_clocks` from within
