@@ -18,7 +18,8 @@ pub fn union<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Vec<String> {
     for list in lists {
         all.extend(occurrences(list));
     }
-    // Pairs of an id and the number of its earlier occurrences: equal pairs of two lists merge.
+    // Each pair is an id and the number of its earlier occurrences in its list; pairs that occur in
+    // several lists are kept once.
     all.sort_unstable();
     all.dedup();
     all.into_iter().map(|(id, _)| String::from(id)).collect()

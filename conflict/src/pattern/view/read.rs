@@ -99,8 +99,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
 
     /// Every conflict of the pattern with this id, best rank first; none for an unknown id.
     ///
-    /// Compares the pattern with all others. Returns every conflict that the thresholds define,
-    /// which are many more than those by which the view forms groups.
+    /// Compares the pattern with all others. Returns every conflict that the thresholds define; the
+    /// view uses far fewer of them to form groups.
     pub fn scan_conflicts(&self, id: &K) -> Vec<Related<'_, K>> {
         let Some(&slot) = self.slots.get(id) else {
             return Vec::new();
