@@ -148,8 +148,8 @@ impl<N: Ord + Clone> VectorClock<N> {
         self.entries.binary_search_by(|entry| entry.node.cmp(node))
     }
 
-    /// Inserts the `missing` entries of `theirs` whose nodes this clock lacks; the others are
-    /// merged already.
+    /// Inserts those entries of `theirs` whose nodes this clock lacks, `missing` in number; the
+    /// others are merged already.
     #[cold]
     fn insert_missing(&mut self, theirs: &[Dot<N>], missing: usize) {
         let mut merged = Vec::with_capacity(self.entries.len() + missing);

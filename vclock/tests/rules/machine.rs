@@ -3,7 +3,7 @@
 use crate::record::{Dot, IDS, NODES, Part, Record, Set, Version, contains, members};
 use crate::rules::{Rules, Weaker};
 
-/// Steps of the true time, or of a clock's error.
+/// A time, or the error of a clock, in steps.
 pub(crate) type Time = i64;
 /// The build date of every node.
 const BUILT_AT: Time = 900;
@@ -48,7 +48,7 @@ pub(crate) struct Memory {
     incarnation: (Version, Version),
 }
 
-/// Events since the last collection by the world; no rule reads them.
+/// Events since the world last collected them; no rule reads them.
 #[derive(Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) reissued: u32,
@@ -135,7 +135,7 @@ impl Machine {
         self.replaces | 1 << self.node
     }
 
-    /// The live contents of the node's own dots and of the nodes that it replaces.
+    /// The contents of the live dots of this node and of the nodes that it replaces.
     pub(crate) fn writes(&self, id: usize) -> Set {
         let parts = self.store.records[id].parts.iter().enumerate();
         let named = parts.filter(|(node, _)| contains(self.names(), *node));
@@ -212,7 +212,8 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5 that react to a version, not to a removed write.
+    /// The weaker forms of V5 that re-issue writes when a version arrives, not when a write is
+    /// removed.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);
         if !all && !rules.has(Weaker::ReissueAllOfProcess) {

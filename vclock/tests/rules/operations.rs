@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// Echo: the content equals a blend that this process handed out, and no live content.
+    /// Echo: whether the content equals a blend that this process handed out, and no live content.
     fn is_echo(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let is_live = contains(record.live(), content);

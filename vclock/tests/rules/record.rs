@@ -103,8 +103,8 @@ impl Part {
         joined
     }
 
-    /// V4: after every join the greatest `limit` dots by (version, content) are kept. Returns the
-    /// rest.
+    /// V4: keeps the greatest `limit` dots by (version, content), after every join. Returns the
+    /// contents of the removed dots.
     fn trim(&mut self, limit: usize) -> Set {
         let mut dots: Vec<_> = self.dots().collect();
         let removed = dots.drain(..dots.len().saturating_sub(limit));
@@ -157,7 +157,8 @@ impl Record {
         self.live() & !self.suppressed()
     }
 
-    /// The visible pattern: the only content unchanged; for several, a function of the set.
+    /// The visible pattern: a single content is shown unchanged; several give a function of their
+    /// set.
     pub(crate) fn shown(&self) -> Option<u8> {
         let visible = self.visible();
         match visible.count_ones() {
@@ -206,7 +207,7 @@ impl Record {
         }
     }
 
-    /// V4 and V6: applies the limits, which depend on the state alone, after every join.
+    /// V4 and V6: applies the limits after every join. The result depends on the state alone.
     pub(crate) fn trim(&mut self, rules: &Rules) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let counted: Vec<_> = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] > 0).collect();

@@ -142,7 +142,8 @@ proptest! {
         prop_assert_eq!(b.compare(&a), expected.reverse());
     }
 
-    /// A state may travel in any pieces of whole nodes, in any order, repeatedly.
+    /// A state may be sent in pieces, each with the parts of some nodes, in any order and
+    /// repeatedly.
     #[test]
     fn prop_parts_join_to_the_whole(
         [a, b, _] in three_states(),
