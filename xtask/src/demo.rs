@@ -144,7 +144,7 @@ impl Demo {
     fn picture_path(&self, binary: &Path) -> Result<PathBuf> {
         let folder = match &self.keep {
             Some(folder) => folder.clone(),
-            // Beside the profile's folder, in the target folder.
+            // `target/demo`, next to the folder of the build profile.
             None => binary.ancestors().nth(2).expect("cargo builds into folders").join("demo"),
         };
         fs::create_dir_all(&folder)

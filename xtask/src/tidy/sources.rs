@@ -101,7 +101,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Finds clocks, threads, networks and unordered maps in the pure crates, which would make runs differ.
+/// Finds clocks, threads, networks and unordered maps in the pure crates, because these would make runs differ.
 pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources.iter().filter(|_| PURE.contains(&member)) {
