@@ -122,12 +122,12 @@ impl Thresholds {
         self
     }
 
-    /// The conflict between two patterns, or `None` if there is none.
+    /// Returns the conflict between two patterns, or `None` if there is none.
     ///
-    /// `causality` is the relation of the left write to the right one, `None` if they are concurrent. Ordered writes
-    /// never conflict, because the later one knew the earlier. By default, patterns that share an episode at a cosine
-    /// from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer, even with NaN or infinite
-    /// numbers.
+    /// `causality` is the order of the write of `left` relative to that of `right`, `None` if the writes are
+    /// concurrent. Ordered writes never conflict, because the later one knew the earlier. By default, patterns that
+    /// share an episode at a cosine from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer,
+    /// even with NaN or infinite numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};

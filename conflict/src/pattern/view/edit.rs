@@ -206,7 +206,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         }
     }
 
-    /// The best-ranked representative of the pattern's memory, or the pattern itself.
+    /// Returns the best-ranked representative that the pattern joins, or the pattern itself.
     fn decide(&self, slot: Slot) -> Slot {
         let node = self.node(slot);
         let representatives = node.edges.iter().filter(|edge| {

@@ -77,7 +77,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.slots.is_empty()
     }
 
-    /// The pattern with this id. Visits each of its neighbours in the graph.
+    /// Returns the pattern with this id. Visits each of its neighbours in the graph.
     pub fn get(&self, id: &K) -> Option<Viewed<'_, K>> {
         self.slots.get(id).map(|&slot| self.viewed(slot))
     }
@@ -97,7 +97,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         })
     }
 
-    /// Every conflict of the pattern with this id, best rank first; none for an unknown id.
+    /// Finds every conflict of the pattern with this id, best rank first; none for an unknown id.
     ///
     /// Compares the pattern with all others. Returns every conflict that the thresholds define; the
     /// view uses far fewer of them to form groups.
