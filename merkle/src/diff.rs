@@ -41,7 +41,7 @@ pub struct Incomparable {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// The keys in which two trees differ, in the order of their key hashes. Lazy.
+    /// Iterates over the keys in which two trees differ, in the order of their key hashes. Lazy.
     ///
     /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
     ///

@@ -92,7 +92,7 @@ impl<K: Clone> Slots<K> {
         all_grown
     }
 
-    /// All entries, copied where clones of the tree share them.
+    /// Returns all entries, copied where clones of the tree share them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         let mut entries = Vec::with_capacity(self.count(1) as usize);
         for node in self.0.into_iter().filter_map(|slot| slot.node) {

@@ -159,7 +159,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         Self { limit: nodes, left: nodes, ..self }
     }
 
-    /// The next request; `None` while one is unanswered, or when the descent has finished or failed.
+    /// Returns the next request; `None` while one is unanswered, or when the descent has finished
+    /// or failed.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.is_failed || !self.asked.is_empty() {
             return None;
@@ -178,7 +179,7 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         !self.is_failed && self.asked.is_empty() && self.pending.is_empty()
     }
 
-    /// The next of the differences found so far.
+    /// Returns the next of the differences found so far.
     pub fn next_difference(&mut self) -> Option<RemoteDifference> {
         self.found.pop_front()
     }
