@@ -58,7 +58,7 @@ impl<N> VectorClock<N> {
         self.entries.iter().map(|entry| (&entry.node, entry.version))
     }
 
-    /// The entries as dots: for each node the greatest one seen.
+    /// The entries as dots: for each node, the greatest dot seen.
     pub(crate) fn entries(&self) -> &[Dot<N>] {
         &self.entries
     }

@@ -93,7 +93,7 @@ impl Ledger {
 }
 
 impl World {
-    /// The suppressed contents in any copy.
+    /// Returns the contents that any copy suppresses before the step.
     pub(crate) fn begin_step(&self) -> [Set; IDS] {
         std::array::from_fn(|id| {
             let stores = self.machines.iter().chain(self.saved.as_deref()).map(|m| &m.store);
@@ -141,7 +141,8 @@ impl World {
         self.ledger.owed[m][id] = Some(Owed { content, node, version, dropped: false });
     }
 
-    /// `writes` were live under the node's names before the submission.
+    /// Books the outcome of a submission. `writes` are the contents that were live under the node's
+    /// names before it.
     pub(crate) fn book_submission(
         &mut self,
         m: usize,

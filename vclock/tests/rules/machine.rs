@@ -192,8 +192,8 @@ impl Machine {
         }
     }
 
-    /// V1: a peer's hello carries the greatest version of this node that the peer knows, and the
-    /// peer's clock.
+    /// V1: handles a peer's hello, which carries the greatest version of this node that the peer
+    /// knows, and the peer's clock.
     pub(crate) fn hear(&mut self, now: Time, version: Version, error: Time, rules: &Rules) {
         self.memory.told = self.memory.told.max(Some(error));
         self.hear_version(now, version, rules);
@@ -212,7 +212,7 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5 that re-issue writes when a version arrives, not when a write is
+    /// The weaker forms of V5: re-issues writes because a version arrived, not because a write was
     /// removed.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);

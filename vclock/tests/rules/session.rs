@@ -207,8 +207,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// The listing: whole records in both directions, in the order of the session's tags. A refused
-    /// record is not sent again before its back-off ends.
+    /// Lists the records that the descent sends: whole records in both directions, in the order of
+    /// the session's tags. A refused record is not sent again before its back-off ends.
     fn list(&mut self, n: usize) -> Vec<(usize, usize, Record)> {
         let ends = self.open[n].ends;
         let [a, b] = self.records(ends);
@@ -242,7 +242,7 @@ impl Sessions {
         Progress::Open
     }
 
-    /// Counts the outcome of a descent that left nothing out: only refusals and changes from elsewhere may leave the
+    /// Counts the outcome of a descent. If it left nothing out, only refusals and changes from elsewhere may leave the
     /// ends unequal.
     fn judge_end(&mut self, n: usize, left_some: bool) {
         let ends = self.open[n].ends;
