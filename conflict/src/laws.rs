@@ -92,14 +92,14 @@ pub enum Law {
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.
     Total,
-    /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
-    /// a reason that holds for the set, as far as the suite can check it, and an explanation that agrees with the
-    /// answer. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// S3: the answer is valid. Its indices are in range, [`Value::validate`] accepts its value, its shares add up to
+    /// 1, its reason holds for the set as far as the suite can check, and the explanation agrees with it. The suite
+    /// does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
     Single,
-    /// S5: no clock, no randomness, no memory of earlier calls.
+    /// S5: the strategy is pure: it uses no clock, no randomness and no memory of earlier calls.
     Pure,
     /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,
@@ -107,8 +107,8 @@ pub enum Law {
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
-    /// Not a law of strategies: a fault in the input of the suite. There are no cases; a generator panics or draws an
-    /// invalid set; `value` draws only one value, or different values from the same random numbers; `distinct` draws
+    /// Not a law of strategies, but a fault in the input of the suite: there are no cases; a generator panics or draws
+    /// an invalid set; `value` draws only one value, or different values from the same random numbers; `distinct` draws
     /// ties; or the check of your own law panics.
     Input,
     /// A law of the value type, added by [`Laws::with_law`].

@@ -112,9 +112,10 @@ impl Proof {
 
     /// Encodes the proof, in the only form that [`from_bytes`](Self::from_bytes) accepts.
     ///
-    /// Numbers are big-endian: version (1) in one byte, number of entries in one byte, number of
-    /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
-    /// which is 1 if the sibling there is not empty; those siblings; key hash and value of each
+    /// Numbers are big-endian. The encoding begins with the version (1, one byte), the number of
+    /// entries (one byte) and the number of levels (two bytes). A bit for each level from the root
+    /// down follows, which is 1 if the sibling at that level is not empty; zeros pad the bits to
+    /// whole bytes. Then come the siblings that are not empty, and the key hash and value of each
     /// entry. About 500 bytes in a tree of 10,000 entries.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

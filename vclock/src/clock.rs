@@ -7,7 +7,7 @@ use crate::{ClockError, Dot};
 /// or below it.
 ///
 /// Storage is canonical: entries ascend by node, no node twice, no version 0. Equal clocks are
-/// equal bytes, and merging or comparing is one pass over two sorted slices.
+/// stored as equal bytes, and merging or comparing is one pass over two sorted slices.
 ///
 /// Vector clocks are due to Fidge (1988) and Mattern (1989). Here they describe the writes that a
 /// *state* has seen, which the literature calls a version vector (Parker et al., 1983).
@@ -101,7 +101,7 @@ impl<N: Ord + Clone> VectorClock<N> {
     /// lacks. O(n + m) for n and m nodes.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (mut at, mut changed) = (0, false);
-        // Replicas mostly know the same nodes: no search while the entries are aligned.
+        // Replicas mostly know the same nodes, so there is no search while the entries are aligned.
         for (mine, theirs) in self.entries.iter_mut().zip(&other.entries) {
             if mine.node != theirs.node {
                 break;

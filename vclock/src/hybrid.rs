@@ -28,7 +28,7 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// it. [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
 /// check.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's
-///   wall clock if the latter is more than [`MAX_AHEAD`] above it.
+/// wall clock if the latter is more than [`MAX_AHEAD`] above it and above the build date.
 ///
 /// ```
 /// use engram_vclock::HybridClock;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The union of citation lists, sorted: each id as often as the list that repeats it most.
+/// The sorted union of citation lists: each id occurs as often as in the list that repeats it most.
 ///
 /// This is the union of multisets, so it is commutative, associative and idempotent, and it
 /// loses neither an id nor a repetition: `[a, a, b]` and `[a, c]` give `[a, a, b, c]`.
@@ -42,7 +42,7 @@ pub(crate) fn same(left: &[String], right: &[String]) -> bool {
     left.len() == right.len() && (left == right || occurrences(left).eq(occurrences(right)))
 }
 
-/// The number of citations of `list`, including repetitions, that `others` does not hold.
+/// The number of citations of `list`, including repetitions, that `others` lacks.
 pub(crate) fn added(list: &[String], others: &[String]) -> usize {
     let mut known: Vec<(&str, usize)> = occurrences(others).collect();
     known.sort_unstable();

@@ -48,7 +48,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
 /// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
-    // Three arrays and no closure: compilers keep these in registers.
+    // Three arrays and no closure, so that compilers keep the sums in registers.
     let (mut dot, mut left_norm, mut right_norm) = ([0f32; HALF], [0f32; HALF], [0f32; HALF]);
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
     let (right_chunks, right_rest) = right.as_chunks::<LANES>();
@@ -79,7 +79,8 @@ fn total(low: &[f32; HALF], high: &[f32; HALF]) -> f64 {
     (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
-/// The same sums in `f64`, in which no product of two `f32` overflows or underflows.
+/// Computes the cosine from sums in `f64`, in which no product of two `f32` overflows or
+/// underflows.
 #[cold]
 fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let wide_dot = |left: &[f32], right: &[f32]| {
@@ -92,7 +93,8 @@ fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
         .then(|| angle(wide_dot(left, right), left_norm, right_norm))
 }
 
-/// One square root of the product: the cosine of a vector with itself is then exactly 1.
+/// Divides by one square root, of the product of the squared norms, so that the cosine of a vector
+/// with itself is exactly 1.
 fn angle(dot: f64, left_norm: f64, right_norm: f64) -> f32 {
     let cosine = dot / libm::sqrt(left_norm * right_norm);
     rounded(cosine.clamp(-1.0, 1.0))

@@ -54,8 +54,8 @@ impl<'a> Pattern<'a> {
 
 /// The view across ids over a set of visible patterns, updated with each edit.
 ///
-/// Equal sets give equal views, bit for bit, regardless of the edits. Never write any part of a view
-/// back into the replicated state: that would change the input of the view.
+/// Equal sets give equal views, bit for bit, regardless of the edits that led to them. Never write
+/// any part of a view back into the replicated state: that would change the input of the view.
 ///
 /// `K` is the id of a pattern. A view covers one memory space.
 ///

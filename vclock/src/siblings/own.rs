@@ -32,7 +32,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     ///
     /// The node's name may have another writer: a second process (a clone), or an earlier process whose versions the
     /// node no longer knows (a lost disk, an older copy of it, a wall clock set back). A greater version of that writer
-    /// supersedes this process's write, although that writer never saw it. If `last_write` is live, the join removes
+    /// can supersede this process's write, although that writer never saw it. If `last_write` is live, the join removes
     /// it, and the arriving entry for `node` is greater than the local one, then the write is re-issued just above the
     /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write
     /// and superseded it: nothing is written.
