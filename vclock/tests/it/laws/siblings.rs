@@ -185,7 +185,7 @@ proptest! {
         let repeated = copies.iter().map(|at| at.get(&sent));
         let mut pile: Vec<State> = sent.iter().chain(repeated).cloned().collect();
         pile.sort_by_cached_key(|_| order.next());
-        // Joins two states at a time until one is left.
+        // Joins two arbitrary states at a time until one is left.
         for group in groups.iter().cycle() {
             let Some(one) = pile.pop() else { break };
             if pile.is_empty() {
