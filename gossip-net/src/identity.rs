@@ -34,7 +34,8 @@ pub struct Identity {
     validity: Validity,
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) trust: Trust,
-    /// Derived from the key, so that peers accept our resets of dead connections after a restart.
+    /// Derived from the key, so that after a restart peers still accept this node's stateless
+    /// resets.
     pub(crate) reset_secret: [u8; 32],
 }
 
@@ -50,7 +51,8 @@ pub struct IdentityChange {
     pub key: bool,
 }
 
-/// The trusted authorities. The roster has to admit a certificate's node as well.
+/// The trusted authorities. Their certificate alone is not enough: the roster has to admit the
+/// node, too.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     /// In the order of the file.

@@ -27,10 +27,9 @@ pub enum Liveness {
 
 /// The liveness of the roster's members.
 ///
-/// Membership never admits a node: the roster does. It only keeps the timer and the dialler from
-/// contacting members that are known to be down. A wrong answer costs time, never data: a member
-/// that is reported down is still dialled occasionally, may dial this node, and is served like any
-/// other.
+/// Membership never admits a node: the roster does. Its only effect is that the node rarely
+/// contacts members that are reported down. A wrong answer costs time, never data: a member that is
+/// reported down is still dialled occasionally, may dial this node, and is served like any other.
 ///
 /// There are three implementations: [`StaticSeeds`] reports every member alive; [`HostSwim`] relays
 /// the host's failure detector; `Swim` (feature `swim`) detects failures itself.

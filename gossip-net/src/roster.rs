@@ -10,7 +10,8 @@ use crate::limits::MAX_MEMBERS;
 pub struct Member {
     /// The id of its key.
     pub id: NodeId,
-    /// Its name: unique within the roster, used only in messages and reports.
+    /// Its name: unique within the roster, used in messages and reports, and by
+    /// [`Gossip::handle_named`](crate::Gossip::handle_named).
     pub name: String,
     /// Its listen address, `host:port`, resolved again for every dial. `None` if this node cannot
     /// dial the member (behind NAT, for example): then the member has to dial this node.

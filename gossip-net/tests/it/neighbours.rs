@@ -1,5 +1,5 @@
-//! The cost of a misbehaving remote for other nodes: the same work with and without it, in virtual
-//! time.
+//! Measures how much a misbehaving remote slows other nodes down: they do the same work with and
+//! without it, in virtual time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ fn swim_config() -> SwimConfig {
     config
 }
 
-/// Not a separate test: the body of one process. It prints the changes of its membership.
+/// The body of one process, not a separate test. Prints the changes of its membership.
 #[tokio::test]
 async fn a_process_of_the_cluster() {
     let Ok(folder) = env::var(PROCESS) else { return };
