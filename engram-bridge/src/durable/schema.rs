@@ -1,8 +1,8 @@
 //! Keys and encodings of the rows of a state store.
 //!
-//! Damage to a row is detected, except to the mark of a content's origin. The digest of a content protects the
-//! content: it is the key of the content's row, or the record in the same row names it. A checksum protects
-//! every other row.
+//! Damage to a row is detected, unless it affects only the mark of a content's origin. The digest of a
+//! content protects the content: it is the key of the content's row, or the record in the same row names it.
+//! A checksum protects every other row.
 
 use std::collections::BTreeSet;
 use std::fmt;

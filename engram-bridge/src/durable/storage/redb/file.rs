@@ -43,8 +43,8 @@ pub(super) fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
 }
 
-/// Opens the database of a folder, and creates missing parts. If the creation of a file fails, no file is left. An
-/// empty file is damaged.
+/// Opens the database of a folder, and creates missing parts. Removes a new file that could not be
+/// completed. Reports an empty file as damage.
 pub(super) fn open_file(
     folder: &Path,
     cache: usize,
