@@ -210,7 +210,8 @@ impl Comparison {
         Self { config, compared: Mutex::new(compared) }
     }
 
-    /// Ignores poisoning: the view is a hint for people, and a panic leaves it usable.
+    /// Locks the result. Ignores poisoning: the view is a hint for people, and a panic leaves it
+    /// usable.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Compared> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
