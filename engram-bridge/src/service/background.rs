@@ -9,7 +9,8 @@ use tokio::task::spawn_blocking;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// The number of patterns compared across ids per slice: 32 ms at 10,000 patterns.
+/// The number of patterns that one slice compares across ids; a slice takes about 32 ms at 10,000
+/// patterns.
 const SLICE: usize = 64;
 
 /// Opens a session with each connected peer at the start and after spaces were added. Requests that

@@ -23,8 +23,8 @@ use crate::spaces::stats::GossipStats;
 /// Keeps one memory space equal on all nodes: takes Engram's consolidated patterns and gossips them
 /// in the background.
 ///
-/// Cheap to clone; make one for each memory space. The network runs in the [`Gossip`] handle, over
-/// the same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for it.
+/// Cheap to clone; make one for each memory space. The [`Gossip`] handle runs the network over the
+/// same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for the network.
 #[derive(Clone, Debug)]
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
@@ -164,8 +164,8 @@ impl ConsolidationGossiper {
     /// name in the roster. See [`Gossip::handle_named`].
     ///
     /// # Errors
-    /// [`AdvertError`] if no member has this name, or if its roots cannot be read; they are then
-    /// ignored.
+    /// [`AdvertError`] if no member has this name, or if the roots in the metadata cannot be read.
+    /// The node then ignores them.
     pub fn handle_consolidation_gossip(
         &self,
         from: &str,

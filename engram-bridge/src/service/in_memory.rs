@@ -93,7 +93,7 @@ impl ConsolidationService for InMemoryConsolidationService {
 
 /// The patterns in ascending order of ids; the last one of each id.
 ///
-/// Merged snapshots are in that order already, which sorting notices in one pass.
+/// Merged snapshots are in that order already, so the sort takes only one pass.
 fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
     let mut patterns: Vec<_> = snapshot.patterns.iter().rev().collect();
     patterns.sort_by(|one, other| one.id.cmp(&other.id));
@@ -160,7 +160,7 @@ mod tests {
         let of = |id: &str, novelty, citations| (id.to_owned(), novelty, citations);
         assert_eq!(told(&[("b", 1.0), ("a", 1.0)]), [of("a", 1.0, 1), of("b", 1.0, 1)]);
         assert_eq!(told(&[("a", 1.0), ("b", 1.0)]), []);
-        // The last of a repeated id counts.
+        // Of several patterns with one id, the last one counts.
         let repeated = [("b", 7.0), ("c", 1.0), ("b", 1.5)];
         assert_eq!(told(&repeated), [of("a", -1.0, -1), of("b", 0.5, 0), of("c", 1.0, 1)]);
         assert_eq!(told(&[("b", 1.5), ("c", 1.0)]), []);
