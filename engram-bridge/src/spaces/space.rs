@@ -29,8 +29,9 @@ use crate::spaces::observer::RunStats;
 use crate::spaces::shared::Shared;
 use crate::spaces::stats::WriteStats;
 
-/// The right to change a space, held from the plan of a change until the change is visible. Readers, which do
-/// not need it, never see a change that a crash could undo, and a change that cannot be stored does not happen.
+/// The right to change a space, held from the planning of a change until the change is visible. Readers do
+/// not need it. They never see a change that a crash could undo, because a change becomes visible only once
+/// it is durable.
 pub(crate) struct Writer<'s> {
     _alone: MutexGuard<'s, ()>,
 }
@@ -91,7 +92,7 @@ impl Space {
     pub fn hand_out(&self) -> MergedView {
         let state = self.state();
         let blends = state.new_blends();
-        // Taken under the same lock, so that the view has no later blend.
+        // Taken under the same lock, so that the view contains no other blends.
         let view = self.view_of(state);
         for (id, blend) in blends {
             // A strategy should compose valid patterns. The view includes an invalid one nevertheless.
