@@ -76,7 +76,7 @@ pub enum IdentityError {
     /// A file or text is not PEM, or lacks the expected section.
     #[error("{what}: {fault}; it has to be PEM with the section {section}")]
     Pem {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,
@@ -86,7 +86,7 @@ pub enum IdentityError {
     /// A certificate is not parsable.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,
@@ -94,7 +94,7 @@ pub enum IdentityError {
     /// The key is unusable, or does not match the certificate.
     #[error("{what}: {fault}; use the key that the certificate was issued for")]
     Key {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,

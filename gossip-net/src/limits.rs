@@ -22,9 +22,9 @@ pub const STREAM_WINDOW: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Sent bytes that may await a peer's acknowledgement.
 pub const SEND_WINDOW: u64 = 2 * 1024 * 1024;
-/// Unread datagram bytes of one peer. Beyond it, the oldest datagrams are dropped.
+/// Unread datagram bytes of one peer. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_RECEIVE_BUFFER: usize = 32 * 1024;
-/// Datagram bytes queued for sending. Beyond it, the oldest datagrams are dropped.
+/// Datagram bytes queued for sending. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_SEND_BUFFER: usize = 16 * 1024;
 /// Bytes of handshake messages that may arrive out of order.
 pub const CRYPTO_BUFFER: usize = 16 * 1024;
@@ -72,17 +72,17 @@ pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 // Limits of the membership.
 
-/// Bytes of a membership packet. With its envelope and [`PACKET_ADVERT`] it fits into a datagram of
-/// a connection that has not discovered its path's packet size yet (1,162 bytes).
+/// Maximum bytes of a membership packet. With its envelope and [`PACKET_ADVERT`], it fits into a
+/// datagram (1,162 bytes) even before the connection has discovered the packet size of its path.
 pub const MAX_MEMBERSHIP_PACKET: usize = 900;
-/// Bytes of roots in a membership packet.
+/// Maximum bytes of roots in a membership packet.
 pub const PACKET_ADVERT: usize = 160;
 /// Maximum number of members that are asked to probe a member that did not answer.
 pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 // Queues.
 
-/// Events buffered per subscriber. Beyond it, the oldest are dropped and counted.
+/// Events buffered per subscriber. Beyond this limit, the oldest events are dropped and counted.
 pub const EVENT_QUEUE: usize = 1024;
-/// Members of a roster.
+/// Maximum number of members of a roster.
 pub const MAX_MEMBERS: usize = 4096;

@@ -60,7 +60,7 @@ pub(crate) trait Source: Send + Sync {
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// Creates the machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
-    /// The configuration of a session with `peer` on these terms.
+    /// Prepares the arguments of a session with `peer` on these terms.
     fn setup(&self, peer: NodeId, terms: Terms) -> Setup;
     /// Passes the greeting of `peer` on.
     fn greeted(&self, peer: NodeId, greeting: Greeting);

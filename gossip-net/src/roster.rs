@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::NodeId;
 use crate::limits::MAX_MEMBERS;
 
-/// A node that may take part.
+/// A node that may connect to the other members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The id of its key.

@@ -120,7 +120,7 @@ impl PeerTask {
         }
     }
 
-    /// Fails the waiting requests if only the peer can dial, and it is not connected.
+    /// Fails the waiting requests if the peer is not connected and has no address to dial.
     pub(super) fn give_up_hopeless_requests(&mut self) {
         if self.link.is_none() && self.address.is_none() {
             self.give_up_requests(&HandshakeError::NoAddress.into());
