@@ -103,7 +103,7 @@ pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
     space_of(ROOT, key)
 }
 
-/// The key of the mark that records the end of the first contact of a space.
+/// The key of a space's first-contact mark, which records that the first contact is over.
 pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
     [SETTLED, space.as_str().as_bytes()].concat()
 }

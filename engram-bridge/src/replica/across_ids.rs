@@ -138,7 +138,8 @@ impl PatternRole {
         }
     }
 
-    /// The representative of a member.
+    /// The representative of the group; `None` if the pattern is alone or is itself the
+    /// representative.
     #[must_use]
     pub const fn representative(&self) -> Option<&PatternRelation> {
         match self {

@@ -333,7 +333,8 @@ impl Driver {
         _ = learned.await;
     }
 
-    /// Handles a new space: it may wait for its first contact, and the peers do not know it yet.
+    /// Handles a new space: starts its wait for the first contact, if it has to wait, and tells the peers
+    /// about it.
     fn on_added(&mut self, space: SpaceId) {
         let hosted = self.store.upgrade().and_then(|store| store.space(&space));
         if hosted.is_some_and(|space| space.is_waiting()) {

@@ -42,7 +42,7 @@ use crate::service::pending::{Handed, Pending};
 /// - Passing the last snapshot from `cached_snapshot` back to `update_cache` writes nothing.
 ///
 /// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
-/// background task calls the inner service, one call at a time.
+/// background task calls `update_cache` of the inner service, one call at a time.
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
 }

@@ -11,9 +11,9 @@ use crate::engram::ports::{
 };
 use crate::engram::timestamp::Timestamp;
 
-/// Keeps the latest snapshot and its differences from the previous one. Stores the path of the
-/// alert log but writes no file. The initial path is that of Engram: the value of the variable
-/// `ENGRAM_CONSOLIDATION_ALERT_LOG`, or Engram's default.
+/// Keeps the latest snapshot, and the newest belief updates that successive snapshots caused.
+/// Stores the path of the alert log but writes no file. The initial path is that of Engram: the
+/// value of the variable `ENGRAM_CONSOLIDATION_ALERT_LOG`, or Engram's default.
 ///
 /// `update_cache` *replaces* the whole snapshot, as in Engram. A
 /// [`GossipingConsolidationService`](crate::GossipingConsolidationService) that wraps this service

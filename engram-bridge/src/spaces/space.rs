@@ -163,13 +163,13 @@ impl Space {
         self.state().updates().to_vec()
     }
 
-    /// Counts the changes of the visible patterns. A receiver sees only the newest count, so a slow receiver
-    /// still learns of the latest state.
+    /// Returns a receiver that counts the changes of the visible patterns. It sees only the newest count, so
+    /// a slow receiver still learns of the latest state.
     pub fn view_version(&self) -> watch::Receiver<u64> {
         self.view_version.subscribe()
     }
 
-    /// Whether the store can keep records of peers now: the last commit did not fail.
+    /// Whether the store can keep records of peers now: its last commit did not fail, or it stores nothing.
     pub(crate) fn accepts_records(&self) -> bool {
         !self.shared.journal.is_failing()
     }

@@ -118,7 +118,8 @@ pub(super) fn room_for(batch: &Batch) -> u64 {
     bytes.sum::<usize>() as u64 + COMMIT_ROOM
 }
 
-/// Checks that the disk of `folder` has room for `bytes`, without opening the database.
+/// Checks that the disk of `folder` has room for `bytes` by writing a probe file, without opening
+/// the database.
 pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
     let path = folder.join(PROBE);
     let written = fill(&path, bytes);
