@@ -144,7 +144,7 @@ impl Gossip {
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }
 
-    /// Contacts up to `fanout` peers now, regardless of the timer. Skips peers in back-off. A
+    /// Contacts up to `fanout` peers now, regardless of the timer. Skips unreachable peers. A
     /// failed contact does not affect the others.
     pub async fn round(&self) -> RoundReport {
         let chosen = self.shared().schedule.ask(|scheduler, _| scheduler.choose_round());

@@ -13,8 +13,8 @@ pub struct Stats {
     pub handshakes_dialled: u64,
     /// Completed handshakes that this node accepted.
     pub handshakes_accepted: u64,
-    /// Failed dials, connections that had to be closed, and refused remotes, by
-    /// [`HandshakeError::reason`](crate::HandshakeError::reason).
+    /// Failed dials, failed handshakes of remotes, and connections that ended because one side shut
+    /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that broke. Connections that a peer closed because it was shutting down, had
     /// evicted this node, no longer accepted its certificate, or kept another connection, count as

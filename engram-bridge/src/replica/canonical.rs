@@ -127,7 +127,7 @@ mod tests {
     /// The bytes with the numbers in the form that `halves` selects.
     fn forced(embedding: &[f32], halves: bool) -> Vec<u8> {
         let (whole, none) = (encode(&pattern(embedding)), encode(&pattern(&[])));
-        // The empty list differs only in its count.
+        // After the embedding, the bytes equal those of the pattern without numbers.
         let at = 4 + "pattern_7".len() + 8 + 4 + 4;
         let mut bytes = whole[..at].to_vec();
         let count = embedding.len() as u32 | if halves { HALVES } else { 0 };

@@ -12,7 +12,7 @@ use crate::replica::environment::{Clock, nanoseconds};
 /// clock that shows an earlier time is wrong.
 pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
 
-/// Issues the dots of this node: one hybrid clock for all of its spaces.
+/// Issues the dots of this node, from one hybrid clock for all of its spaces.
 pub(crate) struct DotIssuer {
     node: [u8; 32],
     /// Previous keys of this node. Their dots count as its own; it issues no new dots under them.

@@ -13,8 +13,8 @@ use crate::spaces::store::Store;
 /// patterns.
 const SLICE: usize = 64;
 
-/// Opens a session with each connected peer at the start and after spaces were added. Requests that
-/// arrive during the sessions are served together.
+/// Opens a session with each connected peer when the binding starts and after spaces were added.
+/// Requests that arrive while these sessions run are served together.
 pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<()>) {
     while requests.changed().await.is_ok() {
         for peer in gossip.peers() {

@@ -39,7 +39,7 @@ pub struct UnknownSpace(pub SpaceId);
 impl Binding {
     /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
     /// spaces](crate::StoreConfig::learn_spaces) then hosts it, too; other peers sync it once they
-    /// host it. Returns its gossip. For a space that is already hosted, this equals
+    /// host it. Returns its gossip. If the space is already hosted, only returns its gossip, like
     /// [`gossiper`](Self::gossiper).
     ///
     /// Waits for the disk if the store holds state of the space, but never for the network.
@@ -143,8 +143,8 @@ impl ConsolidationGossiper {
         GossipStats { space, writes, network: self.gossip().stats() }
     }
 
-    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. An
-    /// unreachable peer does not affect the others.
+    /// Syncs with a few peers now, in a shuffled round robin, instead of waiting for the timer or
+    /// for their adverts. An unreachable peer does not affect the others.
     pub async fn gossip_round(&self) -> RoundReport {
         self.gossip().round().await
     }

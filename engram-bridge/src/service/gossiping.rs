@@ -29,7 +29,8 @@ use crate::service::pending::{Handed, Pending};
 /// - `update_cache` queues the engine's patterns and returns without waiting for the disk. A
 ///   background task submits them in order, and passes the *merged* snapshot to the inner service
 ///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
-/// - Contributions of peers reach the inner service soon after they arrive, many changes at once.
+/// - Contributions of peers reach the inner service soon after they arrive; one call may pass on
+///   many changes.
 /// - `cached_snapshot` is the merged view, together with this engine's patterns that the cluster
 ///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
 ///   the node that wrote it if it came from a peer.

@@ -7,7 +7,8 @@ use crate::durable::recovery::OpenError;
 use crate::durable::storage::StorageError;
 use crate::replica::content::PatternError;
 
-/// Why an operation on a pattern failed. Nothing was changed.
+/// Why an operation on a pattern failed. The pattern is unchanged; an operation on many patterns
+/// may have changed others.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
