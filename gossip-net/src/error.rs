@@ -103,7 +103,7 @@ pub enum SyncError {
         "the maximum of {cap} previews is already running or waiting; retry when one has ended"
     )]
     TooManyPreviews {
-        /// The maximum: for the peer, or in total.
+        /// The maximum that was reached: that of the peer, or that of the node.
         cap: usize,
     },
     /// The peer ended the stream during the session.

@@ -51,7 +51,7 @@ pub struct IdentityChange {
     pub key: bool,
 }
 
-/// The trusted authorities. Their certificate alone is not enough: the roster has to admit the
+/// The trusted authorities. A certificate from them is not enough: the roster has to admit its
 /// node, too.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {

@@ -95,7 +95,7 @@ pub enum MembershipInput<'a> {
     },
     /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node shuts down. This input is the last one; the packets that follow it are still sent.
+    /// The node shuts down. This is the last input; the packets that result from it are still sent.
     Leaving,
 }
 

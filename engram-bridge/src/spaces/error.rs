@@ -26,7 +26,7 @@ pub enum SubmitError {
 pub enum AddSpaceError {
     /// The node hosts as many spaces as a session can name.
     #[error(
-        "a node hosts at most {MAX_SPACES} spaces, so {space} stays local; distribute the spaces over \
+        "a node hosts at most {MAX_SPACES} spaces, so {space} was not added; distribute the spaces over \
          several clusters"
     )]
     TooMany {

@@ -13,7 +13,7 @@ use crate::stream::{Linger, has_ended};
 pub(super) struct Lingering {
     /// The last session's stream if its FIN has not been sent, and the deadline for sending it.
     pending_fin: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes may still be in flight, each with the deadline of the wait for
+    /// Streams whose last bytes may still be in flight, each with the time until which to wait for
     /// them.
     draining: Vec<(RecvStream, Instant)>,
 }
