@@ -103,8 +103,7 @@ mod tests {
         let baseline = read().unwrap();
         let names: Vec<&str> = baseline.iter().map(|costs| &*costs.line.scenario).collect();
         let expected: Vec<&str> = scenario::ALL.iter().map(|scenario| scenario.name).collect();
-        assert_eq!(names, expected, "run the missing scenarios over their usual seeds with \
-        --bless");
+        assert_eq!(names, expected, "run the missing scenarios with --bless");
         for (costs, scenario) in baseline.iter().zip(scenario::ALL) {
             let usual = costs.line.seeds == scenario.seeds && costs.line.converged;
             assert!(usual, "{}: run it over its usual seeds with --bless", scenario.name);

@@ -36,9 +36,9 @@ pub(crate) struct Run {
     pub(crate) wasted: u64,
     /// Number of records received.
     pub(crate) records: u64,
-    /// Sessions that found a difference, and those that needed a descent after the delta by clocks;
-    /// each counts at both ends.
+    /// Sessions that found a difference; each counts at both ends.
     pub(crate) differed: u64,
+    /// Of these, sessions that needed a descent after the delta by clocks.
     pub(crate) descents: u64,
     /// Number of injected faults and of their effects, by name.
     pub(crate) met: Vec<(&'static str, u64)>,

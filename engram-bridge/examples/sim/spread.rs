@@ -124,7 +124,6 @@ mod tests {
             |bytes_per_node| Run { bytes_per_node, payload: 1_200, records: 12, ..Run::default() };
         assert_eq!(storm(&run(15_000), 10, LARGE), None);
         assert!(storm(&run(15_001), 10, LARGE).is_some());
-        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "the frames outweigh a small \
-        difference");
+        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames outweigh few records");
     }
 }

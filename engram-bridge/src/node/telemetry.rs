@@ -291,7 +291,8 @@ impl Watch {
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {
                 let tree = self.store.space(&agreed.space)?.tree();
-                // A tree that changed since is not the agreed one; the next session compares the two again.
+                // If the tree has changed since the session, it is not the agreed one. The next
+                // session compares the two nodes again.
                 (<[u8; 32]>::from(tree.root()) == agreed.ours)
                     .then(|| (SpaceId::clone(&agreed.space), tree))
             })

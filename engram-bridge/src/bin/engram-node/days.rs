@@ -26,8 +26,8 @@ pub(crate) fn of_authority(now: SystemTime, days: u64) -> Result<Validity, Failu
     valid(now, days, end, "no certificate is valid after the year 9999")
 }
 
-/// The validity of a node's certificate, which ends with that of its authority at the latest. Defaults to
-/// [`DEFAULT`] days, or to the rest of the authority's.
+/// The validity of a node's certificate, which ends with that of its authority at the latest.
+/// Defaults to [`DEFAULT`] days, or to the rest of the authority's validity if that is shorter.
 pub(crate) fn of_node(
     now: SystemTime,
     days: Option<u64>,

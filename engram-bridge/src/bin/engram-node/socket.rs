@@ -29,7 +29,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// A listening socket.
 pub(crate) struct Socket {
     path: PathBuf,
-    /// Device and number of its file.
+    /// The device and the inode number of its file.
     file: (u64, u64),
     end: Arc<Notify>,
     accepting: JoinHandle<()>,
@@ -69,7 +69,7 @@ impl Socket {
         LastAnswers(self.accepting)
     }
 
-    /// Whether its path still names it.
+    /// Whether its path still leads to this socket.
     pub(crate) fn is_reachable(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
@@ -119,7 +119,7 @@ async fn accept(
                     drop(permit);
                 });
             }
-            // Too many files are open: that is temporary.
+            // For example, too many files are open. Such errors are temporary.
             Err(_) => sleep(TIME_LIMIT / 100).await,
         }
         while connections.try_join_next().is_some() {}
