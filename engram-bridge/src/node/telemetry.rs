@@ -27,8 +27,8 @@ pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 /// Watches a node: counts the results of its sessions, remembers recent faults and, for each peer,
 /// the state in which the two were last equal, and reads everything else on demand.
 ///
-/// Belongs to one node and uses no global state. Cheap to clone. Watching ends with the last clone
-/// or with the node.
+/// Belongs to one node and uses no global state. Cheap to clone. It stops watching when its last
+/// clone is dropped or the node stops.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     watch: Arc<Watch>,

@@ -40,8 +40,8 @@ impl Socket {
     /// root are served.
     pub(crate) fn listen(folder: &Path, requests: mpsc::Sender<Asked>) -> io::Result<Self> {
         let path = absolute(folder)?.join(SOCKET);
-        // A killed node leaves its socket. This process holds the folder's lock, so no other
-        // listens there.
+        // A killed node leaves its socket behind. This process holds the folder's lock, so no other
+        // process listens there.
         if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
             fs::remove_file(&path)?;
         }
@@ -53,8 +53,8 @@ impl Socket {
         Ok(Self { path, file: (made.dev(), made.ino()), end, accepting })
     }
 
-    /// Removes the socket and stops listening. Requests that came before are still answered: see
-    /// [`LastAnswers`].
+    /// Removes the socket and stops listening. Requests that have already arrived are still
+    /// answered: see [`LastAnswers`].
     pub(crate) fn close(self) -> LastAnswers {
         if self.is_reachable() {
             // The next start replaces a socket that remains.

@@ -298,7 +298,8 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Each cause has its own kind, and each peer, unless it only delivered a record that was refused.
+    /// The kind of the notice. Each cause has its own kind. So has each peer, except for refused
+    /// records, which the peer only delivered.
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));
