@@ -306,9 +306,9 @@ impl ClusterConfig {
     }
 
     /// Like [`load`](Self::load), with single values overridden by variables such as
-    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
-    /// underscores, the key. Variables of other forms are ignored. Pass [`std::env::vars_os`] for
-    /// the variables of the process.
+    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`. The name of a variable
+    /// consists of `ENGRAM_`, the section, two underscores, and the key; all others are ignored.
+    /// Pass [`std::env::vars_os`] for the variables of the process.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -325,9 +325,9 @@ impl ClusterConfig {
         Self::load_part(path, None, variables)
     }
 
-    /// Reads and checks a section of the file at `path`, which may have others, such as
-    /// `consolidation_gossip`. Dots separate the names of nested sections. Relative paths in it are
-    /// relative to the folder of the file.
+    /// Reads and checks one section, such as `consolidation_gossip`, of the file at `path`. The
+    /// file may have other sections. Dots separate the names of nested sections. Relative paths in
+    /// it are relative to the folder of the file.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -343,7 +343,8 @@ impl ClusterConfig {
     }
 
     /// Like [`load_section`](Self::load_section), with single values overridden by variables as in
-    /// [`load_with`](Self::load_with), whose names lack the section's: `ENGRAM_GOSSIP__FANOUT=5`.
+    /// [`load_with`](Self::load_with). Their names do not contain the name of the section:
+    /// `ENGRAM_GOSSIP__FANOUT=5`.
     ///
     /// # Errors
     /// As [`load_section`](Self::load_section); a problem of a variable names it.

@@ -215,7 +215,7 @@ fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64>
     Ok(length)
 }
 
-/// A line as text, or the reason why it is not.
+/// Returns a line as text, or the reason why it cannot be read as text.
 fn text(line: &[u8]) -> Result<&str, String> {
     if line.len() > MAX_SNAPSHOT_LINE {
         let most = MAX_SNAPSHOT_LINE;

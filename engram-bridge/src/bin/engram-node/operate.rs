@@ -168,7 +168,8 @@ impl Host {
         let gossip = &self.node.gossip;
         if node == gossip.node_id() {
             return Err(format!(
-                "{writer} is this node; nothing was changed, `withdraw` takes back its version of a pattern"
+                "{writer} is this node; nothing was changed; `withdraw` withdraws its version of a \
+                pattern"
             ));
         }
         if gossip.roster().iter().any(|member| member.id == node) {
