@@ -37,7 +37,7 @@ enum Plan {
     Rush(u32),
     Load(Pace),
     Faults,
-    /// The first number of nodes run, and the others are silent.
+    /// This many of the nodes run, and the others are silent.
     Silence(usize, Moment),
     Pair,
 }
@@ -151,10 +151,10 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "all others request sessions with one node that has 100 new patterns and stays within its permits";
     "faults_10", 10 nodes, 10 seeds, Quick, 60.0 s, Plan::Faults,
         "half of the version summaries are changed, sessions break, nodes refuse records, crash \
-        and are partitioned: the time from healing to agreement";
+         and are partitioned: the time from healing to agreement";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until all nodes have a \
-        pattern";
+         pattern";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
         "one pattern per node and second for ten seconds: the longest time until all nodes have it";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),

@@ -397,7 +397,8 @@ impl ClusterConfig {
     /// Reads and checks the text of a configuration.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, values of the wrong type, and invalid values. A syntax error is reported alone.
+    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, values of the
+    /// wrong type, and invalid values. A syntax error is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let parsed = Self::parse_part(text, None, []);
         let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;

@@ -23,8 +23,8 @@ impl Change {
 }
 
 impl Opener {
-    /// The budget of round trips until `records` arrive. A sender first offers more than 128
-    /// records, which takes one more round trip.
+    /// The budget of round trips until `records` arrive. More than 128 records are first offered,
+    /// which takes one more round trip.
     fn round_trips(self, records: usize) -> f64 {
         let offer = if records > 128 { 1.0 } else { 0.0 };
         match self {

@@ -57,7 +57,8 @@ pub(crate) struct Order {
     days: Option<u64>,
 }
 
-/// Prints the node id of a certificate, as the [[peers]] of other nodes list it, and the validity.
+/// Prints the node id of a certificate, as the configurations of other nodes list it, and the
+/// validity.
 #[derive(Args)]
 pub(crate) struct Show {
     /// A certificate, such as node-a.pem.

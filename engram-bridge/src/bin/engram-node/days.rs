@@ -35,8 +35,8 @@ pub(crate) fn of_node(
 ) -> Result<Validity, Failure> {
     let most = most(now, authority.until);
     if most == 0 {
-        return Err("the authority has expired, so it can issue no valid certificate; nothing was \
-        written; make a new authority (`engram-node certs ca`)"
+        return Err("the authority has expired, so it can issue no valid certificate; nothing \
+                    was written; make a new authority (`engram-node certs ca`)"
             .into());
     }
     let days = days.unwrap_or_else(|| DEFAULT.min(most));

@@ -80,7 +80,7 @@ pub(crate) enum Event {
     Stopped {},
     /// Further events of a kind that was reported before.
     Repeated(Repeated),
-    /// Events were lost, because their reader was too slow or absent.
+    /// Events were lost, because the reader was too slow or absent.
     EventsLost { count: u64 },
     /// A notice, which is reported once per episode.
     #[serde(untagged)]
@@ -268,7 +268,7 @@ impl Event {
             Self::Stopped {} => "stopped".to_owned(),
             Self::EventsLost { count } => {
                 let lost = counted(*count, "event was", "events were");
-                format!("{lost} lost, because their reader was too slow or absent")
+                format!("{lost} lost, because the reader was too slow or absent")
             }
             Self::Repeated(repeated) => repeated.to_string(),
             Self::Notice(notice) => notice.to_string(),

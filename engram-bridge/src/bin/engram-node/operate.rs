@@ -169,7 +169,7 @@ impl Host {
         if node == gossip.node_id() {
             return Err(format!(
                 "{writer} is this node; nothing was changed; `withdraw` withdraws its version of a \
-                pattern"
+                 pattern"
             ));
         }
         if gossip.roster().iter().any(|member| member.id == node) {
