@@ -77,7 +77,7 @@ fn following_a_file_again_writes_nothing() {
     let broken = line(3, &["b"]).replace("\"strength\":0.5", "\"strength\":-1.0");
     append(&path, broken.as_bytes());
     let mut process = Process::start(&arguments, &node);
-    // One version of each; the last valid one stays.
+    // The node writes one version of each pattern: the last valid one.
     assert_eq!(first_snapshot(&mut process), [3, 3, 1]);
     patterns(&mut process, 3);
     let ctl = |request: &[&str]| {
