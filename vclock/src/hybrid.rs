@@ -25,10 +25,10 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
 ///   context in its state.
 /// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
-/// it. [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
-/// check.
+///   it. [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
+///   check.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's
-/// wall clock if the latter is more than [`MAX_AHEAD`] above it and above the build date.
+///   wall clock if the latter is more than [`MAX_AHEAD`] above it and above the build date.
 ///
 /// ```
 /// use engram_vclock::HybridClock;
