@@ -63,7 +63,7 @@ pub(super) const KEYS: [Key; 51] = [
         "node",
         "spaces",
         Text(
-            "1 to 1,024 names, or `\"*\"` for every space that the store or a peer names",
+            "1 to 1,024 names, or `\"*\"` for every space that the store, a snapshot file or a peer names",
             "[\"notes\"]",
         ),
         Value("[\"default\"]"),
