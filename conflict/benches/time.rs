@@ -75,7 +75,7 @@ fn vectors(criterion: &mut Criterion) {
 /// validation and sorting of the set, which every strategy needs.
 fn strategies(criterion: &mut Criterion) {
     let real = common::excerpt().into_iter().map(|r| r.version);
-    // Shared, as in a store: a set copies no pattern.
+    // Values are shared, as in a store, so that building a set copies no pattern.
     let real: Vec<Version<Arc<OwnedPattern>>> = real
         .map(|v| Version::new(v.digest, Arc::new(v.value)).confirmed(v.confirmations))
         .collect();

@@ -1,5 +1,5 @@
-//! A custom strategy for a custom value: the cheapest version of a product, with the tags of all. The laws
-//! check that replicas can rely on it.
+//! A custom strategy for a custom value: the cheapest version of a product, with the tags of all. The law suite checks
+//! that replicas can rely on it.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

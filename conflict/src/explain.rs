@@ -37,7 +37,8 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` keeps no version and thereby breaks law [`Valid`](crate::Law::Valid).
+    /// If `resolution` is an empty [`Outcome::Kept`], which law [`Valid`](crate::Law::Valid)
+    /// forbids.
     #[must_use]
     pub fn new<T>(
         strategy: StrategyId,

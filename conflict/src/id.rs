@@ -9,10 +9,10 @@ use core::str::FromStr;
 
 /// Name, version and parameters of a strategy.
 ///
-/// Two nodes whose strategies have equal ids must show the same values, so everything that can
-/// change a result belongs in the id. A handshake carries the canonical text, for example
-/// `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr` accepts nothing
-/// else.
+/// Two nodes whose strategies have equal ids must show the same value for the same versions, so
+/// everything that can change a result belongs in the id. A handshake carries the canonical text,
+/// for example `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr`
+/// accepts nothing else.
 ///
 /// ```
 /// use engram_conflict::StrategyId;
@@ -61,7 +61,8 @@ const MAX_NAME: usize = 64;
 const MAX_PARAMETERS: usize = 16;
 
 impl StrategyId {
-    /// Creates an identity without parameters from literals, for [`Strategy::id`](crate::Strategy::id), which cannot fail.
+    /// Creates an identity without parameters from literals. Implementations of [`Strategy::id`](crate::Strategy::id)
+    /// use it because they cannot return an error.
     ///
     /// ```
     /// # use engram_conflict::StrategyId;
@@ -159,7 +160,8 @@ impl fmt::Display for StrategyId {
 impl FromStr for StrategyId {
     type Err = InvalidStrategyId;
 
-    /// Parses the canonical text. Every identity has exactly one; other spellings are errors.
+    /// Parses the canonical text. Every identity has exactly one text; any other spelling is an
+    /// error.
     fn from_str(text: &str) -> Result<Self, InvalidStrategyId> {
         let form = || InvalidStrategyId::Form(text.chars().take(MAX_NAME).collect());
         let mut parts = text.split(';');

@@ -70,7 +70,7 @@ pub struct Laws<T> {
 /// Generates a given number of values for one set.
 type Generator<T> = Arc<dyn Fn(&mut Random, usize) -> Vec<T> + Send + Sync>;
 
-/// Returns the fault of a resolution, if it has one.
+/// Returns a description of the fault if a resolution breaks a law.
 type Check<T> = Arc<dyn Fn(&Versions<T>, &Resolution<T>) -> Option<String> + Send + Sync>;
 
 #[derive(Clone, Debug)]
@@ -86,20 +86,20 @@ pub enum Law {
     /// S1: the answer is a function of the set, independent of order and repetition of its versions.
     Set,
     /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A fold
-    /// over pairs in order of digests breaks this law, and so does "the first version wins": their results are
-    /// arbitrary, and an author who chooses digests chooses the result.
+    /// over pairs in order of digests breaks this law, and so does "the first version wins": their results depend on
+    /// digests, so a writer who can influence a digest can influence the result.
     Names,
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.
     Total,
-    /// S3: the answer is valid: indices of the set, a value that [`Value::validate`] accepts, shares that add up to 1,
-    /// a reason that holds for the set, as far as the suite can check it, and an explanation that agrees with the
-    /// answer. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// S3: the answer is valid. Its indices are in range, [`Value::validate`] accepts its value, its shares add up to
+    /// 1, its reason holds for the set as far as the suite can check, and the explanation agrees with it. The suite
+    /// does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
     Single,
-    /// S5: no clock, no randomness, no memory of earlier calls.
+    /// S5: the strategy is pure: it uses no clock, no randomness and no memory of earlier calls.
     Pure,
     /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,
@@ -107,8 +107,8 @@ pub enum Law {
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
-    /// Not a law of strategies: a fault in the input of the suite. There are no cases; a generator panics or draws an
-    /// invalid set; `value` draws only one value, or different values from the same random numbers; `distinct` draws
+    /// Not a law of strategies, but a fault in the input of the suite: there are no cases; a generator panics or draws
+    /// an invalid set; `value` draws only one value, or different values from the same random numbers; `distinct` draws
     /// ties; or the check of your own law panics.
     Input,
     /// A law of the value type, added by [`Laws::with_law`].
@@ -171,7 +171,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         }
     }
 
-    /// Adds your own law about one answer. `check` returns the fault of a resolution that breaks it.
+    /// Adds your own law about one answer. `check` returns a description of the fault if a
+    /// resolution breaks the law, otherwise `None`.
     ///
     /// ```
     /// # use engram_conflict::{Law, Laws, Resolution, Versions};
@@ -217,7 +218,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Limits the suite to the case with this seed, which a [`Violation`] names.
+    /// Limits the suite to one case, with a seed that a [`Violation`] named.
     #[must_use]
     pub fn replay(mut self, seed: u64) -> Self {
         self.cases = Cases::Only(seed);
@@ -234,16 +235,17 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Checks the strategy.
     ///
     /// # Errors
-    /// [`Violation`] with the first broken law and the seed of the case. With the feature `std` a panic of the strategy,
-    /// of a generator or of your own law is such an error, too; without it, the panic propagates.
+    /// [`Violation`] with the first law that is broken, or with [`Law::Input`], and the seed of the case. With the
+    /// feature `std` a panic of the strategy, of a generator or of your own law is such an error, too; without it, the
+    /// panic propagates.
     pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
         run::run(self, &strategy)
     }
 
-    /// Checks the strategy and panics on a broken law, for tests.
+    /// Checks the strategy in a test: panics if it breaks a law or cannot be checked.
     ///
     /// # Panics
-    /// If [`Laws::check`] finds a broken law; the message names it and the seed of the case.
+    /// If [`Laws::check`] returns an error; the message names the law and the seed of the case.
     #[track_caller]
     pub fn assert(&self, strategy: &(impl Strategy<T> + ?Sized)) {
         if let Err(broken) = self.check(strategy) {

@@ -90,8 +90,8 @@ impl<T> Resolution<T> {
         Self { outcome: Outcome::Composed(Composed { value, shares }), reason }
     }
 
-    /// Shows a changed copy of the version at `base`: a composition if `value` differs from that version, otherwise a
-    /// choice of it. The version at `base` gets a share of 1.
+    /// Shows `value`, a changed copy of the version at `base`. The outcome is a composition if the two differ,
+    /// otherwise a choice of that version. The version at `base` gets a share of 1.
     ///
     /// # Panics
     /// If `base` is not an index of `versions`.

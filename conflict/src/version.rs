@@ -39,7 +39,7 @@ impl<T> Version<T> {
 impl<T: Value> Version<T> {
     /// Creates a version with a digest of its value, for tests, generators and examples.
     ///
-    /// The digest distinguishes test data. It is not cryptographic.
+    /// The digest distinguishes the values of tests. It is not cryptographic.
     #[must_use]
     pub fn named(value: T) -> Self {
         let mut digest = [0; 32];

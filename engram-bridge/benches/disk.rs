@@ -1,8 +1,9 @@
-//! Measures a node's store on disk, next to the bare work in the same run: one JSON object per line.
+//! Measures a node's store on disk against the same work without a node, in the same run. Prints
+//! one JSON object per line.
 //!
-//! The floors are the same bytes written to one file and synced once, read and hashed, and put into a
-//! bare redb. While a first submission and a backup run, readers, another space and requests over HTTP
-//! are timed; their budgets are absolute.
+//! The floors are the same bytes written to one file and synced once, read and hashed, and put into
+//! a bare redb. During a first submission and during a backup, the benchmark also times readers,
+//! writers of another space, and HTTP requests. Readers and requests have absolute limits.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -132,7 +133,8 @@ struct Node {
     server: Server,
 }
 
-/// The duration of some work, and the longest waits of others meanwhile, in seconds.
+/// The duration of some work, and the longest waits of readers, writers and requests meanwhile, in
+/// seconds.
 struct Beside {
     took: f64,
     reader: f64,
@@ -204,7 +206,7 @@ impl Node {
         })
     }
 
-    /// Ends the node, and waits until nothing uses its store.
+    /// Stops the node, and waits until nothing uses its store.
     fn stop(self, runtime: &Runtime) {
         let Self { store, gossip, server } = self;
         runtime.block_on(gossip.shutdown());
@@ -271,7 +273,7 @@ fn seconds(work: impl FnOnce()) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// A bare database that holds the contents, and the time that its filling took.
+/// A bare database that holds the contents, and the seconds that it took to fill.
 struct Bare {
     database: Database,
     filled: f64,

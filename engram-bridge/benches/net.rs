@@ -1,6 +1,6 @@
-//! Transfers all patterns of a node to another one, next to a bare stream of as many bytes.
+//! Measures a sync of all patterns from one node to another against a bare stream of as many bytes.
 //!
-//! Both run over QUIC on loopback, with the same cipher, on the runtime of a node. The sync packs,
+//! Both run over QUIC on loopback, with the same cipher, on the same tokio runtime. The sync packs,
 //! verifies and joins records, and ends with equal roots; the bare stream discards its bytes. Each
 //! measurement uses a new connection, which first has to find its sending rate.
 
@@ -88,8 +88,9 @@ fn space() -> SpaceId {
     SpaceId::new(DEFAULT_SPACE).expect("a name")
 }
 
-/// All real patterns of the fixture, each once, and means of two of them, as the engine makes from
-/// recalled patterns. No two embeddings are equal, so the patterns compress no better than real ones.
+/// The patterns of five files of the fixture, each id once, and means of two of them, as the engine
+/// makes from recalled patterns. No two embeddings are equal, so the patterns compress no better
+/// than real ones.
 fn snapshot() -> ConsolidationSnapshot {
     let mut real: BTreeMap<String, Arc<SemanticPattern>> = BTreeMap::new();
     let mut like = None;

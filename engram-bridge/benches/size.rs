@@ -1,5 +1,5 @@
-//! Measures the memory of a node's process next to the bare bytes of its patterns, and the time that
-//! it takes to start from a store: one JSON object per line.
+//! Measures the memory of a node's process relative to the bytes of its patterns, and the time that
+//! it takes to start from a store. Prints one JSON object per line.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -29,11 +29,12 @@ mod common;
 #[path = "common/report.rs"]
 mod report;
 
-/// A request for the figures of the comparison across ids, and the pause between two.
+/// The request for the state of the comparison across ids.
 const GROUPS: &str = r#"{"command":"groups"}"#;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes that a whole node with 10,000 patterns may take, by the precision of its embeddings.
+/// The maximum bytes of memory of a node's process with 10,000 patterns, by the precision of its
+/// embeddings.
 const WHOLE: [(&str, f64); 2] = [("f32", 50e6), ("f16", 35e6)];
 
 fn main() {
@@ -53,7 +54,7 @@ fn main() {
     }
 }
 
-/// Nodes of one authority, in one folder.
+/// The nodes of a cluster, with one authority and one folder.
 struct Cluster<'f> {
     folder: &'f Path,
     ca: ClusterCa,
@@ -111,8 +112,8 @@ impl<'f> Cluster<'f> {
         report("whole node after a start", &input, whole, "B", ("limit", WHOLE[0].1), Some(1.0));
     }
 
-    /// Measures a node after it was fed with `count` patterns, and another one after it received them from
-    /// the first. A whole node may take at most `limit` bytes.
+    /// Measures a node after it was fed with `count` patterns, and another one after it received
+    /// them from the first. Each process may take at most `limit` bytes of memory.
     fn measure_feeding_and_sync(&self, count: usize, empty: &Shown, precision: &str, limit: f64) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
@@ -230,7 +231,7 @@ impl<'f> Cluster<'f> {
     }
 }
 
-/// Adds the same content of `nodes - 1` other nodes to every record of a space.
+/// Adds `nodes - 1` other nodes with the same content to every record of a space.
 fn confirm(space: &Arc<Space>, nodes: u64) {
     let mut view = SpaceView::pin(space);
     for chunk in view.entries(&Prefix::ROOT).chunks(1_000) {
@@ -261,7 +262,7 @@ fn free_port() -> u16 {
     socket.local_addr().expect("it is bound").port()
 }
 
-/// Writes a snapshot as a hundred runs of an engine.
+/// Writes the patterns of a snapshot as up to a hundred snapshots, one per line.
 fn write_feed(path: &Path, whole: &ConsolidationSnapshot) {
     let mut file = BufWriter::new(File::create(path).expect("room in the folder"));
     for (run, part) in whole.patterns.chunks(whole.patterns.len().div_ceil(100)).enumerate() {
@@ -299,7 +300,8 @@ struct Shown {
 }
 
 impl Running {
-    /// Waits until the node shows `patterns` patterns and has compared them across ids, and ends it.
+    /// Waits until the node shows `patterns` patterns and has compared them across ids, and stops
+    /// it.
     fn until(mut self, patterns: u64) -> Shown {
         let mut input = self.child.stdin.take().expect("it is piped");
         let (mut started, mut shown) = (0.0, false);

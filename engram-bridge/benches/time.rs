@@ -1,5 +1,5 @@
-//! Measures `update_cache`, for which Engram's scheduler waits, and the time until a peer's change reaches
-//! the cache, next to hashing the snapshot once.
+//! Measures `update_cache`, for which Engram's scheduler waits, and the time until a peer's change
+//! reaches the cache, relative to hashing the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {
@@ -70,7 +70,8 @@ impl ConsolidationService for Cache {
     }
 }
 
-/// A service without peers, and a receiver of a message for each snapshot that reaches its cache.
+/// A service without peers, and a receiver that gets a message for each snapshot that reaches its
+/// cache.
 fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let validity = Validity::days_from(SystemTime::now(), 1);
     let ca = ClusterCa::generate("bench", validity).expect("a certificate authority");
@@ -78,7 +79,8 @@ fn service() -> (GossipingConsolidationService, Receiver<()>) {
     let identity = Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem);
     let space = SpaceId::new(DEFAULT_SPACE).expect("a name");
     let mut config = StoreConfig::new(node.node_id, [space.clone()]);
-    // The comparison runs in the background and would distort the other measurements. It has its own.
+    // The comparison runs in the background and would distort the other measurements. `across_ids`
+    // measures it separately.
     config.across_ids = None;
     let store = Arc::new(Store::new(config, Environment::system()));
     let gossip = Gossip::bind(
@@ -245,7 +247,7 @@ fn update_cache(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A pattern that a peer changed, joined and compared with all others.
+/// Measures the time to join a pattern that a peer changed, and to compare it with all others.
 fn across_ids(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("across_ids");
     group.sample_size(20);

@@ -1,5 +1,5 @@
-//! Counted rather than timed measurements, on the in-memory network in virtual time: `cargo bench
-//! --all-features --bench size` prints one JSON object per line.
+//! Measures traffic and virtual time on the in-memory network, so the results do not depend on the
+//! machine: `cargo bench --all-features --bench size` prints one JSON object per line.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! The cost of finding no difference, compared with a bare quinn request and response of the same
-//! size and with the same cipher.
+//! Measures a session that finds no difference, compared with a bare quinn request and response of
+//! the same size and with the same cipher.
 
 #[path = "../tests/it/common/mod.rs"]
 mod common;
@@ -73,7 +73,7 @@ fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer
     (client, connection, server)
 }
 
-/// An equal pair checks for differences: one request, one response.
+/// Measures a session between two equal nodes: one request, one response.
 fn in_sync_check(c: &mut Criterion) {
     let mut group = c.benchmark_group("in_sync_check");
     for (layout, ends) in layouts() {

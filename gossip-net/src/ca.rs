@@ -97,7 +97,8 @@ impl ClusterCa {
     /// Creates a key and a certificate for the node called `name`, for dialling and accepting.
     ///
     /// # Errors
-    /// [`IssueError::Name`] if `name` is not valid in a certificate.
+    /// [`IssueError::Name`] if `name` is not valid in a certificate, [`IssueError::Failed`] if the
+    /// key or the certificate cannot be created.
     pub fn issue_node(
         &self,
         name: &str,
@@ -185,7 +186,7 @@ fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, Is
     Ok(params)
 }
 
-/// A serial number of 16 random bytes, unique per certificate of an authority.
+/// A random serial number of 16 bytes: no two certificates of an authority share one.
 fn serial_number() -> Result<SerialNumber, IssueError> {
     let mut bytes = [0; 16];
     let filled = SystemRandom::new().fill(&mut bytes);

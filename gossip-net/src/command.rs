@@ -16,9 +16,9 @@ pub(crate) enum Command {
     Accepted(Connection),
     /// Open a session that begins after this request, and send its result.
     Request(Answer),
-    /// Open a session over views of the caller.
+    /// Open a session over the caller's views.
     RequestPreview(PreviewRequest),
-    /// The roster may give the peer another address.
+    /// The roster was replaced, and may give the peer another address.
     Moved,
     /// The peer answered at this address, which the roster gives to another member.
     Sighted(SocketAddr),

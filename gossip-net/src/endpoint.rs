@@ -151,7 +151,7 @@ impl Socket {
     }
 }
 
-/// Moves a closed endpoint to a port of its own.
+/// Moves a closed endpoint to another port, which frees the configured one.
 fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
     // An endpoint keeps its previous socket, so only the second rebind releases the original one.
     for _ in 0..2 {

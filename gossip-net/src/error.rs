@@ -56,7 +56,7 @@ pub enum RotateError {
     },
 }
 
-/// The reason why an advert was not accepted. It is ignored.
+/// The reason why an advert was not accepted. The node ignores the advert.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdvertError {
@@ -79,7 +79,7 @@ pub enum SyncError {
     /// The node is not in the roster.
     #[error("{0} is not in the roster; add it first")]
     NotInRoster(NodeId),
-    /// No connection to the peer exists.
+    /// No connection to the peer could be established.
     #[error("no connection: {0}")]
     Unreachable(#[from] HandshakeError),
     /// The connection ended during the session.
@@ -98,10 +98,12 @@ pub enum SyncError {
     /// limit; this node retries after a pause.
     #[error("the peer's rate limit is used up; this node retries later")]
     OverAllowance,
-    /// The maximum number of previews already run or wait.
-    #[error("{cap} previews, the maximum, already run or wait; retry when one has ended")]
+    /// The maximum number of previews is already running or waiting.
+    #[error(
+        "the maximum of {cap} previews is already running or waiting; retry when one has ended"
+    )]
     TooManyPreviews {
-        /// The maximum: for the peer, or in total.
+        /// The maximum that was reached: that of the peer, or that of the node.
         cap: usize,
     },
     /// The peer ended the stream during the session.
@@ -116,8 +118,8 @@ pub enum SyncError {
     /// The hosted spaces do not allow a session.
     #[error("cannot open a session: {0}")]
     Setup(#[from] SetupError),
-    /// The peer reports a protocol violation by this node.
-    #[error("the peer refused what this node sent; do both run the same version?")]
+    /// The peer aborted the session: it cannot run one, or received an invalid frame.
+    #[error("the peer aborted the session; see its log, and run the same version on both nodes")]
     Rejected,
     /// One of the two nodes is shutting down.
     #[error("one of the two nodes is shutting down")]

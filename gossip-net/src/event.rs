@@ -19,7 +19,8 @@ pub enum Event {
         /// The peer.
         peer: NodeId,
     },
-    /// A peer's connection ended; the node dials again unless the peer left the roster.
+    /// A peer's connection ended; the node dials again unless the peer left the roster or has no
+    /// address.
     Disconnected {
         /// The peer.
         peer: NodeId,
@@ -61,18 +62,18 @@ pub enum Event {
         what: engram_gossip_proto::Event,
     },
     /// Sessions with a peer repeatedly end without progress and without reaching equality.
-    /// Published once per episode.
+    /// Published once until a session makes progress or finds both sides equal.
     Stalled {
         /// The peer.
         peer: NodeId,
-        /// Number of consecutive sessions.
+        /// Number of consecutive sessions that ended without progress.
         sessions: u32,
     },
-    /// The episode is over: a session made progress, or found both sides equal.
+    /// A peer is no longer stalled: a session made progress, or found both sides equal.
     Recovered {
         /// The peer.
         peer: NodeId,
-        /// Number of consecutive sessions in the episode.
+        /// Number of consecutive sessions that had ended without progress.
         sessions: u32,
     },
     /// A session found no space that both nodes host; configure a common one. Published once until

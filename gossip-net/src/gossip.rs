@@ -41,10 +41,12 @@ struct Node {
 impl Gossip {
     /// Starts a node on the current tokio runtime.
     ///
-    /// Both sides of a session have to use the same `parameters`; `replicas` is the state.
+    /// `replicas` holds the replicated state. All nodes of the cluster have to use the same
+    /// `parameters`.
     ///
     /// # Errors
-    /// [`BindError`] names the invalid value, or the address that cannot be bound.
+    /// [`BindError`] if a value or the identity is invalid, if the address cannot be bound, or
+    /// outside of a tokio runtime.
     pub fn bind<R: Replicas>(
         config: NetConfig,
         identity: Identity,
@@ -142,7 +144,7 @@ impl Gossip {
         self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
     }
 
-    /// Contacts up to `fanout` peers now, regardless of the timer. Skips peers in back-off. A
+    /// Contacts up to `fanout` peers now, regardless of the timer. Skips unreachable peers. A
     /// failed contact does not affect the others.
     pub async fn round(&self) -> RoundReport {
         let chosen = self.shared().schedule.ask(|scheduler, _| scheduler.choose_round());
@@ -163,7 +165,7 @@ impl Gossip {
         self.shared().events.subscribe()
     }
 
-    /// The status of each member of the roster, ascending by id.
+    /// The status of each member of the roster except this node, ascending by id.
     pub fn peers(&self) -> Vec<PeerStatus> {
         let now = Instant::now();
         // Ask the membership without holding the lock.
@@ -192,8 +194,8 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Replaces the rate limits for future sessions. Used allowance stays used: a debt is paid back
-    /// at the new rates.
+    /// Replaces the rate limits for future sessions. Quota that is already used stays used, and a
+    /// debt is paid back at the new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the invalid value. The old limits stay in force.
@@ -273,8 +275,8 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.advert(room))
     }
 
-    /// Handles the roots of `peer`, as carried by its membership layer. The carrier has to
-    /// authenticate them; a forged advert costs at most a session.
+    /// Handles an advert of `peer` that a message of the membership layer carried. That layer has
+    /// to authenticate the sender; a forged advert costs at most one session.
     ///
     /// # Errors
     /// [`AdvertError`] if `peer` is not in the roster or the bytes are not an advert. The node

@@ -17,8 +17,8 @@ pub(crate) struct Peer {
 impl Peer {
     /// Sends a command. A command that arrives while the task ends is lost.
     pub(crate) fn command(&self, command: Command) {
-        // The queue stays short: the scheduler has a few commands outstanding per peer, a caller
-        // has one, and an accepted connection holds a permit of its handshake.
+        // The queue stays short: the scheduler has a few commands outstanding per peer, each caller
+        // has one, and the number of concurrent handshakes is limited.
         _ = self.mailbox.send(command);
     }
 }

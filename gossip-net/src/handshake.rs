@@ -7,8 +7,8 @@ use crate::NodeId;
 
 /// The reason why a connection failed, as precisely as TLS reports it to either side.
 ///
-/// No byte of gossip was exchanged and no state was changed. Dialling continues with increasing
-/// back-off, so most failures resolve once their cause is removed.
+/// If a handshake failed, no byte of gossip was exchanged and no state was changed. Dialling
+/// continues with increasing back-off, so most failures resolve once their cause is removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -58,7 +58,8 @@ pub enum HandshakeError {
     /// The peer refused us: it does not trust our authority.
     #[error("the peer refused us: it does not trust our authority; both need the same cluster CA")]
     RefusedAuthority,
-    /// The peer refused us: by its clock our certificate has expired or is not valid yet.
+    /// The peer refused us: by its clock our certificate has expired or is not valid yet, or it
+    /// stopped accepting our certificate while we were connected.
     #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
     RefusedExpired,
     /// The peer refused us: it cannot use our certificate.
@@ -81,7 +82,7 @@ pub enum HandshakeError {
     )]
     NoAddress,
     /// The peer ended the handshake, for example because the two nodes dialled each other and the
-    /// other connection serves.
+    /// other connection is kept.
     #[error("the peer ended the handshake ({0}); this node dials again unless it is connected")]
     Abandoned(String),
     /// The connection ended for another reason.

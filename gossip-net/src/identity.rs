@@ -34,7 +34,8 @@ pub struct Identity {
     validity: Validity,
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) trust: Trust,
-    /// Derived from the key, so that peers accept our resets of dead connections after a restart.
+    /// Derived from the key, so that after a restart peers still accept this node's stateless
+    /// resets.
     pub(crate) reset_secret: [u8; 32],
 }
 
@@ -50,7 +51,8 @@ pub struct IdentityChange {
     pub key: bool,
 }
 
-/// The trusted authorities. The roster has to admit a certificate's node as well.
+/// The trusted authorities. A certificate from them is not enough: the roster has to admit its
+/// node, too.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     /// In the order of the file.
@@ -74,7 +76,7 @@ pub enum IdentityError {
     /// A file or text is not PEM, or lacks the expected section.
     #[error("{what}: {fault}; it has to be PEM with the section {section}")]
     Pem {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,
@@ -84,7 +86,7 @@ pub enum IdentityError {
     /// A certificate is not parsable.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,
@@ -92,7 +94,7 @@ pub enum IdentityError {
     /// The key is unusable, or does not match the certificate.
     #[error("{what}: {fault}; use the key that the certificate was issued for")]
     Key {
-        /// The file, or the role of the text.
+        /// The name of the file, or the role of the text.
         what: String,
         /// The fault.
         fault: String,

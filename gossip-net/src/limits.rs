@@ -1,8 +1,9 @@
 //! The limits of the transport and the scheduler.
 //!
-//! quinn's defaults would let one peer fill hundreds of mebibytes of memory. With these limits,
-//! unread and unacknowledged stream data of one peer take at most [`CONNECTION_WINDOW`] and
-//! [`SEND_WINDOW`], and an unauthenticated remote causes only a bounded handshake.
+//! quinn's defaults would let one peer fill hundreds of mebibytes of memory. With these limits, one
+//! peer's unread stream data takes at most [`CONNECTION_WINDOW`], the unacknowledged stream data
+//! sent to it takes at most [`SEND_WINDOW`], and an unauthenticated remote causes only bounded
+//! handshake work.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub use engram_gossip_proto::schedule::limits::*;
 
 /// Bidirectional streams that a peer may have open at once. A session uses one, and a peer runs one
 /// session at a time. The rest is slack for sessions that are being refused, and lets one packet
-/// report the end of several streams. All streams share the connection's window.
+/// grant new streams for several ended ones. All streams share the connection's window.
 pub const MAX_STREAMS: u32 = 32;
 /// Bytes that a peer may send on one stream ahead of the reader.
 pub const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -21,9 +22,9 @@ pub const STREAM_WINDOW: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Sent bytes that may await a peer's acknowledgement.
 pub const SEND_WINDOW: u64 = 2 * 1024 * 1024;
-/// Unread datagram bytes of one peer. Beyond it, the oldest datagrams are dropped.
+/// Unread datagram bytes of one peer. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_RECEIVE_BUFFER: usize = 32 * 1024;
-/// Datagram bytes queued for sending. Beyond it, the oldest datagrams are dropped.
+/// Datagram bytes queued for sending. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_SEND_BUFFER: usize = 16 * 1024;
 /// Bytes of handshake messages that may arrive out of order.
 pub const CRYPTO_BUFFER: usize = 16 * 1024;
@@ -38,14 +39,14 @@ pub const INCOMING_BUFFER: u64 = 64 * 1024;
 pub const INCOMING_BUFFER_TOTAL: u64 = 4 * 1024 * 1024;
 /// Concurrent incoming handshakes; further attempts are refused.
 pub const MAX_HANDSHAKES: usize = 64;
-/// Number of running handshakes from which on an attempt has to prove its address first (QUIC
+/// Number of running handshakes at which a further attempt has to prove its address first (QUIC
 /// Retry).
 pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 /// Concurrent handshakes per address; further attempts from it are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
 /// How often the certificates of connected peers are verified again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
-/// Concurrent name lookups. Each holds a thread of the runtime until DNS answers.
+/// Concurrent name lookups. Each holds a blocking thread of the runtime until DNS answers.
 pub const MAX_LOOKUPS: usize = 64;
 /// Maximum duration of a name lookup.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +62,8 @@ pub const MAX_CHAIN: usize = 8;
 
 /// How long a peer may take to accept one frame, or to allow a stream. Silence is limited by
 /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout); a peer that
-/// answers a session with no byte until then counts as dead, and its connection is closed.
+/// has not answered a session with a single byte by then counts as dead, and its connection is
+/// closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum duration of a session. The next session continues with the rest.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
@@ -70,17 +72,17 @@ pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 // Limits of the membership.
 
-/// Bytes of a membership packet. With its envelope and [`PACKET_ADVERT`] it fits into a datagram of
-/// a connection that has not discovered its path's packet size yet (1,162 bytes).
+/// Maximum bytes of a membership packet. With its envelope and [`PACKET_ADVERT`], it fits into a
+/// datagram (1,162 bytes) even before the connection has discovered the packet size of its path.
 pub const MAX_MEMBERSHIP_PACKET: usize = 900;
-/// Bytes of roots in a membership packet.
+/// Maximum bytes of roots in a membership packet.
 pub const PACKET_ADVERT: usize = 160;
 /// Maximum number of members that are asked to probe a member that did not answer.
 pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 // Queues.
 
-/// Events buffered per subscriber. Beyond it, the oldest are dropped and counted.
+/// Events buffered per subscriber. Beyond this limit, the oldest events are dropped and counted.
 pub const EVENT_QUEUE: usize = 1024;
-/// Members of a roster.
+/// Maximum number of members of a roster.
 pub const MAX_MEMBERS: usize = 4096;

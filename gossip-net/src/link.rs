@@ -72,7 +72,7 @@ pub(crate) enum LinkEvent {
 }
 
 /// Whether the peer is known to have accepted our certificate. The dialler's handshake completes
-/// before the acceptor has verified its certificate.
+/// before the acceptor has verified the dialler's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The peer has sent nothing yet. A connection that is still open at `until` counts as
@@ -151,8 +151,8 @@ const CROSSING: Duration = HANDSHAKE_TIMEOUT.saturating_mul(2);
 ///
 /// A connected node does not dial. A second connection therefore means either crossing dials, or
 /// that the peer lost the first connection (after a restart, for example). For crossing dials both
-/// sides have to keep the same connection regardless of the order: the one that the smaller id
-/// dialled. Otherwise the newer one replaces the older one.
+/// sides have to keep the same connection, whichever completes first: the one that the node with
+/// the smaller id dialled. Otherwise the newer one replaces the older one.
 fn takes_over(older: Age, newer: Age, us_is_smaller: bool) -> bool {
     let by_smaller = |link: Age| link.dialled_by_us == us_is_smaller;
     let crossed = newer.since.duration_since(older.since) < CROSSING;

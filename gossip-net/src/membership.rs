@@ -27,10 +27,9 @@ pub enum Liveness {
 
 /// The liveness of the roster's members.
 ///
-/// Membership never admits a node: the roster does. It only keeps the timer and the dialler from
-/// contacting members that are known to be down. A wrong answer costs time, never data: a member
-/// that is reported down is still dialled occasionally, may dial this node, and is served like any
-/// other.
+/// Membership never admits a node: the roster does. Its only effect is that the node rarely
+/// contacts members that are reported down. A wrong answer costs time, never data: a member that is
+/// reported down is still dialled occasionally, may dial this node, and is served like any other.
 ///
 /// There are three implementations: [`StaticSeeds`] reports every member alive; [`HostSwim`] relays
 /// the host's failure detector; `Swim` (feature `swim`) detects failures itself.
@@ -96,7 +95,7 @@ pub enum MembershipInput<'a> {
     },
     /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node shuts down: the last chance to send packets.
+    /// The node shuts down. This is the last input; the packets that result from it are still sent.
     Leaving,
 }
 

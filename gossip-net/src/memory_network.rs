@@ -25,7 +25,7 @@ const HEADERS: u64 = 20 + 8;
 #[derive(Clone)]
 pub struct MemoryNetwork {
     inner: Arc<Mutex<Inner>>,
-    /// The wall time and tokio's time of creation.
+    /// The wall time and tokio's time when the network was created.
     made: (SystemTime, Instant),
 }
 
@@ -41,7 +41,7 @@ pub struct Conditions {
     pub loss: f64,
     /// The fraction of packets that arrive twice.
     pub duplication: f64,
-    /// The maximum UDP payload in bytes; larger ones are lost.
+    /// The maximum UDP payload in bytes; larger packets are lost.
     pub mtu: usize,
 }
 

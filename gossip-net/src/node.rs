@@ -31,7 +31,8 @@ pub(crate) struct Shared {
     pub(crate) events: EventBus,
     /// Every task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
-    /// Notified when the identity is replaced: peers have to recheck their connections.
+    /// Notified when the identity is replaced, so that each peer's task verifies its connection
+    /// again.
     pub(crate) recheck: watch::Sender<()>,
     identity: RwLock<Arc<Identity>>,
     roster: RwLock<Arc<Roster>>,

@@ -38,7 +38,8 @@ pub trait Replicas: Send + Sync + 'static {
     /// Current root, count and generation of the space; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
-    /// The greeting of a session with `peer`: versions and time. Called before the session begins.
+    /// The greeting that this node sends to `peer` in a session: versions and time. Called before
+    /// the session begins.
     ///
     /// The default is empty.
     fn greeting(&self, peer: NodeId) -> Greeting {
@@ -59,7 +60,7 @@ pub(crate) trait Source: Send + Sync {
     fn open(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// Creates the machine of a session that `peer` opened.
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
-    /// The configuration of a session with `peer` on these terms.
+    /// Prepares the arguments of a session with `peer` on these terms.
     fn setup(&self, peer: NodeId, terms: Terms) -> Setup;
     /// Passes the greeting of `peer` on.
     fn greeted(&self, peer: NodeId, greeting: Greeting);
@@ -144,7 +145,7 @@ struct KeyHalves(Mutex<Vec<KeyHalf>>);
 
 impl KeyHalves {
     fn draw(&self) -> KeyHalf {
-        // A panicking holder leaves at worst unused numbers.
+        // If a holder panics, at worst some numbers stay unused.
         let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         drawn.pop().unwrap_or_else(|| {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())

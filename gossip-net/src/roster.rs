@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::NodeId;
 use crate::limits::MAX_MEMBERS;
 
-/// A node that may take part.
+/// A node that may connect to the other members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The id of its key.
     pub id: NodeId,
-    /// Its name: unique within the roster, used only in messages and reports.
+    /// Its name: unique within the roster, used in messages and reports, and by
+    /// [`Gossip::handle_named`](crate::Gossip::handle_named).
     pub name: String,
     /// Its listen address, `host:port`, resolved again for every dial. `None` if this node cannot
     /// dial the member (behind NAT, for example): then the member has to dial this node.

@@ -13,11 +13,12 @@ pub struct Stats {
     pub handshakes_dialled: u64,
     /// Completed handshakes that this node accepted.
     pub handshakes_accepted: u64,
-    /// Failed dials, connections that had to be closed, and refused remotes, by
-    /// [`HandshakeError::reason`](crate::HandshakeError::reason).
+    /// Failed dials, failed handshakes of remotes, and connections that ended because one side shut
+    /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
-    /// Connections that broke. Connections that a peer closed with a reason count as failed
-    /// or replaced instead.
+    /// Connections that broke. Connections that a peer closed because it was shutting down, had
+    /// evicted this node, no longer accepted its certificate, or kept another connection, count as
+    /// failed or replaced instead.
     pub connections_lost: u64,
     /// Connections that were replaced by another one to the same peer.
     pub connections_replaced: u64,
@@ -25,12 +26,13 @@ pub struct Stats {
     pub sessions: BTreeMap<&'static str, u64>,
     /// Failed sessions, by [`SyncError::reason`](crate::SyncError::reason).
     pub sessions_failed: BTreeMap<&'static str, u64>,
-    /// Refused sessions of peers, because another one runs or no permit is free.
+    /// Sessions of peers that were refused because another session with the peer runs or no permit
+    /// is free.
     pub sessions_refused: u64,
-    /// Refused sessions of peers because a limit was used up, by limit: `peer_bytes`,
+    /// Sessions of peers that were refused because a limit was used up, by limit: `peer_bytes`,
     /// `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this node.
     pub sessions_over_allowance: BTreeMap<&'static str, u64>,
-    /// Own sessions that were delayed by a used-up limit, by limit as above.
+    /// Sessions of this node that were delayed because a limit was used up, by limit as above.
     pub sessions_delayed: BTreeMap<&'static str, u64>,
     /// Records received in sessions.
     pub records_in: u64,
@@ -62,7 +64,8 @@ pub struct Stats {
     pub datagrams_malformed: u64,
     /// Sessions opened because an advert differed from the local roots.
     pub triggers: u64,
-    /// Pending triggers dropped because another session had delivered the records.
+    /// Sessions that an advert had requested and that were not opened, because another session had
+    /// delivered the records.
     pub triggers_saved: u64,
     /// Events missed by slow subscribers.
     pub events_dropped: u64,

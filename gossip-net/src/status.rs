@@ -67,7 +67,7 @@ impl Traffic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// Not connected and not being dialled: the peer has no address, or its dial is not due yet.
+    /// Not connected and not being dialled: the peer has no address, or its dial has not begun yet.
     Idle,
     /// Being dialled, or dialled but not yet known to have accepted this node.
     Dialling,
@@ -80,7 +80,8 @@ pub enum ConnectionState {
         /// QUIC's estimate of the round-trip time.
         round_trip: Duration,
     },
-    /// The last dial failed; the next one waits.
+    /// The last dial failed, or the last connection ended because one side shut down or refused the
+    /// other; the next dial waits.
     BackOff {
         /// Number of consecutive failed dials.
         failures: u32,

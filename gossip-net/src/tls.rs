@@ -105,7 +105,7 @@ impl PeerVerifier {
         self.verdict.get().cloned()
     }
 
-    /// Verifies an accepted chain again: it may have expired, and the roster may have changed.
+    /// Verifies a chain outside of a handshake, for use as a server and as a client.
     pub(crate) fn check_chain(
         &self,
         chain: &[CertificateDer<'_>],
@@ -147,7 +147,7 @@ impl PeerVerifier {
         }
     }
 
-    /// Ends the handshake with the most specific alert.
+    /// Records the reason of a refusal, and returns the most specific alert for it.
     fn conclude(
         &self,
         chain: Result<(), rustls::Error>,

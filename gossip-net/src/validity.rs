@@ -16,7 +16,7 @@ pub struct Validity {
 
 impl Validity {
     /// A period from one hour before `now`, to tolerate peers with slow clocks, until `days` days
-    /// after it.
+    /// after `now`.
     pub fn days_from(now: SystemTime, days: u32) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         Self { from: now - Duration::from_secs(60 * 60), until: now + day * days }

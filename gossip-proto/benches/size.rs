@@ -41,7 +41,7 @@ fn compression() {
     }
 }
 
-/// Compares the bytes until both sides know which records differ with the budget.
+/// Counts the bytes until both sides know which records differ, and compares them with the budget.
 fn learning() {
     let tables = [
         (10_000, [(0, 200), (1, 700), (10, 3_500), (100, 21_000)]),

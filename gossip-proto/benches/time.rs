@@ -10,7 +10,7 @@ use common::{Pair, parameters, real, space, sparse};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engram_gossip_proto::{Compression, Message, PatternSync, SessionConfig};
 
-/// A batch of real patterns; the lower bound is LZ4 alone over the same floats.
+/// Measures a batch of real patterns; the lower bound is LZ4 alone over the same floats.
 fn batch(c: &mut Criterion) {
     for (name, contents) in [("f32", real::contents()), ("f16", real::half_contents())] {
         let floats: Vec<u8> = contents
@@ -44,7 +44,7 @@ fn batch(c: &mut Criterion) {
     }
 }
 
-/// A whole session in memory, without a network.
+/// Measures a whole session in memory, without a network.
 fn session(c: &mut Criterion) {
     let mut group = c.benchmark_group("session");
     for differences in [0, 1, 100] {

@@ -1,9 +1,9 @@
 //! Root adverts: one datagram with the roots of this node's spaces.
 //!
-//! An advert is a hint: it may be lost, repeated or late. A node that receives a root different
-//! from its own opens a session, and only the session changes state. Adverts have a separate
-//! version, because they travel alongside the messages of a membership protocol and not in a
-//! session.
+//! An advert is a hint: it may be lost, repeated or late. If an advertised root differs from the
+//! receiver's own, the receiver opens a session; only the session changes state. Adverts have a
+//! separate version, because they travel alongside the messages of a membership protocol and not in
+//! a session.
 
 use alloc::vec::Vec;
 

@@ -18,7 +18,7 @@ pub enum Compression {
     Lz4,
 }
 
-/// The limits of one session that each side chooses for itself.
+/// The limits and other settings of one session that each side chooses for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// Maximum number of records in one message, 1 to 1,024. A session sends as many messages as it
@@ -32,7 +32,7 @@ pub struct SessionConfig {
     /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
     /// included. The hello announces it, so that the peer stops in time.
     pub receive_budget: u64,
-    /// Maximum silence during the peer's turn.
+    /// Maximum time for which the peer may be silent during its turn.
     pub idle_timeout: Duration,
     /// Maximum duration of the whole session.
     pub session_timeout: Duration,
@@ -41,15 +41,17 @@ pub struct SessionConfig {
     /// last session with this peer, so that records which the peer keeps refusing cannot starve
     /// others. `None` starts at the beginning.
     pub cursor: Option<u64>,
-    /// The peer's node id, if known. It selects the base of version summaries.
+    /// The peer's node id, if known. It selects the base to which this side's version summaries are
+    /// relative.
     pub peer: Option<[u8; 32]>,
-    /// Spaces whose root is known or expected to differ at the peer. Their version summaries travel
-    /// with the first table, which saves half a round trip. At most 16 are used.
+    /// Spaces whose root is known or expected to differ at the peer. This side sends their version
+    /// summaries together with its table, which saves half a round trip. At most 16 are used.
     pub suspects: Vec<SpaceId>,
     /// Number of consecutive sessions with this peer, directly before this one, that set
     /// [`Outcome::postponed`](crate::Outcome::postponed).
     pub postponed: u8,
-    /// Sent in the hello: the peer's greatest version known here, and this node's clock.
+    /// Sent in the hello: the greatest version of the peer's node that this node knows, and this
+    /// node's clock.
     pub greeting: Greeting,
     /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
     /// false.
@@ -66,10 +68,10 @@ pub enum Intake {
     #[default]
     AtOnce,
     /// Those above the version summary, unless they are many. The others are listed, so that this
-    /// side does not get records again that it refused: that takes one more round trip.
+    /// side does not receive records again that it refused before. This takes one more round trip.
     ByClocks,
-    /// None, so that this side takes only those that no other session is bringing: that takes one
-    /// more round trip.
+    /// None: the peer offers them first, and this side takes only those that no other session is
+    /// bringing. This takes one more round trip.
     Offered,
 }
 

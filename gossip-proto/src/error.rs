@@ -16,7 +16,7 @@ pub enum DecodeError {
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
     /// The bytes do not begin with the magic of this protocol: the sender speaks another one.
-    #[error("not a gossip frame: it begins with {0:02x?}")]
+    #[error("not a gossip frame or advert: it begins with {0:02x?}")]
     Magic([u8; 2]),
     /// A wire version that this build does not speak. Upgrade the older side.
     #[error("wire version {theirs} is not supported, this build speaks version {ours}")]
@@ -60,14 +60,14 @@ pub enum SetupError {
     /// A space was given twice; name each space once.
     #[error("space {0} was given twice")]
     DuplicateSpace(String),
-    /// More spaces than a session covers; split them.
-    #[error("{0} spaces are more than a session covers ({cap})", cap = crate::limits::MAX_SPACES)]
+    /// More spaces than one session may cover; sync them in several sessions.
+    #[error("{0} spaces are more than a session may cover ({cap})", cap = crate::limits::MAX_SPACES)]
     TooManySpaces(usize),
     /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
     #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
     LongParameter(String),
     /// More pairs of parameters than the wire allows; merge some.
-    #[error("{0} parameters are more than a hello carries ({cap})", cap = crate::limits::MAX_PARAMETERS)]
+    #[error("{0} parameters are more than a hello may carry ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
     /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is
     /// outside its range.

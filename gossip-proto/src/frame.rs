@@ -33,7 +33,7 @@ pub enum Kind {
     PatternRequest = 5,
     /// Records, whole or in pieces, with the contents that the receiver lacks.
     PatternSync = 6,
-    /// The sender has nothing more to send; its final roots.
+    /// The sender has nothing more to send. Carries the sender's current roots.
     Done = 7,
     /// A version summary; the receiver sends the records above it.
     Versions = 8,

@@ -65,7 +65,8 @@ impl Prefix {
         self.bits[..whole] == hash[..whole] && (!half || self.bits[whole] >> 4 == hash[whole] >> 4)
     }
 
-    /// The node above this one and the nibble that leads here; `None` for the root.
+    /// The parent of this node, and the nibble that selects this node among its children; `None`
+    /// for the root.
     pub(crate) fn parent(&self) -> Option<(Self, u8)> {
         let above = self.nibbles.checked_sub(1)?;
         Some((Self::of(&self.bits, above)?, nibble(&self.bits, above)))

@@ -79,7 +79,7 @@ impl Record {
         !self.context().eq(context.iter().copied()) && self.context().all(covered)
     }
 
-    /// Adds the parts and the suppression of another piece of the same record.
+    /// Adds the parts and the suppressed digests of another piece of the same record.
     pub(crate) fn absorb(&mut self, piece: Self) {
         self.parts.extend(piece.parts);
         self.parts.sort_by_key(|part| part.node);

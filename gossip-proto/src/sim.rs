@@ -7,8 +7,8 @@
 //! - [`Host`] is the state of a node: the real store, or a model of it.
 //! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one
 //!   way, both ways or intermittently. A session's frames travel over a reliable stream, as over
-//!   QUIC, or separately ([`Transport::Frames`]): no real transport does this, but the sync machine
-//!   survives it.
+//!   QUIC, or separately ([`Transport::Frames`]). No real transport sends them separately, but the
+//!   sync machine must survive it.
 //!
 //! The scheduler alone decides the actions of a node. The world carries them out as gossip-net
 //! does: a dial takes a handshake of three packets, a silent connection times out, and a restarted

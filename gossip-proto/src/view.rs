@@ -136,7 +136,8 @@ pub trait View {
     /// The hash that places `id` in the tree.
     fn key_of(&self, id: &str) -> [u8; 32];
 
-    /// Verifies and joins a delivery. Atomic per record, idempotent, independent of order.
+    /// Verifies and joins a delivery. Must be atomic per record, idempotent, and independent of
+    /// order.
     ///
     /// The session has verified nothing: a content can differ from the digest that names it, or
     /// belong to an id other than that of the record that names it.
@@ -169,15 +170,17 @@ pub trait View {
     /// Whether this session may take a range of records from its peer. Return false if another
     /// session is taking it; the range is then left to a later session.
     ///
-    /// Called only if there are many records. The default returns true.
+    /// Called only for a range that the peer offers: it does so if there are many records, or if
+    /// this side asks for offers ([`Intake::Offered`](crate::Intake::Offered)). The default returns
+    /// true.
     fn claim_range(&self, range: &VersionRange) -> bool {
         let _ = range;
         true
     }
 
-    /// Whether this node refused the peer's record whose key hash begins with `key` lately, so that
-    /// the comparison of trees does not request it. The difference is left to a later session; a
-    /// record that comes by clocks is judged anew.
+    /// Whether this node recently refused the peer's record whose key hash begins with `key`, so
+    /// that the comparison of trees does not request it. The difference is left to a later session;
+    /// a record that arrives by clocks is passed to [`apply`](Self::apply) nevertheless.
     ///
     /// The default returns false: each session then requests refused records again.
     fn has_refused(&self, key: &[u8; KEY_LEN]) -> bool {
@@ -187,9 +190,9 @@ pub trait View {
 
     /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
     ///
-    /// With clocks, a session needs one round trip to send the records that the peer has not
-    /// handled, and compares the trees only if the roots still differ. The default has none:
-    /// sessions compare the trees at once.
+    /// With clocks, a session needs one round trip, or two if there are many records, to send those
+    /// that the peer has not handled. It compares the trees only if the roots still differ. The
+    /// default has none: sessions compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
     /// clocks, and calls no method of the view. A session never calls `with_clocks` from within

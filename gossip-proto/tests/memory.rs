@@ -63,7 +63,7 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // A header of each kind, and a body that consists only of claims: every byte is a large number.
+    // A header of each kind, and a body of large numbers only, each a claimed length.
     for kind in common::kinds() {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -77,8 +77,8 @@ fn a_length_alone_allocates_nothing() {
 #[test]
 fn a_packed_section_is_not_unpacked_on_its_word() {
     let _alone = ALONE.lock().unwrap();
-    // A megabyte of zeros packs to 4 KiB. The claims: more than the cap, the cap, and too much for
-    // the number of packed bytes.
+    // A megabyte of zeros packs to 4 KiB. The claimed lengths: one above the cap, the cap, and one
+    // below it that the packed bytes cannot unfold to.
     let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
     for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {
         let mut body = vec![0, 1];
@@ -169,7 +169,8 @@ fn the_index_takes_16_bytes_an_entry() {
         key
     };
     let node = |n: u64, nodes: u64| common::node_id((n % nodes) as u8);
-    // Written in order, received in another order, and rewritten several times.
+    // The entries are added in order, added in another order, or added in order and rewritten
+    // twice.
     let shuffled = |n: u64| n * 7_919 % ENTRIES;
     for nodes in [3, 100] {
         for (name, order) in [("in order", [0, 0]), ("shuffled", [1, 0]), ("rewritten", [0, 1])] {
@@ -181,7 +182,7 @@ fn the_index_takes_16_bytes_an_entry() {
             }
             for n in 0..order[1] * ENTRIES * 2 {
                 let id = shuffled(n % ENTRIES);
-                // The second time, a record still has the entry from the first time.
+                // At the second rewrite, a record has the entry of the first one.
                 let before = if n < ENTRIES { id + 1 } else { n + 1 };
                 index.change(&key(id), &node(id, nodes), before, ENTRIES + n + 1);
             }

@@ -28,7 +28,7 @@ fn built<H: Hasher>(hasher: H, ids: &[String]) -> Tree<&str, H> {
     tree
 }
 
-/// An order that visits keys all over the tree, like real changes.
+/// Indices of ids in a pseudorandom order, because real changes are scattered over the tree.
 fn scattered(ids: &[String]) -> impl Iterator<Item = usize> + Clone {
     let len = ids.len() as u64;
     (0..).map(move |step| (splitmix64(step) % len) as usize)
@@ -89,7 +89,7 @@ fn upsert_ours<'a, H: Hasher>(c: &mut Criterion, mut tree: Tree<&'a str, H>, ids
         b.iter_batched(
             || {
                 let (at, number) = order.next().expect("the order has no end");
-                // A caller that changes an entry has its key in the cache.
+                // Reads the key, because a caller that changes an entry has just used its key.
                 black_box(ids[at].bytes().last());
                 (ids[at].as_str(), value(number))
             },

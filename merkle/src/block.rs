@@ -27,7 +27,7 @@ pub(crate) enum Node<K> {
 
 #[derive(Clone)]
 pub(crate) struct Block<B> {
-    /// Nothing is stored below a leaf, so a block that is a leaf as a whole stores no digest.
+    /// Empty if the whole block is one leaf, because no digests are stored below a leaf.
     pub(crate) digests: Digests,
     pub(crate) body: B,
 }
@@ -37,7 +37,7 @@ pub(crate) trait Body {
     /// The number of entries below a node of the block.
     fn count(&self, node: Heap) -> u64;
 
-    /// The digest of a leaf or of a slot, which is not empty. `level` is that of `node`.
+    /// Computes the digest of `node`, which is at `level`: a leaf or a slot, and not empty.
     fn tip<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, node: Heap) -> Digest;
 }
 

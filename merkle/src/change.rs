@@ -13,10 +13,10 @@ use crate::scheme::Scheme;
 use crate::slots::Slots;
 use crate::{Digest, Entry};
 
-/// An edit with its target and outcome.
+/// A change of one key: the hash of the key, and what the tree holds for it afterwards.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
-    /// Taken when the change is applied; `None` removes.
+    /// The key and its new value; `None` removes the key. Taken when the change is applied.
     pub(crate) outcome: Option<(K, Digest)>,
 }
 
@@ -91,7 +91,7 @@ impl<K: Clone> Node<K> {
         Self::build(scheme, level, &mut entries.into_iter(), take)
     }
 
-    /// All entries, copied if a clone of the tree shares them.
+    /// Returns all entries, copied if a clone of the tree shares them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         match self {
             Self::LeafBlock(block) => Arc::unwrap_or_clone(block).body.into_entries(),
@@ -99,8 +99,8 @@ impl<K: Clone> Node<K> {
         }
     }
 
-    /// Applies changes, sorted by [`in_order`], each of which has an effect, and updates every digest
-    /// of the block. Returns the change in the number of entries.
+    /// Applies changes that are sorted by [`in_order`] and all have an effect, and updates the digests of the block.
+    /// Returns the change in the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
@@ -139,7 +139,7 @@ impl<K: Clone> Node<K> {
 }
 
 impl<K: Clone> Block<LeafBlock<K>> {
-    /// Returns the branch that replaces this leaf block, because some slot splits.
+    /// Turns this leaf block into a branch, after a slot has outgrown a leaf.
     fn split<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) -> Block<Slots<K>> {
         let entries = self.body.take_entries();
         let take = entries.len();
@@ -155,7 +155,7 @@ impl<K: Clone> Block<Slots<K>> {
         scheme.may_be_leaf_block(level) && self.body.fit_a_leaf_block()
     }
 
-    /// Returns the leaf block that replaces this branch, because no slot splits any more.
+    /// Turns this branch into a leaf block, after all slots have shrunk to leaves.
     fn join<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,

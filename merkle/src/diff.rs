@@ -41,7 +41,7 @@ pub struct Incomparable {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// The keys in which two trees differ, in the order of their key hashes. Lazy.
+    /// Iterates over the keys in which two trees differ, in the order of their key hashes. Lazy.
     ///
     /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
     ///
@@ -63,7 +63,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     ///
     /// # Errors
     ///
-    /// If the hash functions or base depths differ: the digests are then not comparable.
+    /// [`Incomparable`] if the hash functions or base depths differ.
     pub fn diff<'a>(&'a self, other: &'a Self) -> Result<Diff<'a, K>, Incomparable> {
         if !self.scheme.matches(&other.scheme) {
             let parameters = |tree: &Self| (tree.hasher().name(), tree.depth());
@@ -97,13 +97,13 @@ pub struct Diff<'a, K> {
 type Pair<'a, K> = (Option<&'a Node<K>>, Option<&'a Node<K>>);
 
 impl<'a, K> Diff<'a, K> {
-    /// Continues with the entries below the same node of both trees.
+    /// Continues with the entries below one node, in each tree.
     fn compare(&mut self, left: Entries<'a, K>, right: Entries<'a, K>) {
         self.left = left.peekable();
         self.right = right.peekable();
     }
 
-    /// Continues with the slots in which two branches of the same path differ.
+    /// Continues with the slots that differ between two branches at the same path.
     fn follow(&mut self, digests: [&Digests; 2], slots: [&'a Slots<K>; 2]) {
         for nibble in (0..16).rev() {
             let [left, right] = digests.map(|digests| digests.get(SLOTS + Heap::from(nibble)));
@@ -115,7 +115,7 @@ impl<'a, K> Diff<'a, K> {
         }
     }
 
-    /// The entries of the next key; one of them may be missing.
+    /// Returns the left and the right entry of the next key; one of them may be missing.
     fn next_pair(&mut self) -> Option<[Option<&'a Entry<K>>; 2]> {
         let order = match (self.left.peek(), self.right.peek()) {
             (None, None) => return None,

@@ -67,9 +67,8 @@ impl Hasher for Sha256 {
 
 /// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
-/// Assembles the padded message in place, in the blocks that are hashed. The general interface accepts any number of
-/// pieces of any length and would copy the message twice more, which takes a third of the total
-/// time.
+/// Writes the padded message directly into the blocks that are hashed. The general interface accepts any number of
+/// pieces of any length and would copy the message twice more, which takes a third of the total time.
 #[cfg(feature = "sha2")]
 mod short {
     use sha2::block_api::compress256;

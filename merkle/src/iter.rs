@@ -12,7 +12,7 @@ use crate::slots::Slot;
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Entries<'a, K> {
     leaf_block: slice::Iter<'a, Entry<K>>,
-    /// The slots after that leaf block in its own branch.
+    /// The slots that follow the current leaf block in its branch.
     slots: slice::Iter<'a, Slot<K>>,
     /// The remaining slots of the branches above, the deepest last.
     above: Vec<slice::Iter<'a, Slot<K>>>,

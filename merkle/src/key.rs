@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 /// A key of the tree: a value with a byte form.
 ///
 /// Two keys with the same bytes are the same key. The tree keeps the first of equal keys and returns
-/// it on iteration. Prefer a reference-counted key (`Arc<str>`) if snapshots are alive: a change then
-/// copies the keys near it.
+/// it on iteration. While a snapshot is alive, a change copies the keys near it, so prefer a reference-counted key such
+/// as `Arc<str>`.
 ///
 /// Implemented for strings, bytes, integers (as big-endian bytes), file paths (in the platform's encoding,
 /// with `std`) and `bytes::Bytes` (with `bytes`).

@@ -20,8 +20,8 @@ pub(crate) struct LeafBlock<K> {
     starts: Starts,
 }
 
-/// Where each slot begins in a leaf block. The last slot begins at most at 121: after fifteen slots of eight entries,
-/// and one entry too many before a split.
+/// Where each slot begins in a leaf block. A byte suffices: the last slot begins at 121 at most, after fifteen full
+/// slots and the one entry that makes a slot split.
 pub(crate) type Starts = [u8; SLOTS as usize];
 
 impl<K> LeafBlock<K> {
@@ -90,8 +90,8 @@ impl<K> LeafBlock<K> {
         Entries::in_leaf_block(&self.entries[start..end])
     }
 
-    /// Applies sorted changes, each with an effect, to the leaf block at `level`. Returns whether the
-    /// entries still fit; if not, the caller must [take them](Self::take_entries).
+    /// Applies sorted changes, all of which have an effect, to the leaf block at `level`. Returns whether the entries
+    /// still fit; if not, the caller must [take them](Self::take_entries).
     pub(crate) fn apply(&mut self, level: u16, changes: &mut [Change<K>]) -> bool {
         if let [change] = changes {
             return self.apply_one(level, change);
@@ -103,7 +103,7 @@ impl<K> LeafBlock<K> {
         starts.is_some()
     }
 
-    /// Does the same for one change, in place.
+    /// Like [`apply`](Self::apply), for one change, in place.
     fn apply_one(&mut self, level: u16, change: &mut Change<K>) -> bool {
         let slot = usize::from(nibble(&change.key_hash, level));
         match (self.position(level, &change.key_hash), change.take_entry()) {

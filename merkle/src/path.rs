@@ -23,7 +23,7 @@ pub struct Path {
     level: u16,
 }
 
-/// Bytes do not encode a [`Path`]. Reject the message that they came in.
+/// Bytes do not encode a [`Path`]. Reject the message that contained them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
@@ -128,7 +128,7 @@ impl Path {
 
     /// The node at `level` on the path from the root to this one, both included.
     ///
-    /// `None` if `level` is below this node.
+    /// `None` if `level` exceeds the level of this node.
     #[must_use]
     pub fn ancestor(&self, level: u16) -> Option<Self> {
         (level <= self.level).then(|| Self::leading(&self.bits, level))
@@ -143,7 +143,7 @@ impl Path {
 
     /// The `nibble`-th of the sixteen nodes four levels below, in the order of [`Tree::children`].
     ///
-    /// `None` if `nibble` exceeds 15 or the tree ends before that level.
+    /// `None` if `nibble` exceeds 15, or if the level would exceed [`MAX_LEVEL`](Self::MAX_LEVEL).
     ///
     /// [`Tree::children`]: crate::Tree::children
     #[must_use]
@@ -162,7 +162,7 @@ impl Path {
         Some(Self { bits: bits.into(), level: self.level + 4 })
     }
 
-    /// The other half of this node's parent; the root for the root.
+    /// The other half of this node's parent. The root has no sibling and returns itself.
     pub(crate) fn sibling(&self) -> Self {
         let mut bits = *self.bits.as_bytes();
         if let Some(last) = self.level.checked_sub(1) {
@@ -172,7 +172,7 @@ impl Path {
     }
 }
 
-/// Prints the fixed bits as zeros and ones; the root is empty.
+/// Prints the fixed bits as zeros and ones; for the root, prints nothing.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (0..self.level).try_for_each(|level| write!(f, "{}", bit(&self.bits, level)))

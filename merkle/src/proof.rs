@@ -45,16 +45,16 @@ pub enum ProofError {
         /// The version in the bytes.
         found: u8,
     },
-    /// The number of bytes differs from the one that the bytes themselves announce.
+    /// The number of bytes differs from the number that their header announces.
     #[error("the proof announces {expected} bytes, found {found}")]
     Length {
-        /// The announced length; if the bytes end within the first four or within the bits for the levels, the length
-        /// up to the end of that part.
+        /// The announced length. If the bytes are too short to announce it, the length up to the end of the part that
+        /// is cut off.
         expected: usize,
         /// The actual length.
         found: usize,
     },
-    /// The bytes announce more entries or levels than a proof can have.
+    /// The bytes announce a number of entries or levels that no proof has.
     #[error(
         "a proof has at most {LEAF_CAPACITY} entries and 1 to 256 levels, not {entries} and {levels}"
     )]
@@ -91,7 +91,7 @@ impl Proof {
     ///
     /// # Errors
     ///
-    /// [`ProofError::WrongRoot`] if the proof does not lead to `root`. The key may then have any value.
+    /// [`ProofError::WrongRoot`] if the proof does not lead to `root`. Nothing then follows about the key.
     pub fn verify<H: Hasher>(
         &self,
         hasher: &H,
@@ -112,9 +112,10 @@ impl Proof {
 
     /// Encodes the proof, in the only form that [`from_bytes`](Self::from_bytes) accepts.
     ///
-    /// Numbers are big-endian: version (1) in one byte, number of entries in one byte, number of
-    /// levels in two; a bit for each level from the root down, padded with zeros to whole bytes,
-    /// which is 1 if the sibling there is not empty; those siblings; key hash and value of each
+    /// Numbers are big-endian. The encoding begins with the version (1, one byte), the number of
+    /// entries (one byte) and the number of levels (two bytes). A bit for each level from the root
+    /// down follows, which is 1 if the sibling at that level is not empty; zeros pad the bits to
+    /// whole bytes. Then come the siblings that are not empty, and the key hash and value of each
     /// entry. About 500 bytes in a tree of 10,000 entries.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -138,8 +139,8 @@ impl Proof {
     ///
     /// # Errors
     ///
-    /// If the bytes are not exactly those of one proof. A well-formed proof may still prove
-    /// nothing; [`verify`](Self::verify) decides.
+    /// [`ProofError`] if the bytes are not the encoding of exactly one proof. A well-formed proof
+    /// may still prove nothing; [`verify`](Self::verify) decides.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
         let Some((&[version, entries, high, low], rest)) = bytes.split_first_chunk::<PREFIX>()
         else {

@@ -26,8 +26,8 @@ type Line = [[u8; Digest::LEN]; 2];
 pub(crate) struct Scheme<H> {
     pub(crate) hasher: H,
     pub(crate) depth: BaseDepth,
-    /// Binds every root to hash, depth and capacity. Half a digest fits into a header, so
-    /// a root costs no more than an inner node.
+    /// A digest of hash function, base depth and leaf capacity, which every root contains. Half a
+    /// digest fits into a header, so a root costs no more than an inner node.
     parameters: [u8; 16],
 }
 
@@ -50,7 +50,7 @@ impl<H: Hasher> Scheme<H> {
         level >= u16::from(self.depth.levels()) && count <= LEAF_CAPACITY as u64
     }
 
-    /// Whether the block at `level` may keep entries: its slots may be leaves.
+    /// Whether the block at `level` may be a leaf block: its slots are deep enough to be leaves.
     pub(crate) fn may_be_leaf_block(&self, level: u16) -> bool {
         level + SPAN >= u16::from(self.depth.levels())
     }
@@ -93,8 +93,8 @@ impl<H: Hasher> Scheme<H> {
         self.root_of(&line_of(&left, &right))
     }
 
-    /// Hashes the halves together with the parameters. These replace level and length in the
-    /// header, which are the same for every root.
+    /// Hashes the halves together with the parameters. In the header, the parameters replace the
+    /// level and the length, which are the same for every root.
     fn root_of(&self, halves: &Line) -> Digest {
         let mut header = [0; HEADER_LEN];
         header[..8].copy_from_slice(ROOT);
@@ -104,8 +104,8 @@ impl<H: Hasher> Scheme<H> {
 
     /// The root of a tree in which the leaf on the path to `key_hash` has this digest.
     ///
-    /// `beside` are the digests beside the path, from level 1 down to the leaf. Each is replaced by
-    /// the digest on the path itself.
+    /// `beside` are the digests beside the path, from level 1 down to the leaf. The function
+    /// replaces each with the digest of its sibling on the path.
     pub(crate) fn climb(&self, key_hash: &Digest, leaf: Digest, beside: &mut [Digest]) -> Digest {
         let mut digest = leaf;
         for (level, beside) in beside.iter_mut().enumerate().rev() {

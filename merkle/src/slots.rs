@@ -1,4 +1,4 @@
-//! The sixteen blocks below a block that is not a leaf block.
+//! The body of a branch: its sixteen slots, which hold the blocks below it.
 
 use alloc::vec::{self, Vec};
 
@@ -67,8 +67,8 @@ impl<K: Clone> Slots<K> {
         slots
     }
 
-    /// Applies sorted changes, each with an effect, to the slots of the block at `level`. Returns the
-    /// change in the number of entries.
+    /// Applies sorted changes, all of which have an effect, to the slots of the block at `level`. Returns the change in
+    /// the number of entries.
     pub(crate) fn apply<H: Hasher>(
         &mut self,
         scheme: &Scheme<H>,
@@ -92,7 +92,7 @@ impl<K: Clone> Slots<K> {
         all_grown
     }
 
-    /// All entries, copied where clones of the tree share them.
+    /// Returns all entries, copied where clones of the tree share them.
     pub(crate) fn into_entries(self) -> Vec<Entry<K>> {
         let mut entries = Vec::with_capacity(self.count(1) as usize);
         for node in self.0.into_iter().filter_map(|slot| slot.node) {

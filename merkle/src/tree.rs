@@ -18,9 +18,9 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// it. The first change to a shared part of the tree copies the three to five blocks on the path
 /// to it.
 ///
-/// The costs below are for n entries; log n is the base depth (12) up to about 10,000 entries and
-/// grows by one with each doubling beyond. Crafted keys that share a slot add about log2(k / 8)
-/// levels if there are k of them.
+/// The costs below are for n entries. With the default base depth, log n is 12 up to about 10,000
+/// entries and grows by one with each doubling beyond. Crafted keys that share a slot add about
+/// log2(k / 8) levels if there are k of them.
 ///
 /// ```
 /// use engram_merkle::{Digest, Sha256, Tree};
@@ -209,7 +209,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         Some(previous)
     }
 
-    /// Applies changes, sorted by [`in_order`], each of which has an effect.
+    /// Applies changes that are sorted by [`in_order`] and all have an effect.
     fn apply(&mut self, changes: &mut [Change<K>]) {
         let grown = match &mut self.top {
             _ if changes.is_empty() => return,
@@ -254,8 +254,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// the [root](Self::root).
     ///
     /// It depends only on the path and the entries below it, and is defined for every path,
-    /// including paths below a leaf, so a remote tree of another shape can ask for any node.
-    /// O(log n) steps; no hash, or one for a path below a leaf.
+    /// including paths below a leaf, so a peer can ask for any node, even if its tree has another
+    /// shape. O(log n) steps; no hash, or one for a path below a leaf.
     #[must_use]
     pub fn digest(&self, path: &Path) -> Digest {
         if path.level() == 0 {
@@ -264,7 +264,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         let Some(Place { entries, digest }) = self.locate(path) else {
             return Digest::EMPTY;
         };
-        // A node without a stored digest lies below a leaf, and is a leaf, too.
+        // A node without a stored digest lies below a leaf, and is hashed like a leaf.
         digest.unwrap_or_else(|| self.scheme.leaf(path.level(), entries.map(Entry::line)))
     }
 
@@ -283,8 +283,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 }
 
-/// Trees are equal if and only if their roots are, which cover the entries, the hash function and
-/// the base depth. Free.
+/// Compares the roots: trees are equal if they have the same entries, hash function and base depth.
+/// Free.
 impl<K: Key, H: Hasher> PartialEq for Tree<K, H> {
     fn eq(&self, other: &Self) -> bool {
         self.root == other.root

@@ -7,7 +7,7 @@ use crate::{ClockError, Dot};
 /// or below it.
 ///
 /// Storage is canonical: entries ascend by node, no node twice, no version 0. Equal clocks are
-/// equal bytes, and merging or comparing is one pass over two sorted slices.
+/// stored as equal bytes, and merging or comparing is one pass over two sorted slices.
 ///
 /// Vector clocks are due to Fidge (1988) and Mattern (1989). Here they describe the writes that a
 /// *state* has seen, which the literature calls a version vector (Parker et al., 1983).
@@ -58,7 +58,7 @@ impl<N> VectorClock<N> {
         self.entries.iter().map(|entry| (&entry.node, entry.version))
     }
 
-    /// The entries as dots: for each node the greatest one seen.
+    /// The entries as dots: for each node, the greatest dot seen.
     pub(crate) fn entries(&self) -> &[Dot<N>] {
         &self.entries
     }
@@ -101,7 +101,7 @@ impl<N: Ord + Clone> VectorClock<N> {
     /// lacks. O(n + m) for n and m nodes.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (mut at, mut changed) = (0, false);
-        // Replicas mostly know the same nodes: no search while the entries are aligned.
+        // Replicas mostly know the same nodes, so there is no search while the entries are aligned.
         for (mine, theirs) in self.entries.iter_mut().zip(&other.entries) {
             if mine.node != theirs.node {
                 break;
@@ -148,8 +148,8 @@ impl<N: Ord + Clone> VectorClock<N> {
         self.entries.binary_search_by(|entry| entry.node.cmp(node))
     }
 
-    /// Inserts the `missing` entries of `theirs` whose nodes this clock lacks; the others are
-    /// merged already.
+    /// Inserts those entries of `theirs` whose nodes this clock lacks, `missing` in number; the
+    /// others are merged already.
     #[cold]
     fn insert_missing(&mut self, theirs: &[Dot<N>], missing: usize) {
         let mut merged = Vec::with_capacity(self.entries.len() + missing);

@@ -40,7 +40,7 @@ impl<N> Dot<N> {
 impl Dot {
     /// Displays the first four bytes of the node in hexadecimal, and the version.
     ///
-    /// Arrays do not implement `Display`, so a dot with the default node type does not, either.
+    /// A dot with the default node type does not implement `Display`, because arrays do not.
     #[must_use]
     pub const fn short(&self) -> impl fmt::Display + use<> {
         let [a, b, c, d, ..] = self.node;

@@ -20,7 +20,8 @@ pub enum ClockError {
     },
 }
 
-/// [`Siblings`](crate::Siblings) refused a write or its parts. Nothing was changed or built.
+/// [`Siblings`](crate::Siblings) refused a write, or values and a context that do not form a state.
+/// Nothing was changed or built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SiblingsError {

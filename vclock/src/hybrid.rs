@@ -4,7 +4,7 @@ use core::fmt;
 /// Nanoseconds in a year of 365.25 days.
 const YEAR: u64 = 31_557_600_000_000_000;
 
-/// How far ahead a version or a wall clock is still plausible: 10 years, in nanoseconds.
+/// How far ahead a plausible version or wall clock may be: 10 years, in nanoseconds.
 pub const MAX_AHEAD: u64 = 10 * YEAR;
 
 /// The random bits of a version: the lowest 10, about a microsecond.
@@ -25,9 +25,10 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
 ///   context in its state.
 /// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
-///   it. [`Siblings::join_own`](crate::Siblings::join_own) does so for states.
+///   it. [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
+///   check.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's
-///   wall clock if the latter is far ahead.
+///   wall clock if the latter is more than [`MAX_AHEAD`] above it and above the build date.
 ///
 /// ```
 /// use engram_vclock::HybridClock;
@@ -108,7 +109,7 @@ impl HybridClock {
         self.highest
     }
 
-    /// Returns the fault of the wall clock `now`, as far as the process can detect one.
+    /// Returns the fault of the wall clock `now`, if this process can detect one.
     #[must_use]
     pub fn fault(&self, now: u64) -> Option<ClockFault> {
         if now < self.built_at {

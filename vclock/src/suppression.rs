@@ -11,9 +11,10 @@ pub const MAX_LENGTH: u32 = 1 << 31;
 
 /// The digests of values that no replica may show: a causal-length set (Yu and Rostad, 2020).
 ///
-/// Each digest has a length, which suppressing and releasing it advance; an odd length means
-/// suppressed. A join takes the greater length. Suppressing a suppressed digest again advances its
-/// length by two, so the new suppression wins over a concurrent release of the old one.
+/// Each digest has a length, which grows whenever the digest is suppressed or released; an odd
+/// length means suppressed. A join takes the greater length. Suppressing a suppressed digest again
+/// advances its length by two, so the new suppression wins over a concurrent release of the old
+/// one.
 ///
 /// ```
 /// use engram_vclock::{Changed, Suppression};
@@ -37,7 +38,7 @@ pub struct Suppression<D = [u8; 32]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Changed {
-    /// The length of the digest advanced.
+    /// The length of the digest grew.
     Done,
     /// The digest was not suppressed. There was nothing to release.
     Already,

@@ -92,7 +92,8 @@ impl Suite {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<Verdict> {
-        // A separate folder, emptied first: results of earlier runs cannot be mistaken for new ones.
+        // A separate folder, emptied first, so that results of earlier runs are not mistaken for
+        // new ones.
         let home = target_folder()?.join("bench");
         if home.exists() {
             std::fs::remove_dir_all(&home)
@@ -128,7 +129,8 @@ fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a benchmark that counts, and prints one JSON object per line; nothing is estimated.
+/// Runs a benchmark that counts instead of timing, and reads the JSON object on each line of its
+/// output.
 fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let mut command = benchmark.command();
     eprintln!("$ {}", spelled(&command));

@@ -24,7 +24,7 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
-    // Variables about this package would make build scripts that read them run again.
+    // Build scripts that read variables about this package would run again for each task.
     for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(name)) {
         command.env_remove(name);
     }

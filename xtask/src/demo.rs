@@ -30,9 +30,9 @@ use run::Run;
 
 /// Watch real nodes converge on real patterns
 ///
-/// Builds the node, issues temporary certificates, starts one process per node on this machine, and replays to each
-/// its own consolidation snapshots. When all roots are equal, compares every node's visible patterns byte for byte
-/// with those of the others, and with the union of the input. Ctrl-C ends it cleanly.
+/// Builds the node, issues temporary certificates, starts one process per node on this machine, and replays the
+/// consolidation snapshots of each node to its process. When all roots are equal, compares every node's visible
+/// patterns byte for byte with those of the others, and with the union of the input. Ctrl-C ends it cleanly.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// Number of nodes, up to 16; nodes beyond the files start empty [default: one per file, at least 3]
@@ -124,7 +124,7 @@ impl Demo {
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }
 
-    /// The number of nodes to run; further files are left out.
+    /// Returns the number of nodes to run, and leaves out the files beyond it.
     fn node_count(&self, feeds: &mut Vec<Feed>) -> Result<usize> {
         let count = match self.nodes {
             Some(count) => usize::from(count),
@@ -144,7 +144,7 @@ impl Demo {
     fn picture_path(&self, binary: &Path) -> Result<PathBuf> {
         let folder = match &self.keep {
             Some(folder) => folder.clone(),
-            // Beside the profile's folder, in the target folder.
+            // `target/demo`, next to the folder of the build profile.
             None => binary.ancestors().nth(2).expect("cargo builds into folders").join("demo"),
         };
         fs::create_dir_all(&folder)

@@ -120,7 +120,7 @@ impl Fed {
     }
 }
 
-/// The targets, from the folders of their sources.
+/// Lists the targets, by the files in the folders of their sources.
 fn targets() -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     for folder in CRATES {

@@ -12,25 +12,26 @@ use crate::command::{cargo, spelled};
 
 /// Search the model of the state rules for histories that break a law
 ///
-/// Runs random histories and all short ones of every fault class, and sessions record by record. A row is one class.
-/// Forbidden violations fail the search; accepted ones are the losses that the rules document. Prints each violation
-/// with its shortest history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary
-/// tests there.
+/// Runs random histories and all short histories of every fault class, and random histories in which sessions run
+/// record by record. A row is one class, or one class under one condition of sessions. Forbidden violations fail the
+/// search; accepted ones are the losses that the rules document. Prints each violation with its shortest history. The
+/// model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
 #[derive(Args)]
 pub(crate) struct Model {
     /// Run only these searches
     #[arg(value_enum)]
     searches: Vec<Search>,
-    /// Random histories for each fault class; a twentieth of them for each condition of sessions
+    /// Random histories for each fault class; a twentieth of this number for each class and
+    /// condition of sessions
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     histories: u64,
-    /// Steps of the exhaustive search; two more where engines only submit
+    /// Steps of each history in the exhaustive search; two more in the search of submissions
     #[arg(long, value_name = "N", default_value_t = 3)]
     depth: u64,
     /// Nodes of random histories
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(3..=4))]
     nodes: u64,
-    /// Steps of a random history beyond the first four
+    /// Random histories have 4 to N + 3 steps; with sessions record by record, always 40
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..))]
     length: u64,
     /// The seed of the histories

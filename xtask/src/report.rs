@@ -89,7 +89,7 @@ impl Part {
     }
 }
 
-/// The drawn curves, in the order of their names.
+/// Reads the drawn curves, in the order of their names.
 fn pictures(folder: &Path) -> Result<Vec<String>> {
     if !folder.is_dir() {
         return Ok(Vec::new());

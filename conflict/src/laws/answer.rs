@@ -69,7 +69,7 @@ pub(super) fn alike<T: Hash>(left: &Resolution<T>, right: &Resolution<T>) -> boo
     outcome && left.reason.to_string() == right.reason.to_string()
 }
 
-/// The visible values and the reason. Indices may be out of range.
+/// Describes the visible values and the reason. Indices may be out of range.
 fn shown<T: Debug>(versions: &Versions<T>, resolution: &Resolution<T>) -> String {
     let value = |index: usize| versions.as_slice().get(index).map(|version| &version.value);
     let values = match &resolution.outcome {

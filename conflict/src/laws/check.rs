@@ -26,7 +26,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
 
     /// Checks all laws on one case.
     ///
-    /// Purity comes before the laws that compare answers to different sets: an impure strategy breaks them, too.
+    /// Purity comes before the laws that compare answers to different sets, because an impure strategy breaks those,
+    /// too.
     pub(super) fn run(mut self) -> Checked<Seen> {
         let versions = self.versions()?;
         let answer = self.answer(Generator::Value, &versions)?;
@@ -149,8 +150,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             .map_err(|panic| self.violation(Law::Total, format!("explain panics: {panic}")))
     }
 
-    /// Checks that the answer stays the same if half of the versions are split into two copies that share the
-    /// confirmations, and all are shuffled.
+    /// Checks that the answer stays the same if half of the versions occur twice, with their confirmations divided
+    /// between both copies, and all versions are shuffled.
     fn set(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let mut copies = versions.to_vec();
         for index in 0..versions.len() / 2 {

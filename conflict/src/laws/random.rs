@@ -7,7 +7,7 @@ impl Random {
         Self(seed)
     }
 
-    /// 64 random bits.
+    /// Draws 64 random bits.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,12 +15,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`; 0 if `bound` is 0.
+    /// Draws a number below `bound`; returns 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.draw().checked_rem(bound as u64).unwrap_or(0) as usize
     }
 
-    /// A random element of `from`.
+    /// Draws an element of `from`.
     ///
     /// # Panics
     /// If `from` is empty.
@@ -28,7 +28,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// A number in `0.0..1.0`, a multiple of 2^-24.
+    /// Draws a number in `0.0..1.0`, a multiple of 2^-24.
     pub fn unit(&mut self) -> f32 {
         (self.draw() >> 40) as f32 / (1u32 << 24) as f32
     }

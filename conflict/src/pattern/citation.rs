@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The union of citation lists, sorted: each id as often as the list that repeats it most.
+/// The sorted union of citation lists: each id occurs as often as in the list that repeats it most.
 ///
 /// This is the union of multisets, so it is commutative, associative and idempotent, and it
 /// loses neither an id nor a repetition: `[a, a, b]` and `[a, c]` give `[a, a, b, c]`.
@@ -18,7 +18,8 @@ pub fn union<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Vec<String> {
     for list in lists {
         all.extend(occurrences(list));
     }
-    // Pairs of an id and the number of its earlier occurrences: equal pairs of two lists merge.
+    // Each pair is an id and the number of its earlier occurrences in its list; pairs that occur in
+    // several lists are kept once.
     all.sort_unstable();
     all.dedup();
     all.into_iter().map(|(id, _)| String::from(id)).collect()
@@ -41,7 +42,7 @@ pub(crate) fn same(left: &[String], right: &[String]) -> bool {
     left.len() == right.len() && (left == right || occurrences(left).eq(occurrences(right)))
 }
 
-/// The number of citations of `list`, including repetitions, that `others` does not hold.
+/// The number of citations of `list`, including repetitions, that `others` lacks.
 pub(crate) fn added(list: &[String], others: &[String]) -> usize {
     let mut known: Vec<(&str, usize)> = occurrences(others).collect();
     known.sort_unstable();

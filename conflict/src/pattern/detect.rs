@@ -64,18 +64,19 @@ pub enum ConflictKind {
 /// The defaults are the values published in Engram's plan for divergent consolidation. They were
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
-/// alone says little there. The fields state how many of the real pairs each kind of conflict finds
-/// by default.
+/// alone says little there. The fields state how many pairs of these patterns are in each kind of
+/// conflict by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thresholds {
-    /// Divergent consolidation: the cosine is above this, and the overlap sufficient. Default 0.8.
+    /// Divergent consolidation: the cosine is above this, and the Jaccard index is high enough.
+    /// Default 0.8.
     pub divergent_cosine: f32,
     /// Divergent consolidation: the Jaccard index is at least this. Default 0.5: the plan's own
     /// example, `{1, 2, 3}` and `{1, 2, 4}`, has exactly 0.5. Real data: 70,868 pairs.
     pub divergent_jaccard: f32,
     /// Concurrent creation: the cosine is above this. Default 0.85. Real data: 959,108 pairs with
-    /// too small an overlap for the first kind, 759,850 with none.
+    /// common episodes, but too few for divergent consolidation, and 759,850 pairs with none.
     pub creation_cosine: f32,
     /// Episode ownership: the cosine is below this, and an episode is shared. Default 0.6. Real
     /// data: 668 pairs.
@@ -122,12 +123,12 @@ impl Thresholds {
         self
     }
 
-    /// The conflict between two patterns, or `None` if there is none.
+    /// Returns the conflict between two patterns, or `None` if there is none.
     ///
-    /// `causality` is the relation of the left write to the right one, `None` if they are concurrent. Ordered writes
-    /// never conflict, because the later one knew the earlier. By default, patterns that share an episode at a cosine
-    /// from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer, even with NaN or infinite
-    /// numbers.
+    /// `causality` is the order of the write of `left` relative to that of `right`, `None` if the writes are
+    /// concurrent. Ordered writes never conflict, because the later one knew the earlier. By default, patterns that
+    /// share an episode at a cosine from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer,
+    /// even with NaN or infinite numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};

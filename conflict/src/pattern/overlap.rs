@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use crate::pattern::citation::distinct;
 
-/// The numbers of distinct episodes that each of two patterns cites and that both cite.
+/// How many distinct episodes each of two patterns cites, and how many both cite.
 ///
 /// A repeated citation counts once: the engine repeats them for technical reasons.
 ///

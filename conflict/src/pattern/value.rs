@@ -63,8 +63,9 @@ impl Merged {
         }
     }
 
-    /// Shows the version at `base` with these parts: a composition if they differ from that version's, otherwise a
-    /// choice of it. The order of citations does not matter. The version at `base` gets a share of 1.
+    /// Shows the version at `base` with these parts. The outcome is a composition if they differ from the parts of that
+    /// version, otherwise a choice of it. The order of citations does not matter. The version at `base` gets a share of
+    /// 1.
     #[must_use]
     pub fn over<T: PatternValue>(
         self,

@@ -48,7 +48,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
 /// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
-    // Three arrays and no closure: compilers keep these in registers.
+    // Three arrays and no closure, so that compilers keep the sums in registers.
     let (mut dot, mut left_norm, mut right_norm) = ([0f32; HALF], [0f32; HALF], [0f32; HALF]);
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
     let (right_chunks, right_rest) = right.as_chunks::<LANES>();
@@ -79,7 +79,8 @@ fn total(low: &[f32; HALF], high: &[f32; HALF]) -> f64 {
     (by_4[0] + by_4[2]) + (by_4[1] + by_4[3])
 }
 
-/// The same sums in `f64`, in which no product of two `f32` overflows or underflows.
+/// Computes the cosine from sums in `f64`, in which no product of two `f32` overflows or
+/// underflows.
 #[cold]
 fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let wide_dot = |left: &[f32], right: &[f32]| {
@@ -92,7 +93,8 @@ fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
         .then(|| angle(wide_dot(left, right), left_norm, right_norm))
 }
 
-/// One square root of the product: the cosine of a vector with itself is then exactly 1.
+/// Divides by one square root, of the product of the squared norms, so that the cosine of a vector
+/// with itself is exactly 1.
 fn angle(dot: f64, left_norm: f64, right_norm: f64) -> f32 {
     let cosine = dot / libm::sqrt(left_norm * right_norm);
     rounded(cosine.clamp(-1.0, 1.0))
@@ -131,9 +133,9 @@ pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>)
     }
 }
 
-/// An abbreviated direction of a vector: the first components of the normalised vector, rounded to steps,
-/// the length of the rounding errors, and the length of the rest. Sketches alone rule out most pairs of real
-/// embeddings, and unlike vectors they are contiguous in memory.
+/// A short approximation of a vector's direction: the first components of the normalised vector, rounded to multiples
+/// of a step; the length of the rounding errors; and the length of the other components. Sketches alone rule out most
+/// pairs of real embeddings, and unlike vectors they are contiguous in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
     head: [i16; Self::HEAD],
@@ -144,7 +146,8 @@ pub(crate) struct Sketch {
 
 impl Sketch {
     const HEAD: usize = 3 * LANES;
-    /// The steps of the greatest component: the products of two heads add up to less than 31 bits.
+    /// The greatest component is this many steps, so that the sum of the products of two heads fits
+    /// into an `i32`.
     const STEPS: i16 = 2_047;
 
     /// The sketch of a free slot, which has no direction.
@@ -153,7 +156,7 @@ impl Sketch {
 
     pub(crate) fn of((vector, squared_length): Measured<'_>) -> Self {
         if !FAST.contains(&squared_length) {
-            // The sketch of this vector must not rule out any pair.
+            // The length is out of range, so this sketch must not rule out any pair.
             return Self { tail: f32::INFINITY, ..Self::NOTHING };
         }
         let length = libm::sqrt(squared_length);
@@ -175,9 +178,9 @@ impl Sketch {
 
     /// Whether the cosine of the two vectors is certainly below `bound`.
     ///
-    /// The tails add at most the product of their lengths, and an error at most its length times that of the
-    /// other head, which is at most 1 before it was rounded (Cauchy and Schwarz). Rounding to `f32` moves
-    /// either side by less than 1e-5; the margin is a hundred times that.
+    /// By the Cauchy-Schwarz inequality, the tails add at most the product of their lengths, and a rounding error adds
+    /// at most its length times the length of the other head, which is at most 1 before rounding. Rounding to `f32`
+    /// changes either side of the comparison by less than 1e-5; the margin is a hundred times that.
     pub(crate) fn certainly_below(&self, other: &Self, bound: f32) -> bool {
         let products = self.head.iter().zip(&other.head);
         let heads: i32 = products.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
@@ -293,7 +296,7 @@ mod tests {
         }
     }
 
-    /// Almost half a step of each component is rounded off, all in the direction of the other vector.
+    /// Rounding removes almost half a step from each component, always in the direction of the other vector.
     #[test]
     fn rounding_never_rules_out_a_pair() {
         let mut a = [0.49 / f32::from(Sketch::STEPS); Sketch::HEAD];

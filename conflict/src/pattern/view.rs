@@ -54,8 +54,8 @@ impl<'a> Pattern<'a> {
 
 /// The view across ids over a set of visible patterns, updated with each edit.
 ///
-/// Equal sets give equal views, bit for bit, regardless of the edits. Never write any part of a view
-/// back into the replicated state: that would change the input of the view.
+/// Equal sets give equal views, bit for bit, regardless of the edits that led to them. Never write
+/// any part of a view back into the replicated state: that would change the input of the view.
 ///
 /// `K` is the id of a pattern. A view covers one memory space.
 ///
@@ -77,7 +77,7 @@ pub struct CrossIdView<K> {
     rules: Rules,
     /// A pattern keeps its slot until it is removed; free slots are reused.
     nodes: Vec<Option<Node<K>>>,
-    /// The sketch of each slot; an empty one for a free slot.
+    /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot.
     sketches: Vec<Sketch>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,
@@ -91,8 +91,8 @@ type Slot = u32;
 /// No representative yet: the pattern is new and undecided.
 const UNDECIDED: Slot = Slot::MAX;
 
-/// The position of a pattern in the ranking: the bits of its confidence, its digest and its id. The bits of confidences
-/// ascend with them, because none is negative.
+/// The position of a pattern in the ranking: the bits of its confidence, its digest and its id. No confidence is
+/// negative, so the bits have the same order as the numbers.
 type Rank<K> = (Reverse<u32>, Reverse<[u8; 32]>, K);
 
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ struct Node<K> {
     squared_length: f64,
     /// Distinct episodes.
     citations: Vec<Arc<str>>,
-    /// All patterns that influence the decision about this one, or that this one influences.
+    /// All patterns that may influence the decision about this one, or be influenced by it.
     edges: Vec<Edge>,
     /// The slot of its representative: its own slot if it is a representative.
     representative: Slot,

@@ -41,7 +41,7 @@ fn each_strategy_keeps_its_laws_from_other_seeds() {
     }
 }
 
-/// Law S6: these numbers were written on x86-64. Every machine and build must reproduce them.
+/// Law S6: these numbers were computed on x86-64. Every machine and build must reproduce them.
 #[test]
 fn fingerprints_of_all_answers_are_golden() {
     let fingerprints = strategies().map(|(strategy, excepted)| {

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS13;
 
-/// A connection to a server that answers each request with the requested number of bytes. Both ends
+/// A connection to a server that answers each request with as many bytes as it asks for. Both ends
 /// have quinn's default settings and the cipher that nodes negotiate.
 pub(crate) struct Bare {
     pub(crate) connection: Connection,

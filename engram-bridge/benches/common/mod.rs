@@ -8,9 +8,10 @@ use std::sync::Arc;
 use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
 use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
-/// A snapshot of `count` patterns. Each has a unique id and embedding; lengths and most of the numbers are
-/// those of real patterns. A repetition of a pattern has episodes of its own and its numbers in another order:
-/// otherwise each pattern would be one memory with a hundred others.
+/// A snapshot of `count` patterns. Each has a unique id and embedding; the lengths and most of the
+/// numbers are those of real patterns. Each repetition of a real pattern has other episode ids, and
+/// the same numbers in another order: otherwise the comparison across ids would treat all
+/// repetitions as one memory.
 pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");

@@ -6,9 +6,9 @@ use std::io;
 use crate::report::{Costs, Report};
 use crate::scenario;
 
-/// The accepted costs of the scenarios.
+/// The file with the accepted costs of the scenarios.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sim/baseline.json");
-/// Accepted ratio of a scenario's costs to the baseline.
+/// Maximum ratio of a scenario's costs to the baseline.
 const TOLERANCE: f64 = 1.05;
 
 fn read() -> io::Result<Vec<Costs>> {
@@ -31,7 +31,7 @@ pub(crate) fn write(reports: &[Report]) -> io::Result<()> {
     fs::write(FILE, format!("[\n{}\n]\n", encoded?.join(",\n"))).map_err(named)
 }
 
-/// Adds a complaint for every cost above the baseline.
+/// Adds a complaint for every cost that exceeds the baseline and its tolerance.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -48,7 +48,7 @@ fn named(error: io::Error) -> io::Error {
 }
 
 /// The costs above the baseline and its tolerance. Compares only runs with the same number of
-/// seeds: by default these use the same seeds, so a difference comes from a change of the code.
+/// seeds: by default these use the same seeds, so only a change of the code can cause a difference.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
     let same =
         |old: &&Costs| old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds;
@@ -103,7 +103,7 @@ mod tests {
         let baseline = read().unwrap();
         let names: Vec<&str> = baseline.iter().map(|costs| &*costs.line.scenario).collect();
         let expected: Vec<&str> = scenario::ALL.iter().map(|scenario| scenario.name).collect();
-        assert_eq!(names, expected, "bless the missing scenarios over their usual seeds");
+        assert_eq!(names, expected, "run the missing scenarios with --bless");
         for (costs, scenario) in baseline.iter().zip(scenario::ALL) {
             let usual = costs.line.seeds == scenario.seeds && costs.line.converged;
             assert!(usual, "{}: run it over its usual seeds with --bless", scenario.name);

@@ -25,7 +25,8 @@ pub(crate) struct Options {
     /// Also measure a million entries, which takes a minute and 3 GB.
     #[arg(long)]
     large: bool,
-    /// Measure the patterns of this folder of consolidation snapshots: node-a.jsonl and others.
+    /// Measure the patterns in this folder of consolidation snapshots: node-a.jsonl, node-b.jsonl
+    /// and node-c.jsonl.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
@@ -88,7 +89,7 @@ impl Weight {
         Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
     }
 
-    /// A value for comparison with another one, without a budget.
+    /// A value to compare with ours, without a budget.
     fn beside(name: &'static str, input: String, value: f64, unit: &'static str, of: f64) -> Self {
         let reference = (format!("ours, {of} {unit}"), of);
         Self::new(name, input, (value, unit), reference, f64::MAX)
@@ -107,7 +108,7 @@ impl Weight {
     }
 }
 
-/// Bytes that the nodes of an idle cluster send.
+/// Bytes that a node of an idle cluster sends per second.
 fn idle() -> Weight {
     const NODES: usize = 100;
     const SECONDS: u64 = 600;

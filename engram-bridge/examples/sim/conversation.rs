@@ -20,7 +20,7 @@ pub(crate) struct Conversation {
     contents: usize,
     /// Bytes of the contents, without their digests.
     content_bytes: usize,
-    /// Number of digests in the records: of dots, and suppressed ones.
+    /// Number of digests in the records: those of dots, and the suppressed ones.
     digests: usize,
     pub(crate) ending: Ending,
 }
@@ -33,7 +33,7 @@ impl Conversation {
         Self::over([opener.pin(&space), acceptor.pin(&space)], parameters, config)
     }
 
-    /// Like `hold`, between two nodes without clocks.
+    /// Like `hold`, but hides the version clocks of both nodes, so that the session compares trees.
     pub(crate) fn without_clocks(opener: &Replica, acceptor: &Replica) -> Self {
         let space = default_space();
         let parameters = [opener.parameters(), acceptor.parameters()];
@@ -110,7 +110,7 @@ impl Conversation {
         self.bytes_beside_contents() - 32 * self.digests
     }
 
-    /// Half the number of turns until the first frame with records.
+    /// Half the number of turns up to the one with the first records.
     pub(crate) fn round_trips_to_records(&self) -> f64 {
         let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
         let has_records = |turn: &&[(bool, Kind, usize)]| {
@@ -131,7 +131,8 @@ impl Conversation {
         records.map(|(.., len)| len).sum()
     }
 
-    /// Bytes until both sides know the records to send.
+    /// Bytes of the frames by which both sides find the records to send: all but records and
+    /// `Done`.
     pub(crate) fn learning_bytes(&self) -> usize {
         let moves = |kind| matches!(kind, Kind::PatternSync | Kind::Done);
         let learning = self.frames.iter().filter(|(_, kind, _)| !moves(*kind));

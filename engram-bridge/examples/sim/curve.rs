@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::Result;
 use crate::run::Run;
 
-/// Writes one curve per run to `folder`: pairs of seconds and the share of new records in place.
+/// Writes a file with one curve per run to `folder`: pairs of the time in seconds and the share of
+/// the new records that have arrived.
 pub(crate) fn write(folder: &Path, scenario: &str, runs: &[Run]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let curves: Vec<_> = runs.iter().map(shares).collect();

@@ -27,9 +27,9 @@ const NETWORK: Conditions = Conditions { loss: 0.02, ..LAN };
 const LOW_CAP: u64 = 200;
 /// Maximum number of nodes that are down at the same time.
 const DOWN: usize = 3;
-/// New patterns of one burst: more than a session sends without offering them.
+/// Number of new patterns in one burst: more than a session sends without offering them first.
 const BURST: usize = 200;
-/// Patterns that are written again and again, at all nodes.
+/// Number of patterns that all nodes overwrite repeatedly.
 const CONTESTED: usize = 60;
 
 /// A cluster, its disks, and its writes.
@@ -38,16 +38,16 @@ struct Trial {
     disks: Vec<MemoryStateStore>,
     full: BTreeSet<usize>,
     random: Random,
-    /// For each pattern, the dots that were written, and neither superseded by their node nor deleted
-    /// by a node that had seen them.
+    /// For each pattern, the written dots that their node did not supersede and that no node
+    /// deleted after receiving them.
     owed: BTreeMap<String, BTreeSet<Dot>>,
     versions: u32,
     /// Summaries changed and frames cut short.
     tampered: [Rc<Cell<u64>>; 2],
 }
 
-/// Runs a cluster under faults, then heals it. The run agrees when all nodes agree after that; its
-/// costs are those of the whole time.
+/// Runs a cluster under faults, then heals it. [`Run::agreed`] is the time from healing until all
+/// nodes agree; the costs are those of the whole run.
 pub(crate) fn faults(nodes: usize, setting: Setting) -> Run {
     let mut trial = Trial::new(nodes, setting);
     (0..STEPS).for_each(|_| trial.step());
@@ -203,7 +203,7 @@ impl Trial {
         self.world.restart(node, replica);
     }
 
-    /// Partitions the cluster, for good or intermittently.
+    /// Partitions the cluster, permanently or intermittently.
     fn part(&mut self) {
         let mut nodes: Vec<usize> = (0..self.world.len()).collect();
         self.random.shuffle(&mut nodes);
@@ -247,7 +247,7 @@ impl Trial {
     }
 }
 
-/// The caps of a node while the faults last.
+/// The caps of a node until everything heals.
 fn caps(node: usize) -> Caps {
     let mut caps = Caps::default();
     if node.is_multiple_of(5) {

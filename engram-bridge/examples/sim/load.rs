@@ -11,12 +11,12 @@ use crate::run::{Run, SAMPLE, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// The rate and the place of new patterns.
+/// The rate of new patterns, and the nodes that create them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// This number per minute in the whole cluster, at random nodes.
+    /// This many patterns per minute in the whole cluster, each at a random node.
     PerMinute(u32),
-    /// One per second at each node.
+    /// One pattern per second at each node.
     EachPerSecond,
 }
 
@@ -29,7 +29,7 @@ impl Pace {
         })
     }
 
-    /// Number of patterns created in the first `age`.
+    /// Number of patterns that have been created when the load has lasted for `age`.
     fn due(self, nodes: usize, age: Duration) -> u32 {
         let per_second = match self {
             Self::PerMinute(count) => f64::from(count) / 60.0,
@@ -97,7 +97,7 @@ fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     Spreading { born: world.now(), key, missing }
 }
 
-/// Updates the missing nodes of each pattern.
+/// Removes the nodes that have received a pattern from its missing nodes.
 fn look(world: &World<Replica>, fresh: &mut [Spreading]) {
     let space = default_space();
     for node in 0..world.len() {

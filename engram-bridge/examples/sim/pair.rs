@@ -1,4 +1,4 @@
-//! Two nodes alone: the required effect of one session.
+//! Two nodes: checks what a single session has to achieve.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use crate::run::{Run, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// Number of patterns that only one of the two has, on either side; more than fit into one message.
+/// Number of patterns that each of the two nodes has alone; more than fit into one message.
 const OWN: u32 = 250;
 /// Number of patterns with a different version on each side.
 const COMMON: u32 = 50;
-/// Number of patterns on both sides together.
+/// Number of patterns that differ between the two nodes.
 const ALL: u32 = 2 * OWN + COMMON;
 
-/// Two nodes of a cluster agree; one undisturbed session makes both equal; one with a budget
-/// reduces the difference.
+/// Checks that two nodes of a cluster agree, that one undisturbed session makes two nodes equal,
+/// and that each session with a small budget reduces their difference.
 pub(crate) fn seed(setting: Setting) -> Run {
     let mut world = spread::settled(2, &LAN, setting);
     diverge([world.host(0), world.host(1)]);
@@ -30,7 +30,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
     run
 }
 
-/// Runs an undisturbed session, which has to make both nodes equal. Returns its fault, if any.
+/// Runs an undisturbed session, which has to make both nodes equal. Returns a fault if it does not.
 fn undisturbed(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let before = difference(&left, &right);
@@ -40,8 +40,8 @@ fn undisturbed(seed: u64) -> Option<String> {
         .then(|| format!("a session ({:?}) left {after} of {before} differences", talk.ending))
 }
 
-/// Runs sessions with a tiny budget, each of which has to reduce the difference. Returns the first
-/// fault, if any.
+/// Runs sessions with a small budget, each of which has to reduce the difference. Returns a fault
+/// at the first that does not.
 fn budgeted(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let mut before = difference(&left, &right);

@@ -15,8 +15,8 @@ use engram_gossip_proto::{Parameters, Part, SpaceId, Summary, View};
 
 /// Dimension of an embedding: small, since the simulation does not measure its cost.
 const DIMENSION: usize = 4;
-/// The clock of every store, fixed at 2026-01-01: a node's versions rise from it, and are as long as
-/// those of a running clock.
+/// The clock of every store, fixed at 2026-01-01: a node's versions rise from this time, and take
+/// as many bytes as those of a running clock.
 const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 
 /// A node.
@@ -49,7 +49,7 @@ impl Replica {
         Self(Arc::new(store.expect("the disk holds what a node wrote")))
     }
 
-    /// A space that the node hosts.
+    /// A space that the node hosts. Panics for any other.
     fn space(&self, id: &SpaceId) -> Arc<Space> {
         self.0.space(id).expect("only hosted spaces are asked for")
     }
@@ -83,7 +83,7 @@ impl Replica {
         self.0.retry_storage();
     }
 
-    /// Marks all held records as handled, like a restart.
+    /// Marks all held records as handled, as a restart does.
     pub(crate) fn handle_all(&self) {
         self.pin(&default_space()).with_clocks(&mut |clocks| {
             let greatest = clocks.greatest();

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::run::Run;
 use crate::scenario::Scenario;
 
-/// The maximum fraction of record bytes that their receivers already had.
+/// The maximum fraction of received record bytes that belong to records that the receiver already
+/// had.
 const MAX_REDUNDANT: f64 = 0.2;
 
 /// One line of the result. Percentiles are over the seeds that converged.
@@ -34,13 +35,14 @@ pub(crate) struct Line {
 pub(crate) struct Costs {
     #[serde(flatten)]
     pub(crate) line: Line,
-    /// Mean bytes received by a node, until all agreed, of records that it already had.
+    /// Mean bytes that a node received, until all agreed, for records that it already had.
     pub(crate) wasted_per_node: u64,
-    /// Their fraction of the bytes of all received records. It has a fixed bound instead of a
+    /// The fraction of the received record bytes that these are. It has a fixed bound instead of a
     /// baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
-    /// Fraction of the sessions with a difference that needed a descent after the delta by clocks.
+    /// Of the sessions that found a difference, the fraction that still needed a descent after the
+    /// delta by clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) descents: Option<f64>,
     /// Mean number of sessions of a node until then.
@@ -52,7 +54,7 @@ pub(crate) struct Report {
     pub(crate) costs: Costs,
     /// The injected faults and their effects, over all seeds.
     pub(crate) met: Vec<String>,
-    /// The violated rules, each with the command that replays it.
+    /// The violated rules. Those of a single run come with the command that replays it.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -156,7 +158,7 @@ fn met(runs: &[Run]) -> Vec<String> {
     totals(runs).into_iter().map(|(name, total)| format!("  {total:>9} {name}")).collect()
 }
 
-/// Complains about kinds of faults that no run met: such runs test nothing.
+/// Complains about kinds of faults that occurred in no run: such runs do not test them.
 fn absent(scenario: &Scenario, runs: &[Run]) -> Vec<String> {
     let absent = totals(runs).into_iter().filter(|(_, total)| *total == 0);
     absent.map(|(name, _)| format!("{}: the runs test nothing: 0 {name}", scenario.name)).collect()

@@ -1,4 +1,4 @@
-//! One run of a scenario: its measurements.
+//! The measurements of one run of a scenario.
 
 use std::time::Duration;
 
@@ -26,19 +26,19 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     /// The measured time until all nodes agreed; `None` if they never did.
     pub(crate) agreed: Option<Duration>,
-    /// Mean bytes sent by a node until then.
+    /// Mean bytes that a node sent until then.
     pub(crate) bytes_per_node: u64,
     /// Total sessions until then.
     pub(crate) sessions: u64,
-    /// Bytes of records received by all nodes together.
+    /// Bytes of records that all nodes together received until then.
     pub(crate) payload: u64,
     /// Of these, bytes of records that the receiver already had.
     pub(crate) wasted: u64,
     /// Number of records received.
     pub(crate) records: u64,
-    /// Sessions that found a difference, and those that needed a descent after the delta by clocks;
-    /// each counts at both ends.
+    /// Sessions that found a difference; each counts at both ends.
     pub(crate) differed: u64,
+    /// Of these, sessions that needed a descent after the delta by clocks.
     pub(crate) descents: u64,
     /// Number of injected faults and of their effects, by name.
     pub(crate) met: Vec<(&'static str, u64)>,
@@ -52,7 +52,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Sets the costs: those of `world` since `before`.
+    /// Sets the costs to those of `world` since `before`.
     pub(crate) fn charge(&mut self, world: &World<Replica>, before: &Tally) {
         let after = world.tally();
         self.bytes_per_node = (after.bytes() - before.bytes()) / world.len() as u64;

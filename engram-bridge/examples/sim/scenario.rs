@@ -37,7 +37,7 @@ enum Plan {
     Rush(u32),
     Load(Pace),
     Faults,
-    /// This number of nodes run, and the others are silent.
+    /// This many of the nodes run, and the others are silent.
     Silence(usize, Moment),
     Pair,
 }
@@ -144,17 +144,19 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "many_100", 100 nodes, 2 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
-        "two halves that were apart for ten minutes: the time from the moment of healing";
+        "two halves that were partitioned for ten minutes: the time from healing to agreement";
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all others request sessions with one node that has 100 new patterns and stays within its permits";
     "faults_10", 10 nodes, 10 seeds, Quick, 60.0 s, Plan::Faults,
-        "half of the version summaries are changed, sessions break, nodes refuse records, crash and part: from the healing";
+        "half of the version summaries are changed, sessions break, nodes refuse records, crash \
+         and are partitioned: the time from healing to agreement";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
-        "100 new patterns a minute for two minutes: the longest time until a pattern is everywhere";
+        "100 new patterns a minute for two minutes: the longest time until all nodes have a \
+         pattern";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
-        "one pattern per node and second for ten seconds: the longest time until it is everywhere";
+        "one pattern per node and second for ten seconds: the longest time until all nodes have it";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 2 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),

@@ -1,4 +1,4 @@
-//! Ranges of seeds, and the runs with them on every core.
+//! Ranges of seeds, and parallel runs over them.
 
 use std::ops::Range;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Most members are silent: the time until the running ones are connected.
+//! Measures the time until the running nodes are connected while most members are silent.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::replica::{Replica, default_space};
 use crate::run::{Run, Setting, Tracing};
 use crate::scenario::LAN;
 
-/// The measured meeting.
+/// The connections whose delay is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The first meeting of a node with all other running nodes.
+    /// From the start until the first node is connected to all other running nodes.
     Start,
-    /// The meeting with a node that returns.
+    /// From the return of a node until the first node is connected to it.
     Return,
 }
 
@@ -24,12 +24,12 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// just started.
 const ABSENCES: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(100)];
-/// Maximum time until a meeting.
+/// Maximum time to wait for the connections.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// Sampling interval of meetings.
+/// Interval at which the connections are checked.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Runs the first `living` of `nodes` nodes. [`Run::agreed`] is the time of the measured meeting.
+/// Runs the first `living` of `nodes` nodes. [`Run::agreed`] is the measured delay.
 pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Setting) -> Run {
     let mut random = Random::new(setting.seed ^ 0x7369_6c65_6e63_6521);
     let space = [default_space()];

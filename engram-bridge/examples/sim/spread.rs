@@ -11,7 +11,7 @@ use crate::scenario::{Change, Conditions, LAN};
 
 /// How long nodes run before the change.
 const SETTLING: Duration = Duration::from_secs(3);
-/// How long two halves are partitioned: connections are lost, and dials back off.
+/// How long two halves are partitioned: long enough that connections are lost and dials back off.
 const APART: Duration = Duration::from_secs(600);
 
 /// Changes records at some nodes, and measures the time until all nodes have them.
@@ -36,7 +36,8 @@ pub(crate) fn spread(
     finish(&mut world, setting, written)
 }
 
-/// Partitions a cluster into two halves that agree internally, and measures the time after healing.
+/// Partitions a cluster into two halves until each agrees internally, and measures the time from
+/// healing until all nodes agree.
 pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
@@ -48,24 +49,25 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     world.reset_peaks();
     let mut run = finish(&mut world, setting, written.into_iter().sum());
     if largest != nodes / 2 {
-        run.faults.push(format!("{largest} nodes agreed before healing, not one half of all"));
+        run.faults.push(format!("{largest} nodes agreed before healing instead of half of all"));
     }
     let difference = u64::from(patterns) * nodes as u64;
     run.faults.extend(storm(&run, nodes as u64, difference));
     run
 }
 
-/// The least number of differing records whose bytes exceed those of the frames around them.
+/// Number of differing records from which on their bytes exceed the overhead of the frames.
 const LARGE: u64 = 1_000;
 
-/// The fault of a run that sends too many bytes for `difference` records that nodes lack.
+/// Returns a fault if a run sends more than 1.5 times the bytes of the `difference` records that
+/// nodes lack.
 fn storm(run: &Run, nodes: u64, difference: u64) -> Option<String> {
     let (sent, least) = (run.bytes_per_node * nodes, run.payload * difference / run.records.max(1));
     let is_storm = difference >= LARGE && sent * 2 > least * 3;
     is_storm.then(|| format!("{sent} bytes were sent for a difference of {least} bytes"))
 }
 
-/// Changes records at one node, with which all others then open a session at the same moment.
+/// Writes patterns at one node. All other nodes then request a session with it at the same moment.
 pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let written = write(&mut world, 0, patterns);
@@ -87,7 +89,7 @@ pub(crate) fn settled(nodes: usize, conditions: &Conditions, setting: Setting) -
     world
 }
 
-/// Writes this number of patterns at a node. Returns their number.
+/// Writes `patterns` patterns at a node. Returns their number.
 fn write(world: &mut World<Replica>, node: usize, patterns: u32) -> u64 {
     for n in 0..patterns {
         world.host(node).submit(&default_space(), &pattern(&format!("pattern_{node}_{n}"), n));
@@ -122,6 +124,6 @@ mod tests {
             |bytes_per_node| Run { bytes_per_node, payload: 1_200, records: 12, ..Run::default() };
         assert_eq!(storm(&run(15_000), 10, LARGE), None);
         assert!(storm(&run(15_001), 10, LARGE).is_some());
-        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames dominate a small difference");
+        assert_eq!(storm(&run(15_001), 10, LARGE - 1), None, "frames outweigh few records");
     }
 }

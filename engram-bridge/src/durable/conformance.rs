@@ -27,9 +27,9 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 
 /// Checks that the stores opened by `open` keep the contract of [`StateStore`].
 ///
-/// Uses paths below `root` that must not exist yet; a store without files may treat them as mere names. Drops
-/// a store before it opens its path again, except to check that a second opening is refused or coherent. Makes
-/// several hundred commits.
+/// Opens stores at paths below `root`, which must not exist yet; a store without files may treat the paths as
+/// mere names. Drops a store before it opens its path again, except when it checks that a second opening is
+/// refused or shares the rows of the first. Makes several hundred commits.
 ///
 /// The suite cannot cut the power, so it does not check that a commit survives a power loss.
 ///

@@ -53,7 +53,7 @@ pub(crate) struct Figures {
     /// The total time of all commits, failed ones included.
     pub(crate) commit_time: Duration,
     pub(crate) failures: u64,
-    /// The cause, if the last commit failed.
+    /// The cause, if the last commit failed or the store refused changes when it was opened.
     pub(crate) failure: Option<StorageError>,
 }
 
@@ -68,7 +68,7 @@ impl Journal {
         Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
-    /// Whether the journal takes changes: it is not closed.
+    /// Checks that the journal is not closed, so that it takes changes.
     ///
     /// # Errors
     /// [`StorageError::Stopped`] if it is closed.
@@ -134,8 +134,8 @@ impl Journal {
         }
     }
 
-    /// Notes whether the store refuses changes, before the first change does. [`retry`](Self::retry) ends the
-    /// failure.
+    /// Records a failure if the store refuses changes, so that it is reported before the first change fails.
+    /// A successful [`retry`](Self::retry) ends the failure.
     pub(crate) fn check(&self) {
         let Some(store) = self.store.as_ref().filter(|_| !self.is_failing()) else { return };
         if let Err(failure) = store.check_writable() {
@@ -152,7 +152,7 @@ impl Journal {
         }
     }
 
-    /// Makes a batch durable, together with those of all other waiting threads.
+    /// Makes a batch durable, together with the batches of all other waiting threads.
     fn commit_batch(&self, batch: Batch) -> Result<(), StorageError> {
         let Some(store) = &self.store else { return self.check_open() };
         let mut queue = self.queue();
@@ -198,7 +198,7 @@ impl Journal {
         }
     }
 
-    /// Whether the last commit failed.
+    /// Whether the last commit failed, or the store refused changes when it was opened.
     pub(crate) fn is_failing(&self) -> bool {
         self.queue().figures.failure.is_some()
     }

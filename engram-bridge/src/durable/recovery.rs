@@ -27,7 +27,8 @@ pub enum Recovery {
     Repaired {
         /// The number of records kept.
         records: u64,
-        /// Lost records, at most [`MAX_NAMED_LOSSES`]. A placeholder stands for an unreadable id.
+        /// The spaces and ids of lost records, at most [`MAX_NAMED_LOSSES`]. A placeholder stands
+        /// for an unreadable id.
         lost: Vec<(SpaceId, String)>,
         /// The number of rows that were damaged, or that referenced damaged or missing rows; at least 1.
         rows: u64,

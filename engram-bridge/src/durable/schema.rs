@@ -1,8 +1,8 @@
 //! Keys and encodings of the rows of a state store.
 //!
-//! Damage to a row is detected, except to the mark of a content's origin. The digest of a content protects the
-//! content: it is the key of the content's row, or the record in the same row names it. A checksum protects
-//! every other row.
+//! Damage to a row is detected, unless it affects only the mark of a content's origin. The digest of a
+//! content protects the content: it is the key of the content's row, or the record in the same row names it.
+//! A checksum protects every other row.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -103,7 +103,7 @@ pub(crate) fn root_space(key: &[u8]) -> Option<SpaceId> {
     space_of(ROOT, key)
 }
 
-/// The key of the mark that records the end of the first contact of a space.
+/// The key of a space's first-contact mark, which records that the first contact is over.
 pub(crate) fn settled_key(space: &SpaceId) -> Vec<u8> {
     [SETTLED, space.as_str().as_bytes()].concat()
 }

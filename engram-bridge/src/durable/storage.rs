@@ -34,8 +34,9 @@ pub trait StateStore: Send + Sync {
     /// full disk has free space again.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
-    /// Checks whether the store takes changes now, without changing a row. A [`Store`](crate::Store) calls it once,
-    /// when it has read the rows. Returns `Ok` by default: the first commit then reports a failure.
+    /// Checks whether the store takes changes now, without changing a row. A [`Store`](crate::Store) calls it
+    /// once, when it has read the rows. By default it returns `Ok`, and the first commit reports the failure
+    /// instead.
     ///
     /// # Errors
     /// [`StorageError::Full`] or [`StorageError::ReadOnly`] if a commit would fail.
@@ -178,9 +179,9 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open, or this process does: for a node whose
-    /// [`Node::stop`](crate::Node::stop) has not returned, or for a [`Store`](crate::Store) that was
-    /// not closed.
+    /// Another process has the store open, or this process does: a node whose
+    /// [`Node::stop`](crate::Node::stop) has not returned still uses it, or a [`Store`](crate::Store) that
+    /// was not closed.
     #[error(
         "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
     )]

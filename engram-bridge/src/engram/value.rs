@@ -49,7 +49,8 @@ impl PatternValue for SemanticPattern {
         self.last_consolidated.as_nanoseconds()
     }
 
-    /// Keeps the id, and shares the embedding if `merged` has none.
+    /// Builds a pattern from `merged`. Keeps the id, and shares this pattern's embedding if
+    /// `merged` has none.
     fn merged(&self, merged: Merged) -> Self {
         Self {
             id: self.id.clone(),

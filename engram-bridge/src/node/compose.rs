@@ -153,7 +153,7 @@ impl Node {
         self.binding.add_space(space)
     }
 
-    /// The gossip of one of its memory spaces.
+    /// Returns the gossip of a memory space that this node hosts.
     ///
     /// # Errors
     /// [`UnknownSpace`] if this node does not host it.
@@ -172,7 +172,7 @@ fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t Str
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reload {
-    /// Keys of `[tls]` whose files have other contents than the ones in use before.
+    /// Keys of `[tls]` whose files have other contents than those used before the reload.
     pub loaded: Vec<String>,
     /// Keys with a changed value that takes effect at the next start.
     pub waiting: Vec<String>,
@@ -227,7 +227,7 @@ impl Node {
     }
 }
 
-/// The keys of the files that a new identity was read from, as far as they changed.
+/// The keys of `[tls]` whose files had other contents than those of the previous identity.
 fn loaded(change: IdentityChange) -> Vec<String> {
     let parts = [
         ("tls.ca", change.authority),

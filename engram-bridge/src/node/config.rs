@@ -192,8 +192,8 @@ pub struct StorageConfig {
     /// A folder that only this node uses, relative to that of the configuration file; created if
     /// missing. Without it, the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
-    /// How long a space whose store is new or has lost rows waits for a peer without progress; 10 s
-    /// by default. See [`Binding::with_settle`](crate::Binding::with_settle).
+    /// How long a space whose store is new or has lost rows waits for a peer while no session makes
+    /// progress; 10 s by default. See [`Binding::with_settle`](crate::Binding::with_settle).
     pub settle: Duration,
     /// Bytes of the store's pages in memory, in addition to the state itself; 256 KiB by default.
     pub cache_bytes: u64,
@@ -289,7 +289,8 @@ pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer). For a
     /// [section](ClusterConfig::load_section), it includes the name of the section.
     pub key: String,
-    /// The line of the key, or of the nearest table around it; `None` if the file has neither.
+    /// The line of the key, or of the nearest table around it. `None` if the file has neither, or
+    /// if the configuration was not read from a file or text.
     pub line: Option<usize>,
     /// The fault, and what to write instead.
     pub message: String,
@@ -305,9 +306,9 @@ impl ClusterConfig {
     }
 
     /// Like [`load`](Self::load), with single values overridden by variables such as
-    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`: `ENGRAM_`, the section, two
-    /// underscores, the key. Variables of other forms are ignored. Pass [`std::env::vars_os`] for
-    /// the variables of the process.
+    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`. The name of a variable
+    /// consists of `ENGRAM_`, the section, two underscores, and the key; all others are ignored.
+    /// Pass [`std::env::vars_os`] for the variables of the process.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -324,9 +325,9 @@ impl ClusterConfig {
         Self::load_part(path, None, variables)
     }
 
-    /// Reads and checks a section of the file at `path`, which may have others, such as
-    /// `consolidation_gossip`. Dots separate the names of nested sections. Relative paths in it are
-    /// relative to the folder of the file.
+    /// Reads and checks one section, such as `consolidation_gossip`, of the file at `path`. The
+    /// file may have other sections. Dots separate the names of nested sections. Relative paths in
+    /// it are relative to the folder of the file.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -342,7 +343,8 @@ impl ClusterConfig {
     }
 
     /// Like [`load_section`](Self::load_section), with single values overridden by variables as in
-    /// [`load_with`](Self::load_with), whose names lack the section's: `ENGRAM_GOSSIP__FANOUT=5`.
+    /// [`load_with`](Self::load_with). Their names do not contain the name of the section:
+    /// `ENGRAM_GOSSIP__FANOUT=5`.
     ///
     /// # Errors
     /// As [`load_section`](Self::load_section); a problem of a variable names it.
@@ -395,8 +397,8 @@ impl ClusterConfig {
     /// Reads and checks the text of a configuration.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, and invalid
-    /// values. A syntax error, or a value of the wrong type, is reported alone.
+    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, values of the
+    /// wrong type, and invalid values. A syntax error is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let parsed = Self::parse_part(text, None, []);
         let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;

@@ -20,12 +20,12 @@ pub use self::repeats::{Repeated, Repeats};
 use crate::node::telemetry::Telemetry;
 use crate::spaces::event::StateEvent;
 
-/// The interval at which counts of repeats are looked up.
+/// The interval at which due counts of repeats are collected.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes of peers.
-/// Successful sessions are no notices. The first notice of a kind is returned at once, and
-/// [repeats](Repeats) as counts.
+/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and
+/// changes of peers. A successful session produces no notice. The first notice of a kind is
+/// returned at once, and its [repeats](Repeats) are returned as counts.
 pub struct Notices {
     name: String,
     gossip: Gossip,
@@ -69,7 +69,7 @@ impl Notices {
             ready: VecDeque::new(),
             ended: false,
         };
-        // The store may have refused writes before.
+        // The store may have refused writes before this subscription.
         if let Some(failure) = store.write_stats().storage_failure {
             notices.notify(Notice::storage(Some(&failure)));
         }

@@ -31,8 +31,9 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 ///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that
 ///   first occur in it; earlier ones are not repeated, since absence from a snapshot has no meaning.
 ///
-/// A line whose run and space cannot be read is listed in [`rejected`](Self::rejected); any other
-/// line or pattern that cannot be read, in its [`FileSnapshot`]. Neither affects the others.
+/// [`rejected`](Self::rejected) lists the lines whose run or space cannot be read. All other
+/// unreadable lines and patterns are listed in the [`FileSnapshot`] that they belong to. Neither
+/// affects other lines and patterns.
 #[derive(Debug)]
 pub struct SnapshotFile {
     path: PathBuf,
@@ -214,7 +215,7 @@ fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64>
     Ok(length)
 }
 
-/// A line as text, or the reason why it is not.
+/// Returns a line as text, or the reason why it cannot be read as text.
 fn text(line: &[u8]) -> Result<&str, String> {
     if line.len() > MAX_SNAPSHOT_LINE {
         let most = MAX_SNAPSHOT_LINE;

@@ -27,8 +27,8 @@ pub use warning::{EXPIRY_NOTICE, Unready, Warning};
 /// Watches a node: counts the results of its sessions, remembers recent faults and, for each peer,
 /// the state in which the two were last equal, and reads everything else on demand.
 ///
-/// Belongs to one node and uses no global state. Cheap to clone. Watching ends with the last clone
-/// or with the node.
+/// Belongs to one node and uses no global state. Cheap to clone. It stops watching when its last
+/// clone is dropped or the node stops.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     watch: Arc<Watch>,
@@ -291,7 +291,8 @@ impl Watch {
         let trees: Vec<_> = spaces
             .filter_map(|agreed| {
                 let tree = self.store.space(&agreed.space)?.tree();
-                // A tree that changed since is not the agreed one; the next session compares the two again.
+                // If the tree has changed since the session, it is not the agreed one. The next
+                // session compares the two nodes again.
                 (<[u8; 32]>::from(tree.root()) == agreed.ours)
                     .then(|| (SpaceId::clone(&agreed.space), tree))
             })

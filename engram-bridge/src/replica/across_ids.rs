@@ -138,7 +138,8 @@ impl PatternRole {
         }
     }
 
-    /// The representative of a member.
+    /// The representative of the group; `None` if the pattern is alone or is itself the
+    /// representative.
     #[must_use]
     pub const fn representative(&self) -> Option<&PatternRelation> {
         match self {
@@ -210,7 +211,8 @@ impl Comparison {
         Self { config, compared: Mutex::new(compared) }
     }
 
-    /// Ignores poisoning: the view is a hint for people, and a panic leaves it usable.
+    /// Locks the result. Ignores poisoning: the view is a hint for people, and a panic leaves it
+    /// usable.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Compared> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }

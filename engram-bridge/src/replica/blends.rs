@@ -1,4 +1,5 @@
-//! Blends that were handed out, so that they are not mistaken for the engine's own results.
+//! Remembers the blends that were handed out, so that they are not mistaken for the engine's own
+//! results when the engine submits them.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use crate::engram::pattern::SemanticPattern;
 /// oldest.
 pub(crate) const MAX_BLENDS: usize = 8;
 
-/// The blends of one pattern that this process handed out. They end with the process, as the
-/// engine's memory does.
+/// The blends of one pattern that this process handed out. They are forgotten when the process
+/// ends, as is the engine's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
     /// Ascending by time. Empty for most patterns, which have never had several versions.

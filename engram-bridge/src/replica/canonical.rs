@@ -12,7 +12,7 @@ use crate::replica::half_precision::is_half;
 /// The tag under which the bytes are hashed.
 pub(crate) const TAG: &[u8; 8] = b"ecb2cont";
 
-/// The bit of the count of numbers that says that each takes two bytes.
+/// The bit in the count of numbers that marks numbers of two bytes each.
 const HALVES: u32 = 1 << 31;
 
 /// The bytes of a canonical pattern, as hashed and stored.
@@ -23,9 +23,8 @@ pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
 }
 
 /// Appends the bytes of a canonical pattern, as hashed and stored. A length precedes every part of variable
-/// length. The
-/// numbers of an embedding take two bytes each if half precision represents all of them exactly, and four bytes
-/// each otherwise.
+/// length. The numbers of an embedding take two bytes each if half precision represents all of them exactly,
+/// and four bytes each otherwise.
 pub(crate) fn put(bytes: &mut Vec<u8>, pattern: &SemanticPattern) {
     put_bytes(bytes, pattern.id.as_bytes());
     bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
@@ -59,7 +58,8 @@ fn put_numbers<const N: usize>(bytes: &mut Vec<u8>, numbers: &[f32], of: impl Fn
     }
 }
 
-/// Reads what [`put_embedding`] writes; `None` if the numbers belong in the other form.
+/// Reads what [`put_embedding`] writes; `None` if bytes are missing, or if [`put_embedding`] would have
+/// written the numbers in the other form.
 fn take_embedding(bytes: &mut Cursor<'_>) -> Option<Arc<[f32]>> {
     let count = u32::from_le_bytes(bytes.array()?);
     let halves = count & HALVES != 0;
@@ -102,8 +102,8 @@ pub(crate) fn encoded_len(pattern: &SemanticPattern) -> usize {
     max_encoded_len(pattern) - if is_half(&pattern.embedding) { 2 * numbers } else { 0 }
 }
 
-/// The maximum length of the canonical form in bytes, and about the memory that a pattern takes: four bytes for
-/// each number.
+/// The maximum length of the canonical form in bytes, with four bytes for each number. A pattern takes about
+/// as much memory.
 pub(crate) fn max_encoded_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
     4 + pattern.id.len() + 8 + 4 + 4 + 4 + 4 * pattern.embedding.len() + 4 + episodes
@@ -127,7 +127,7 @@ mod tests {
     /// The bytes with the numbers in the form that `halves` selects.
     fn forced(embedding: &[f32], halves: bool) -> Vec<u8> {
         let (whole, none) = (encode(&pattern(embedding)), encode(&pattern(&[])));
-        // The empty list differs only in its count.
+        // After the embedding, the bytes equal those of the pattern without numbers.
         let at = 4 + "pattern_7".len() + 8 + 4 + 4;
         let mut bytes = whole[..at].to_vec();
         let count = embedding.len() as u32 | if halves { HALVES } else { 0 };

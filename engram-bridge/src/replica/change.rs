@@ -64,7 +64,7 @@ pub(crate) struct PlannedWrite {
     pub(super) added: Vec<Content>,
     /// Contents that the space holds and no record names any more.
     pub(super) dropped: Vec<Digest>,
-    /// The stored rows of the contents.
+    /// The content rows to write and to remove.
     pub(crate) placement: Placement,
     pub(super) origin: Option<NodeId>,
 }

@@ -85,7 +85,7 @@ pub enum PatternError {
         /// The value.
         value: f32,
     },
-    /// It cites too many episodes.
+    /// The pattern cites too many episodes.
     #[error("it cites {found} episodes; at most {MAX_EPISODES} are allowed; split it")]
     EpisodeCount {
         /// The number of citations.
@@ -106,7 +106,7 @@ pub enum PatternError {
         "its id occurs twice in this snapshot; the first copy was kept; give this one its own id"
     )]
     Duplicate,
-    /// It does not fit into a message.
+    /// The pattern does not fit into a message.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// The record of its id carries the greatest possible version, so no later one exists.
@@ -117,7 +117,7 @@ pub enum PatternError {
     VersionsExhausted,
 }
 
-/// The dimension and the precision of embeddings on which a cluster agreed.
+/// The dimension and the precision of embeddings, equal on all nodes of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) dimension: usize,
@@ -199,7 +199,7 @@ impl Content {
         Ok(content)
     }
 
-    /// Takes a stored content, if it matches its digest.
+    /// Decodes a stored content; `None` if it does not match the digest `claimed`.
     pub(crate) fn from_stored(
         bytes: &[u8],
         introducer: Introducer,

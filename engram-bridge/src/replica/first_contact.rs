@@ -1,4 +1,4 @@
-//! First contact: a space whose store is new, or lost rows, waits for a peer before it writes.
+//! First contact: a space whose store is new or has lost rows waits for a peer before it writes.
 //!
 //! A node that lost its state and whose clock is behind may issue versions below its earlier ones.
 //! It therefore waits until a session tells it which of its versions its peers know. A mark in the
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
-/// The longest wait, as a multiple of the time without progress that ends a wait.
+/// The longest wait, as a multiple of `settle`, the time without progress that ends a wait.
 const LONGEST: u32 = 6;
 
 /// Submissions that wait for the first contact of their space.

@@ -14,7 +14,7 @@ pub(crate) fn is_half(numbers: &[f32]) -> bool {
     numbers.iter().all(|number| number.is_finite() && half(*number).to_bits() == number.to_bits())
 }
 
-/// Whether each number, rounded to half precision, equals the canonical one.
+/// Whether `numbers`, rounded to half precision, equal the numbers in `canonical`.
 pub(crate) fn rounds_to(numbers: &[f32], canonical: &[f32]) -> bool {
     numbers.len() == canonical.len()
         && (numbers.iter().zip(canonical))

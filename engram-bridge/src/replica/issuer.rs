@@ -9,10 +9,10 @@ use engram_vclock::{Dot, HybridClock};
 use crate::replica::environment::{Clock, nanoseconds};
 
 /// When this version of the crate was released, in nanoseconds since the Unix epoch: 2026-11-30. A
-/// clock behind it is wrong.
+/// clock that shows an earlier time is wrong.
 pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
 
-/// Issues the dots of this node: one hybrid clock for all of its spaces.
+/// Issues the dots of this node, from one hybrid clock for all of its spaces.
 pub(crate) struct DotIssuer {
     node: [u8; 32],
     /// Previous keys of this node. Their dots count as its own; it issues no new dots under them.
@@ -21,8 +21,9 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version, read from the state or received, that was above every known one at
-    /// that time; after [`Self::relearn`], the greatest plausible one.
+    /// The greatest own version that was read from the state or received from a peer, and that
+    /// exceeded all versions known at that time. After [`Self::relearn`], the greatest plausible
+    /// one.
     foreign: u64,
 }
 
@@ -90,8 +91,8 @@ impl DotIssuer {
         self.foreign = greatest;
     }
 
-    /// Processes a peer's hello: the greatest own version that the peer knows, and its clock; 0 for
-    /// none. An implausible version is ignored.
+    /// Processes a peer's greeting: the greatest version of this node that the peer knows, and the
+    /// peer's clock; 0 for none. Ignores an implausible version.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
         if clock > 0 {
             self.hybrid.hear(clock);

@@ -18,9 +18,9 @@ pub(crate) struct Joined {
 /// Events of a join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JoinReport {
-    /// This process's write was reissued.
+    /// Whether this process's write was reissued.
     pub(crate) reissued: bool,
-    /// This process's write was not reissued, since too many own dots are live.
+    /// Whether this process's write could not be reissued, since too many own dots are live.
     pub(crate) given_up: bool,
     /// A dot under which both sides hold different contents.
     pub(crate) clash: Option<Dot>,

@@ -16,7 +16,7 @@ use crate::replica::record::{LastWrite, Record};
 use crate::replica::report::{Submitted, SuppressionFault};
 use crate::replica::state::SpaceState;
 
-/// The citations of a resolution.
+/// The citations that a resolved pattern gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Citations {
     /// The citations of the pattern and of all versions that it replaces (default).
@@ -41,8 +41,8 @@ impl From<Change> for Planned {
 const FRESH: &str = "the issuer's dots are above every own entry";
 
 impl SpaceState {
-    /// Submits `content` of the node's own engine. The engine may not have seen the peers'
-    /// versions, so the new dot replaces only own dots.
+    /// Plans the submission of `content` by this node's engine. The engine may not have seen the
+    /// peers' versions, so the new dot replaces only own dots.
     pub(crate) fn plan_submit(
         &self,
         content: Content,
@@ -80,7 +80,8 @@ impl SpaceState {
         Ok((Submitted::Written, Some(change)))
     }
 
-    /// Withdraws this node's own dots of `id`; those of others stay. `None` if there are none.
+    /// Plans the withdrawal of this node's own dots of `id`; those of others stay. `None` if this
+    /// node has none.
     pub(crate) fn plan_withdraw(
         &self,
         id: &str,
@@ -90,7 +91,7 @@ impl SpaceState {
         self.plan_removal(id, issuer, |node| own.contains(node))
     }
 
-    /// Removes the dots of the nodes for which `of` is true. `None` if there are none.
+    /// Plans the removal of all dots whose node satisfies `of`. `None` if there are no such dots.
     pub(crate) fn plan_removal(
         &self,
         id: &str,
@@ -107,7 +108,8 @@ impl SpaceState {
         Ok(Some(Change { record: Some(record), ..Change::of(id, Some(entry)) }))
     }
 
-    /// Deletes every live dot of `id` and suppresses the contents. `None` if no dot is live.
+    /// Plans to delete every live dot of `id` and to suppress the contents. `None` if no dot is
+    /// live.
     pub(crate) fn plan_forget(
         &self,
         id: &str,
@@ -130,8 +132,8 @@ impl SpaceState {
         Ok(Some(Planned { change, faults }))
     }
 
-    /// Replaces every held version of the id with `content`, and releases `content` and the digest
-    /// `given` from suppression.
+    /// Plans to replace every held version of the id with `content`, and to release `content` and
+    /// the digest `given` from suppression.
     pub(crate) fn plan_resolve(
         &self,
         content: Content,
@@ -160,7 +162,7 @@ impl SpaceState {
     /// `pattern` with the citations of every version that its resolution replaces.
     ///
     /// # Errors
-    /// [`PatternError::EpisodeCount`] if they are more than a pattern may cite.
+    /// [`PatternError::EpisodeCount`] if these are more episodes than a pattern may cite.
     pub(crate) fn with_all_citations(
         &self,
         pattern: &SemanticPattern,
@@ -180,9 +182,9 @@ impl SpaceState {
         Ok(SemanticPattern { source_episodes: citations, ..pattern.clone() })
     }
 
-    /// Removes from the record of `id` the parts whose versions are not plausible. `None` if there
-    /// are none. If this node's own part is among them, its writes are reissued under plausible
-    /// versions.
+    /// Plans to remove from the record of `id` the parts whose versions are not plausible, and to
+    /// reissue this node's own writes among them under plausible versions. `None` if there are no
+    /// such parts.
     pub(crate) fn plan_drop_implausible(
         &self,
         id: &str,
@@ -236,7 +238,7 @@ fn plan_suppressed(
     Ok(Some(Change { record: Some(record), ..change }))
 }
 
-/// The next dot of this node, which must be above this node's entry in `record`.
+/// Issues the next dot of this node; fails if it is not above this node's entry in `record`.
 fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     let dot = issuer.next_dot();
     match dot.version > record.siblings.context().get(&dot.node) {
@@ -246,7 +248,7 @@ fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
 }
 
 /// The last write after an unchanged submission: the greatest dot of the current key under which
-/// `digest` is live, unless there is none or the recorded last write is later.
+/// `digest` is live. If there is none, or the recorded last write is later, the recorded one stays.
 fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<LastWrite> {
     let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
     let confirmed = own.map(|(version, value)| LastWrite { version, value }).last();
@@ -274,9 +276,9 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 /// The content that this node submitted last, after a join.
 ///
 /// Usually the join does not change it. If own dots are live, but none of them was live here before
-/// or written by this process, it is the content of the greatest. If a later own version leaves no
-/// own dot live, this node wrote after the submission in the row: the last submission is unknown,
-/// so the next one is written.
+/// or was written by this process, the last submission is the content of the greatest own dot. If a
+/// later own version leaves no own dot live, this node wrote after the submission in the row: the
+/// last submission is then unknown, so the next one is written in any case.
 pub(crate) fn last_submitted_after(
     before: &Record,
     change: &Change,

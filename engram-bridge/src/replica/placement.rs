@@ -8,8 +8,8 @@ use engram_merkle::Digest;
 use crate::replica::canonical::max_encoded_len;
 use crate::replica::content::Content;
 
-/// Bytes of the longest content in the row of its record. A longer one has a row of its own, so that
-/// a change of the record does not rewrite it.
+/// Maximum length, in bytes, of a content in the row of its record. A longer one has a row of its
+/// own, so that a change of the record does not rewrite it.
 const MAX_BESIDE: usize = 8 << 10;
 
 /// The content rows that a change of a record writes and removes.
@@ -52,7 +52,8 @@ impl Placement {
     }
 }
 
-/// Whether the live contents of a record are in its row: a single one that is not long.
+/// Whether the live contents of a record are in its row: true for a single content of at most
+/// [`MAX_BESIDE`] bytes.
 fn is_beside(contents: &[Content]) -> bool {
     matches!(contents, [one] if max_encoded_len(one.pattern()) <= MAX_BESIDE)
 }

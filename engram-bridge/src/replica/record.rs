@@ -28,8 +28,9 @@ pub(crate) type LastWrite = engram_vclock::LastWrite<Digest>;
 
 /// The writes of all nodes under one id, and the suppressed contents.
 ///
-/// A record is a product over nodes: any subset of its nodes, each with its entry and dots, is a
-/// record, and joining the parts equals joining the whole.
+/// A record consists of one independent part for each node, with the entry and the dots of the
+/// node: any subset of the parts is a record, too, and joining the parts one by one equals joining
+/// the whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) siblings: Siblings,

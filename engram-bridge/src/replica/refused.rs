@@ -16,8 +16,8 @@ pub struct RefusedPattern {
     pub reason: PatternError,
 }
 
-/// The refused patterns of a space by their ids. They end with the process, as the engine's memory
-/// does.
+/// The refused patterns of a space by their ids. They are forgotten when the process ends, as is
+/// the engine's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(BTreeMap<String, RefusedPattern>);
 

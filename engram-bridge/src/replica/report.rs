@@ -61,15 +61,15 @@ pub struct MergedView {
     /// The time of the latest change of the visible patterns in this process, by the clock of this
     /// node; the epoch if there was none.
     pub changed_at: Timestamp,
-    /// The time of the latest snapshot of the engine, or of the latest change if that is later, by
-    /// the clock of this node: a snapshot from the future counts as made when it was submitted. It
-    /// survives a restart if the store does; the time of a snapshot that changed nothing, and that
-    /// of patterns that wait for a first contact, survive only an orderly stop.
+    /// The time of the engine's latest snapshot or of the latest change, whichever is later, by the clock of
+    /// this node. A snapshot from the future counts as made when it was submitted. The time survives a
+    /// restart if the store does. If the snapshot changed nothing, or its patterns wait for a first contact,
+    /// the time survives only an orderly stop.
     pub generated_at: Timestamp,
 }
 
 impl MergedView {
-    /// The patterns and the refused ones, except those whose id the cluster shows.
+    /// The visible patterns, and the refused patterns whose ids have no visible pattern.
     pub(crate) fn into_local(self) -> Vec<Arc<SemanticPattern>> {
         let Self { mut patterns, refused, .. } = self;
         let of_id = |id: &str| patterns.binary_search_by(|pattern| pattern.id.as_str().cmp(id));
@@ -146,9 +146,8 @@ pub enum Submitted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SuppressionFault {
-    /// A record suppresses [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED) contents: the
-    /// greatest digests were dropped, and an engine that submits those contents again makes them
-    /// visible.
+    /// A record would have suppressed more than [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED) contents:
+    /// the greatest digests were dropped, and an engine that submits these contents again makes them visible.
     Dropped {
         /// The number of dropped digests.
         digests: usize,

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use crate::engram::pattern::SemanticPattern;
 
-/// Hides old or uncertain patterns from the view of one node. Nothing is removed and no peer
-/// learns of it: a hidden pattern is still stored, synced and explained, and appears again when the
-/// rule changes. Belief updates name it, too.
+/// Hides old or uncertain patterns from the view of one node. Nothing is removed and no peer learns
+/// of it: a hidden pattern is still stored, synced and explained, and appears again when the rule
+/// changes. Belief updates also report the changes of hidden patterns.
 ///
 /// The shown patterns are a function of the replicated state and of the roster: nodes with equal
-/// state, equal rosters and equal rules show the same.
+/// state, equal rosters and equal rules show the same patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// The greatest age of a shown pattern, relative to the present of its space. The present is
-    /// the lower median, over the roster members with a live pattern, of the time of each member's
-    /// newest pattern: among three or more members, no single clock moves it beyond the times of the
-    /// others, and an idle space loses nothing.
+    /// The greatest age of a shown pattern, relative to the present of its space. Each roster
+    /// member with a live pattern contributes the time of its newest one, and the present is the
+    /// lower median of these times. Among three or more members, no single clock moves it beyond
+    /// the times of the others, and in an idle space it stands still, so no pattern disappears.
     pub max_age: Option<Duration>,
     /// The maximum number of patterns that a space shows: those with the highest confidence; at equal
     /// confidence, the newest.

@@ -288,7 +288,8 @@ impl SpaceState {
         self.generated_at = self.generated_at.max(at);
     }
 
-    /// Replaces a later time of the latest snapshot or change: a clock was ahead when it was stored.
+    /// Lowers the time of the latest snapshot or change to `now` if it is later: a clock was ahead
+    /// when it was stored.
     pub(crate) fn limit_generated(&mut self, now: Timestamp) {
         self.generated_at = self.generated_at.min(now);
     }
@@ -310,8 +311,8 @@ impl SpaceState {
         &mut self.clocks
     }
 
-    /// Marks every own version as held if the summary covers those up to `foreign`, since this
-    /// process issued all later ones.
+    /// Marks all versions of this node as held if the version summary covers those up to `foreign`:
+    /// this process issued all later ones itself.
     pub(crate) fn raise_own(&mut self, node: &[u8; 32], foreign: u64) {
         let own: ShortNode = *node.first_chunk().expect("a node id has 32 bytes");
         if self.clocks.summary().get(&own) >= foreign {

@@ -7,7 +7,8 @@ use crate::replica::record::Record;
 
 /// For each node that any record names: its greatest context entry, and the number of its entries.
 ///
-/// The greatest entry falls only in a recount: it also covers entries that have since been replaced.
+/// The greatest entry decreases only in a recount: until then, it also covers entries that have
+/// since been replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     nodes: BTreeMap<[u8; 32], Tally>,
@@ -23,8 +24,8 @@ struct Tally {
 }
 
 impl Tallies {
-    /// Updates the counts when `after` replaces `before`. O((n + m) log N), where the records name
-    /// n and m nodes, and all records N.
+    /// Updates the counts when `after` replaces `before`. O((n + m) log N), where the two records
+    /// name n and m nodes, and all records together name N.
     pub(crate) fn replace(&mut self, before: &Record, after: &Record) {
         let (before, after) = (before.siblings.context(), after.siblings.context());
         for (node, entry) in after.iter() {
@@ -65,7 +66,7 @@ impl Tallies {
         self.nodes.get(node).map_or(0, |tally| tally.greatest)
     }
 
-    /// Whether `node` is a member: the roster lists it, or lists only this node.
+    /// Whether `node` counts as a member: the roster lists it, or lists no node but this one.
     pub(crate) fn is_member(&self, node: &[u8; 32]) -> bool {
         self.members.len() <= 1 || self.is_listed(node)
     }

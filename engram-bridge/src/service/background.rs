@@ -9,11 +9,12 @@ use tokio::task::spawn_blocking;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// The number of patterns compared across ids per slice: 32 ms at 10,000 patterns.
+/// The number of patterns that one slice compares across ids; a slice takes about 32 ms at 10,000
+/// patterns.
 const SLICE: usize = 64;
 
-/// Opens a session with each connected peer at the start and after spaces were added. Requests that
-/// arrive during the sessions are served together.
+/// Opens a session with each connected peer when the binding starts and after spaces were added.
+/// Requests that arrive while these sessions run are served together.
 pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<()>) {
     while requests.changed().await.is_ok() {
         for peer in gossip.peers() {

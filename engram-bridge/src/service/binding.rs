@@ -21,7 +21,7 @@ use crate::spaces::error::AddSpaceError;
 use crate::spaces::space::Space;
 use crate::spaces::store::Store;
 
-/// The default time that a space waits for its first contact without progress: 10 seconds. See
+/// The default time without progress after which a space stops waiting for its first contact: 10 seconds. See
 /// [`Binding::with_settle`].
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
@@ -61,8 +61,8 @@ pub(super) trait Follow: Send + Sync {
 }
 
 impl Binding {
-    /// Connects `store` with `gossip`, which must be bound to it. New spaces wait for
-    /// [`DEFAULT_SETTLE`].
+    /// Connects `store` with `gossip`, which must be bound to it. Equals [`with_settle`](Self::with_settle)
+    /// with [`DEFAULT_SETTLE`].
     ///
     /// # Panics
     /// If called outside a tokio runtime.
@@ -104,7 +104,7 @@ impl Binding {
     }
 
     /// Waits until every snapshot that a service of this binding received before the call is durable,
-    /// dropped services included.
+    /// including the snapshots of dropped services.
     ///
     /// # Errors
     /// [`StorageError`] if the last snapshot of a service could not be stored.
@@ -118,10 +118,9 @@ impl Binding {
     }
 
     /// Stops cleanly: ends the sessions, waits until the snapshots of all services are
-    /// [durable](Self::durable), [closes](Store::close) the store, and logs the changes of beliefs. Stop the engine first: a
-    /// snapshot that arrives later is not stored, and
-    /// [`durable`](crate::GossipingConsolidationService::durable) reports
-    /// [`StorageError::Stopped`].
+    /// [durable](Self::durable), [closes](Store::close) the store, and logs the remaining changes of beliefs.
+    /// Stop the engine first: a snapshot that arrives later is not stored, and
+    /// [`durable`](crate::GossipingConsolidationService::durable) reports [`StorageError::Stopped`].
     ///
     /// # Errors
     /// [`StorageError`] if snapshots could not be stored.
@@ -130,7 +129,7 @@ impl Binding {
         let submitted = self.durable().await;
         let store = Arc::clone(self.store());
         let closed = spawn_blocking(move || store.close()).await.expect("closing does not panic");
-        // The first contacts have ended, which changed beliefs.
+        // Closing the store ended the first contacts, which may have changed beliefs.
         let services = self.services(|services| services.clone());
         for service in services.iter().filter_map(|service| service.follower.upgrade()) {
             // An inner service may panic.
@@ -334,7 +333,8 @@ impl Driver {
         _ = learned.await;
     }
 
-    /// Handles a new space: it may wait for its first contact, and the peers do not know it yet.
+    /// Handles a new space: starts its wait for the first contact, if it has to wait, and tells the peers
+    /// about it.
     fn on_added(&mut self, space: SpaceId) {
         let hosted = self.store.upgrade().and_then(|store| store.space(&space));
         if hosted.is_some_and(|space| space.is_waiting()) {

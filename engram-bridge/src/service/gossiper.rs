@@ -23,8 +23,8 @@ use crate::spaces::stats::GossipStats;
 /// Keeps one memory space equal on all nodes: takes Engram's consolidated patterns and gossips them
 /// in the background.
 ///
-/// Cheap to clone; make one for each memory space. The network runs in the [`Gossip`] handle, over
-/// the same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for it.
+/// Cheap to clone; make one for each memory space. The [`Gossip`] handle runs the network over the
+/// same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for the network.
 #[derive(Clone, Debug)]
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
@@ -39,7 +39,7 @@ pub struct UnknownSpace(pub SpaceId);
 impl Binding {
     /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
     /// spaces](crate::StoreConfig::learn_spaces) then hosts it, too; other peers sync it once they
-    /// host it. Returns its gossip. For a space that is already hosted, this equals
+    /// host it. Returns its gossip. If the space is already hosted, only returns its gossip, like
     /// [`gossiper`](Self::gossiper).
     ///
     /// Waits for the disk if the store holds state of the space, but never for the network.
@@ -143,8 +143,8 @@ impl ConsolidationGossiper {
         GossipStats { space, writes, network: self.gossip().stats() }
     }
 
-    /// Syncs with a few random peers now, instead of waiting for the timer or for their adverts. An
-    /// unreachable peer does not affect the others.
+    /// Syncs with a few peers now, in a shuffled round robin, instead of waiting for the timer or
+    /// for their adverts. An unreachable peer does not affect the others.
     pub async fn gossip_round(&self) -> RoundReport {
         self.gossip().round().await
     }
@@ -164,8 +164,8 @@ impl ConsolidationGossiper {
     /// name in the roster. See [`Gossip::handle_named`].
     ///
     /// # Errors
-    /// [`AdvertError`] if no member has this name, or if its roots cannot be read; they are then
-    /// ignored.
+    /// [`AdvertError`] if no member has this name, or if the roots in the metadata cannot be read.
+    /// The node then ignores them.
     pub fn handle_consolidation_gossip(
         &self,
         from: &str,

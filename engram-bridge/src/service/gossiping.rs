@@ -29,19 +29,21 @@ use crate::service::pending::{Handed, Pending};
 /// - `update_cache` queues the engine's patterns and returns without waiting for the disk. A
 ///   background task submits them in order, and passes the *merged* snapshot to the inner service
 ///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
-/// - Contributions of peers reach the inner service soon after they arrive, many changes at once.
+/// - Contributions of peers reach the inner service soon after they arrive; one call may pass on
+///   many changes.
 /// - `cached_snapshot` is the merged view, together with this engine's patterns that the cluster
 ///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
 ///   the node that wrote it if it came from a peer.
 /// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A
 ///   space has one such log, and therefore one service.
 /// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
-///   passed to the [observer](ServiceBuilder::with_observer). If several are merged, because they
-///   arrive faster than they are stored, the last one counts their changes and refusals.
+///   passed to the [observer](ServiceBuilder::with_observer). If several snapshots are merged,
+///   because they arrive faster than they are stored, the last run counts the changes and refusals
+///   of all of them.
 /// - Passing the last snapshot from `cached_snapshot` back to `update_cache` writes nothing.
 ///
 /// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
-/// background task calls the inner service, one call at a time.
+/// background task calls `update_cache` of the inner service, one call at a time.
 pub struct GossipingConsolidationService {
     shared: Arc<Shared>,
 }
@@ -60,14 +62,14 @@ struct Shared {
     pending: Arc<Pending>,
     /// Held only briefly.
     local: Mutex<Local>,
-    /// The snapshot that was handed out last. Held while it is compared.
+    /// The snapshot that was handed out last. Locked while it is compared.
     handed_out: Mutex<Option<ConsolidationSnapshot>>,
-    /// The version of the view that the inner service has. Held while it is called, so that it
-    /// never sees an older view after a newer one.
+    /// The version of the view that the inner service has. Locked while the inner service is
+    /// called, so that it never sees an older view after a newer one.
     forwarded: Mutex<Option<u64>>,
 }
 
-/// A service was not created.
+/// The reason why a service was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
@@ -90,7 +92,8 @@ struct Local {
 
 impl GossipingConsolidationService {
     /// Wraps `inner`, and from now on passes it the peers' contributions. Set the path of its alert
-    /// log first: the log receives the changes since the space is hosted, up to 4,096, at once.
+    /// log first: it receives at once the changes since the node began to host the space, at most
+    /// 4,096.
     ///
     /// May be called outside a tokio runtime: the background tasks run on the runtime of the
     /// gossip.
@@ -151,7 +154,7 @@ impl GossipingConsolidationService {
     /// for it, too. Returns the [`last_report`](Self::last_report) at that time.
     ///
     /// It does not wait for a first contact: the patterns that the report counts as `waiting` are
-    /// only in memory until that ends or the node stops.
+    /// only in memory until the first contact ends or the node stops.
     ///
     /// # Errors
     /// [`StorageError`] if the last of them could not be stored; [`StorageError::Stopped`] if the
@@ -163,8 +166,8 @@ impl GossipingConsolidationService {
     /// The report of the latest submitted snapshot, with every refused pattern, or the error if it
     /// could not be stored. Patterns that could not be stored are submitted again with the next
     /// snapshot that contains them. The report never changes afterwards: it still counts patterns
-    /// as waiting when the first contact has ended; [`Space::waiting_len`](crate::Space::waiting_len)
-    /// counts the present ones.
+    /// as waiting when the first contact has ended;
+    /// [`Space::waiting_len`](crate::Space::waiting_len) counts the patterns that wait now.
     ///
     /// If snapshots arrive faster than they are stored, later ones are merged, and the report is
     /// that of the merged snapshot: the patterns of the last snapshot, followed by those of the
@@ -226,7 +229,8 @@ impl Shared {
                 return;
             }
             let shared = Arc::clone(&self);
-            // Following blocks on files. If the inner service panics, the next change retries.
+            // Following blocks on files. If the inner service panics, the next change calls it
+            // again.
             _ = spawn_blocking(move || shared.follow()).await;
         }
     }
@@ -273,7 +277,7 @@ impl Shared {
 
     /// Passes the merged view to the inner service if it does not have it yet.
     fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
-        // Read the version first: later changes are forwarded again.
+        // Read the version before the view: a change in between is then forwarded again.
         let version = *self.gossiper.space().view_version().borrow();
         if *forwarded != Some(version) {
             self.inner.update_cache(&self.merged(), source);

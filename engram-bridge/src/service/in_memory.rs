@@ -11,9 +11,9 @@ use crate::engram::ports::{
 };
 use crate::engram::timestamp::Timestamp;
 
-/// Keeps the latest snapshot and its differences from the previous one. Stores the path of the
-/// alert log but writes no file. The initial path is that of Engram: the value of the variable
-/// `ENGRAM_CONSOLIDATION_ALERT_LOG`, or Engram's default.
+/// Keeps the latest snapshot, and the newest belief updates that successive snapshots caused.
+/// Stores the path of the alert log but writes no file. The initial path is that of Engram: the
+/// value of the variable `ENGRAM_CONSOLIDATION_ALERT_LOG`, or Engram's default.
 ///
 /// `update_cache` *replaces* the whole snapshot, as in Engram. A
 /// [`GossipingConsolidationService`](crate::GossipingConsolidationService) that wraps this service
@@ -93,7 +93,7 @@ impl ConsolidationService for InMemoryConsolidationService {
 
 /// The patterns in ascending order of ids; the last one of each id.
 ///
-/// Merged snapshots are in that order already, which sorting notices in one pass.
+/// Merged snapshots are in that order already, so the sort takes only one pass.
 fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
     let mut patterns: Vec<_> = snapshot.patterns.iter().rev().collect();
     patterns.sort_by(|one, other| one.id.cmp(&other.id));
@@ -160,7 +160,7 @@ mod tests {
         let of = |id: &str, novelty, citations| (id.to_owned(), novelty, citations);
         assert_eq!(told(&[("b", 1.0), ("a", 1.0)]), [of("a", 1.0, 1), of("b", 1.0, 1)]);
         assert_eq!(told(&[("a", 1.0), ("b", 1.0)]), []);
-        // The last of a repeated id counts.
+        // Of several patterns with one id, the last one counts.
         let repeated = [("b", 7.0), ("c", 1.0), ("b", 1.5)];
         assert_eq!(told(&repeated), [of("a", -1.0, -1), of("b", 0.5, 0), of("c", 1.0, 1)]);
         assert_eq!(told(&[("b", 1.5), ("c", 1.0)]), []);

@@ -74,7 +74,7 @@ impl Pending {
         self.queue().pop_front()
     }
 
-    /// Records that this snapshot and all before it were stored or failed to be stored.
+    /// Records that this snapshot and all earlier ones were stored, or could not be stored.
     pub(super) fn note_stored(&self, number: u64) {
         self.stored.send_replace(number);
     }
@@ -96,7 +96,7 @@ impl Pending {
         self.closed.load(SeqCst)
     }
 
-    /// Waits until every snapshot received before the call was stored or failed to be stored.
+    /// Waits until every snapshot received before the call was stored, or could not be stored.
     /// Returns the report of the last one.
     pub(super) async fn durable(&self) -> Report {
         let all = *self.handed.borrow();

@@ -1,4 +1,4 @@
-//! Retries after a storage failure, in case no other write does.
+//! Retries writes after a storage failure, in case nothing else writes.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::spaces::event::StateEvent;
 use crate::spaces::store::Store;
 
-/// The pause before an attempt to write after a failure.
+/// The pause before each retry.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Retries a write periodically while the last change could not be stored, until the store is

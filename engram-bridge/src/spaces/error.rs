@@ -7,7 +7,8 @@ use crate::durable::recovery::OpenError;
 use crate::durable::storage::StorageError;
 use crate::replica::content::PatternError;
 
-/// Why an operation on a pattern failed. Nothing was changed.
+/// Why an operation on a pattern failed. The pattern is unchanged; an operation on many patterns
+/// may have changed others.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
@@ -25,7 +26,7 @@ pub enum SubmitError {
 pub enum AddSpaceError {
     /// The node hosts as many spaces as a session can name.
     #[error(
-        "a node hosts at most {MAX_SPACES} spaces, so {space} stays local; distribute the spaces over \
+        "a node hosts at most {MAX_SPACES} spaces, so {space} was not added; distribute the spaces over \
          several clusters"
     )]
     TooMany {

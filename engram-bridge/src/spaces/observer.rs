@@ -9,7 +9,8 @@ use crate::replica::report::RejectedPattern;
 /// Receives the figures of consolidation, for a metrics registry. Without an observer,
 /// [`Telemetry`](crate::telemetry::Telemetry) still exports them for Prometheus.
 ///
-/// The thread of the engine or of the gossip calls the methods, so they should return quickly.
+/// A background task of the service calls the methods and waits for them, so they should return
+/// quickly.
 pub trait ConsolidationObserver: Send + Sync {
     /// Called for each `update_cache` of the engine, even if nothing changed, once it is submitted.
     fn on_run(&self, run: &ConsolidationRun);

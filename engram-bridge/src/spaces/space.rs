@@ -29,8 +29,9 @@ use crate::spaces::observer::RunStats;
 use crate::spaces::shared::Shared;
 use crate::spaces::stats::WriteStats;
 
-/// The right to change a space, held from the plan of a change until the change is visible. Readers, which do
-/// not need it, never see a change that a crash could undo, and a change that cannot be stored does not happen.
+/// The right to change a space, held from the planning of a change until the change is visible. Readers do
+/// not need it. They never see a change that a crash could undo, because a change becomes visible only once
+/// it is durable.
 pub(crate) struct Writer<'s> {
     _alone: MutexGuard<'s, ()>,
 }
@@ -91,7 +92,7 @@ impl Space {
     pub fn hand_out(&self) -> MergedView {
         let state = self.state();
         let blends = state.new_blends();
-        // Taken under the same lock, so that the view has no later blend.
+        // Taken under the same lock, so that the view contains no other blends.
         let view = self.view_of(state);
         for (id, blend) in blends {
             // A strategy should compose valid patterns. The view includes an invalid one nevertheless.
@@ -162,13 +163,13 @@ impl Space {
         self.state().updates().to_vec()
     }
 
-    /// Counts the changes of the visible patterns. A receiver sees only the newest count, so a slow receiver
-    /// still learns of the latest state.
+    /// Returns a receiver that counts the changes of the visible patterns. It sees only the newest count, so
+    /// a slow receiver still learns of the latest state.
     pub fn view_version(&self) -> watch::Receiver<u64> {
         self.view_version.subscribe()
     }
 
-    /// Whether the store can keep records of peers now: the last commit did not fail.
+    /// Whether the store can keep records of peers now: its last commit did not fail, or it stores nothing.
     pub(crate) fn accepts_records(&self) -> bool {
         !self.shared.journal.is_failing()
     }

@@ -70,6 +70,6 @@ pub struct WriteStats {
     pub stored_records: Option<u64>,
     /// Batches that could not be stored.
     pub storage_failures: u64,
-    /// The error of the last batch, if it failed.
+    /// The error, if the last batch failed or the store refused changes when it was opened.
     pub storage_failure: Option<StorageError>,
 }

@@ -146,9 +146,9 @@ impl StoreConfig {
 ///
 /// The whole state is in memory, and is served from there. An [opened](Self::open) store also keeps it in a
 /// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a
-/// [new](Self::new) store ends with the process; the next process gets back from its peers the part that it had
-/// shared. The file of a store may be an older copy, and may move to another path or machine, if the node keeps
-/// its key: the node gets its later writes from its peers.
+/// [new](Self::new) store ends with the process; the next process gets the part that was shared back from its
+/// peers. The file of a store may be an older copy, and may move to another path or machine, if the node
+/// keeps its key: the node gets its later writes from its peers.
 pub struct Store {
     node: NodeId,
     replaces: Vec<NodeId>,
@@ -195,7 +195,8 @@ impl Store {
     }
 
     /// Migrates the state in `store`, which no node may have open, to the precision of `config` in one
-    /// transaction. Stop all nodes of the cluster, and migrate each of them: equal states stay equal.
+    /// transaction. Stop all nodes of the cluster, and migrate each of them; nodes with equal states then
+    /// still have equal states.
     ///
     /// # Errors
     /// [`MigrateError`] if the store already has that precision, cannot be read or written, or holds a content
@@ -411,12 +412,12 @@ impl Store {
         self.shared.subscribe()
     }
 
-    /// Counts the changes that this node made itself and announces to its peers.
+    /// Returns a receiver that counts the changes that this node made itself and announces to its peers.
     pub(crate) fn local_changes(&self) -> watch::Receiver<u64> {
         self.shared.local_changes()
     }
 
-    /// Counts the changes of the visible patterns of all spaces.
+    /// Returns a receiver that counts the changes of the visible patterns of all spaces.
     pub(crate) fn view_changes(&self) -> watch::Receiver<u64> {
         self.shared.view_changes()
     }
@@ -490,15 +491,16 @@ impl Store {
     }
 
     /// Tries to write again, if the last change could not be stored: until a write succeeds, sessions take no
-    /// records from peers. A running service calls it every ten seconds.
+    /// records from peers. A [`Binding`](crate::Binding) calls it every ten seconds while writes fail.
     pub fn retry_storage(&self) {
         self.shared.journal.retry();
     }
 
     /// Closes the store: submits the patterns that wait for a first contact, stores the times of the last
     /// snapshots, and releases the [`StateStore`], so that another [`open`](Self::open) can use it. From then
-    /// on, a change fails with [`StorageError::Stopped`]; readers still see the state. Everything else is durable already, except the snapshots that a service still
-    /// queues: [`Node::stop`](crate::Node::stop) and [`Binding::stop`](crate::Binding::stop) wait for them.
+    /// on, a change fails with [`StorageError::Stopped`]; readers still see the state. Everything else is
+    /// durable already, except the snapshots that a service still queues: [`Node::stop`](crate::Node::stop)
+    /// and [`Binding::stop`](crate::Binding::stop) wait for them.
     ///
     /// # Errors
     /// [`StorageError`] if these changes cannot be stored. The store was released nevertheless. A later call

@@ -1,7 +1,8 @@
 //! Admission: decides which parts of an arrived record may be joined.
 //!
-//! A record has a separate part for each node, so only the parts that may not be joined are left
-//! out: the other parts and the suppression are joined.
+//! A record has a separate part for each node, so usually only the parts that may not be joined are
+//! left out: the other parts and the suppression are joined. A record of a new id that would exceed
+//! a cap is refused as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,8 +120,8 @@ impl<'a> Admission<'a> {
     }
 
     /// Looks for the content of a dot of `id` among the held and the delivered contents. A content
-    /// of a different id does not count: dropping the dot would drop the content, although its own
-    /// record names it.
+    /// of a different id does not count: when the dot is dropped later, the content would be
+    /// dropped with it, although the record of its own id still names it.
     fn content_of(&self, id: &str, digest: &Digest) -> Result<(), Rejection> {
         let came = || Some(self.contents.get(digest)?.as_ref().map(Content::pattern));
         match self.state.content(digest).map(Ok).or_else(came) {

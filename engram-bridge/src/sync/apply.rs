@@ -1,4 +1,4 @@
-//! Verifies, joins and answers the records of peers, one by one.
+//! Verifies and joins the records of peers, one by one, and writes the receipts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn report(space: &Space, applied: Applied) -> Receipt {
     receipt
 }
 
-/// The receipt of records that could not be stored.
+/// The receipt for a delivery whose records could not be stored.
 fn unavailable(receipt: Receipt, ids: Vec<String>) -> Receipt {
     let mut rejected = receipt.rejected;
     rejected.extend(ids.into_iter().map(|id| (id, Rejection::StorageUnavailable)));

@@ -105,8 +105,8 @@ fn a_comparison_that_is_off_keeps_nothing() {
 }
 
 proptest! {
-    /// Whatever the history and the slices, the view equals that of a node that starts with the same
-    /// state.
+    /// For any history, and for any number of patterns compared at a time, the result equals that
+    /// of a node that starts with the same state.
     #[test]
     fn incremental_view_equals_a_restarted_one(
         writes in vec((0_u8..6, 0_u8..9, 0_u8..4), 1..40), slice in 1_usize..4,

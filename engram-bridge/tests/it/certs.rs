@@ -30,7 +30,8 @@ fn impossible_validities_are_refused() {
         assert!(said.contains(complaint) && said.contains("write 1 to 30;"), "{said}");
     }
     assert_eq!(names(at), ["ca.key", "ca.pem"]);
-    // As long as the authority, and no longer: the default, too.
+    // A certificate may be valid until its authority expires, but no longer. The default obeys this
+    // limit.
     succeeds(&["certs", "node", "--name", "a", "--days", "30"], at);
     let end = |name: &str| {
         let shown = succeeds(&["certs", "show", name], at);
@@ -58,7 +59,7 @@ fn a_refused_init_writes_nothing() {
     assert!(addresses("host:7701", "host").contains("write a host and a port"));
     assert_eq!(names(at), Vec::<String>::new());
 
-    // A file of an earlier cluster, and a file in the place of a folder.
+    // First a file of an earlier cluster exists, and then a file where a folder has to be.
     let cluster = at.join("cluster");
     fs::create_dir_all(cluster.join("node-b")).unwrap();
     fs::write(cluster.join("node-b/cluster.toml"), "mine").unwrap();

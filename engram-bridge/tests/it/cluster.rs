@@ -151,8 +151,8 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
 }
 
-/// The plan expected LZ4 to halve the bytes. No lossless compression halves real embeddings; half
-/// precision does.
+/// LZ4 saves at least 10 % of the bytes. Half precision more than halves them, which no lossless
+/// compression does with real embeddings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_compression_effectiveness() {
     let bare: usize = {

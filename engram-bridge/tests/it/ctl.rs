@@ -127,7 +127,7 @@ fn stale_control_socket_is_replaced() {
     let mut first = Process::start(&["--config", "cluster.toml"], &node);
     first.event("listening");
     drop(first);
-    assert!(node.join("state/control.sock").exists(), "a killed node leaves it");
+    assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket");
     let mut second = Process::start(&["--config", "cluster.toml"], &node);
     let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
     let silent: Vec<_> = (0..7).map(|_| UnixStream::connect(&socket).unwrap()).collect();

@@ -61,8 +61,7 @@ fn killed() -> (Cluster, u64) {
     (cluster, acknowledged)
 }
 
-/// A file size limit forbids the process to write until it is lifted: to the node, the disk is
-/// full.
+/// A file size limit prevents all writes until it is lifted: to the node, the disk is full.
 #[test]
 fn a_node_starts_on_a_full_disk_and_recovers() {
     if !is_possible("prlimit --version") {
@@ -205,7 +204,8 @@ fn a_second_process_on_a_folder_ends() {
     cluster.inspect(0);
 }
 
-/// The disk moves to another path and machine: another device, other inodes, the same key.
+/// The state is moved to another path, as to another disk or machine: the inodes differ, the key is
+/// the same.
 #[test]
 fn moved_disk_opens_unchanged() {
     let (mut cluster, acknowledged) = killed();

@@ -211,8 +211,8 @@ fn a_batch_is_one_commit() {
     assert_eq!(kept.commits() - before, 1, "unchanged patterns are not written");
 }
 
-/// One commit holds 2,048 operations; more are committed in parts, and the next call stores a part
-/// that failed.
+/// One commit holds at most 2,048 operations. More operations are committed in parts, and the next
+/// call stores a part that failed.
 #[test]
 fn many_operations_share_commits() {
     const MANY: usize = 2_048;

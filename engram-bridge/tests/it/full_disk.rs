@@ -102,7 +102,8 @@ fn an_hour_of_a_full_disk_is_one_event() {
     kept.fail(None);
     run_with_retries(&mut world, 7);
     assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "it recovers within 70 s");
-    // Sessions that ran when the disk became full: each peer may have sent every record once.
+    // A session with each of the two peers may have been running when the disk became full, and may
+    // have sent every record once.
     assert!(refused <= 2 * PATTERNS, "{refused} refusals of {PATTERNS} records");
     // The sessions carry roots and summaries only.
     assert!(sessions <= 700, "{sessions} sessions in an hour");

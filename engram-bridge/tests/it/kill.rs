@@ -323,7 +323,8 @@ fn write_snapshots(path: &Path, node: usize, cycle: usize) {
     }
 }
 
-/// Kills `cycles` times; after every fifth, damages a store or restores an older copy.
+/// Kills nodes `cycles` times. After one kill in five, also damages or removes a store, or restores
+/// an older copy.
 fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
     let (mut cluster, mut random) = (Cluster::new(settle_seconds), Random(seed));
     let (mut spoilt, mut seen) = (0, 0);
@@ -362,7 +363,8 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
          are on all nodes, {} dots, each used once",
         cluster.dots.len()
     );
-    // Without a wait for a first contact, every seen snapshot is acknowledged.
+    // Without a wait for a first contact, every snapshot that a node accepted before it was killed
+    // is acknowledged.
     assert!(settle_seconds > 0 || acknowledged >= seen && seen > 0, "{acknowledged} of {seen}");
 }
 
@@ -370,7 +372,7 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_refuses_writes_and_serves_reads() {
-    // Nothing waits for a peer: the disk is full while the snapshots come.
+    // Submissions do not wait for a peer, so they reach the disk while it is full.
     let mut cluster = Cluster::new(0);
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""]);

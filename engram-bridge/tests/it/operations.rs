@@ -120,7 +120,7 @@ fn a_new_key_takes_over_the_versions_of_the_old() {
     let new = Store::new(config, environment);
     let space = only_space(&new);
     deliver(everything(&old), &space);
-    // Nothing can be reissued under the old key, so an equal submission moves to the new one.
+    // Only the new key can reissue a write, so an equal submission is written under the new key.
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));
     assert_eq!(space.submit_pattern(&pattern("p", 2)), Ok(Submitted::Written));

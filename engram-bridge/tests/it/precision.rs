@@ -34,7 +34,7 @@ fn embeddings_are_rounded_at_submission() {
     let shown = space.view().patterns.remove(0);
     assert_eq!(*shown.embedding, [0.333_251_95, 0.0, 0.5, 1.0]);
     assert!(shown.embedding[1].is_sign_positive());
-    // The engine does not see the rounding.
+    // The engine's exact pattern counts as unchanged, although the stored one is rounded.
     assert_eq!(report(vec![fine]).unchanged, 1);
     assert_eq!(space.submit_pattern(&shown).unwrap(), Submitted::Unchanged);
 

@@ -66,7 +66,7 @@ fn a_closed_store_is_free_at_once() {
     let second = open(1, kept(folder.path())).unwrap();
     assert_eq!(shown(&second), shown(&first));
     second.close().unwrap();
-    // A later change does not open it again.
+    // A later change does not open the closed file again.
     let late = only_space(&first).submit_pattern(&pattern("q", 2)).unwrap_err();
     assert_eq!(late, SubmitError::Storage(StorageError::Stopped));
     assert_eq!(first.compact(), Err(StorageError::Stopped));

@@ -57,6 +57,29 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     assert!(process.ends());
 }
 
+#[test]
+fn snapshot_adds_its_space_if_all_are_hosted() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut elsewhere: serde_json::Value = serde_json::from_str(&line(0, &["a"])).unwrap();
+    elsewhere["space"] = "elsewhere".into();
+    fs::write(node.join("own.jsonl"), format!("{elsewhere}\n")).unwrap();
+    let arguments = ["--config", "cluster.toml", "--snapshots", "own.jsonl"];
+    let mut process = Process::start(&arguments, &node);
+    let rejected = process.event("rejected");
+    assert!(rejected["reason"].as_str().unwrap().contains("add it to node.spaces"), "{rejected}");
+    process.signal("TERM");
+    assert!(process.ends());
+
+    let config = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    let all = config.replacen("[node]\n", "[node]\nspaces = \"*\"\n", 1);
+    fs::write(node.join("cluster.toml"), all).unwrap();
+    let mut process = Process::start(&arguments, &node);
+    assert_eq!(patterns(&mut process, 1), 0);
+    process.signal("TERM");
+    assert!(process.ends());
+}
+
 /// The counts of the first snapshot of a process.
 fn first_snapshot(process: &mut Process) -> [u64; 3] {
     let event = process.event("snapshot");
@@ -77,7 +100,7 @@ fn following_a_file_again_writes_nothing() {
     let broken = line(3, &["b"]).replace("\"strength\":0.5", "\"strength\":-1.0");
     append(&path, broken.as_bytes());
     let mut process = Process::start(&arguments, &node);
-    // One version of each; the last valid one stays.
+    // The node writes one version of each pattern: the last valid one.
     assert_eq!(first_snapshot(&mut process), [3, 3, 1]);
     patterns(&mut process, 3);
     let ctl = |request: &[&str]| {

@@ -11,7 +11,7 @@ use crate::month::machine::Machine;
 const LATER: [&str; 2] =
     ["engram_gossip_last_success_timestamp_seconds", "engram_gossip_peer_round_trip_seconds"];
 
-/// Figures of a consolidation service, which the program without Engram lacks.
+/// Series of a consolidation service, which `engram-node` does not have.
 const OF_A_SERVICE: [&str; 5] = [
     "engram_consolidation_freshness_seconds",
     "engram_consolidation_novelty_gauge",
@@ -103,8 +103,7 @@ fn panels() -> Vec<Wanted> {
     panels.collect()
 }
 
-/// The metrics of an expression. A metric whose labels are aggregated away needs none of the labels
-/// in `told`.
+/// The metrics of an expression. `told` are the labels that each of them must have.
 fn wanted(by: &str, expression: &str, told: Vec<String>) -> Vec<Wanted> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();

@@ -96,7 +96,7 @@ async fn inner_service_is_called_only_on_view_changes() {
     let (witness, service) = service(&cluster.nodes[0]);
     assert!(service.cached_snapshot().is_none());
 
-    // Engram calls after every run, and empty snapshots are normal.
+    // Engram calls `update_cache` after every run, and empty snapshots are normal.
     service.update_cache(&snapshot(vec![]), Scheduler);
     service.update_cache(&snapshot(vec![]), Scheduler);
     service.durable().await.unwrap();
@@ -307,7 +307,7 @@ async fn observer_receives_each_run() {
     assert!(!Path::new("data/consolidation").exists());
 }
 
-/// Also if they arrive faster than they are stored.
+/// Snapshots count as runs even if they arrive faster than they are stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quick_snapshots_all_count_as_runs() {
     let cluster = Cluster::start(&["a"], &quiet());
@@ -337,7 +337,7 @@ async fn service_starts_outside_a_runtime() {
     drop(service);
 }
 
-/// This includes the snapshots of a service that was dropped.
+/// A stop also stores the queued snapshots of a service that was dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_stores_the_queued_snapshots() {
     let cluster = Cluster::start(&["a"], &quiet());
@@ -374,7 +374,7 @@ async fn stopped_node_refuses_snapshots() {
     }
 }
 
-/// Also those of submissions that waited for the first contact.
+/// A stop also logs the changes of submissions that waited for the first contact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_logs_the_changes_of_beliefs() {
     let cluster = Cluster::start(&["a"], &quiet());
@@ -465,7 +465,7 @@ fn refused_pattern_stays_in_the_local_view() {
     assert!(events.try_recv().is_err());
     assert_eq!((store.write_stats().refused, space.refused_len()), (1, 1));
 
-    // Absence has no effect; a valid pattern of this id ends the refusal.
+    // A snapshot without the pattern has no effect; a valid pattern with its id ends the refusal.
     space.submit(&snapshot(vec![]), Scheduler).unwrap();
     assert_eq!(space.refused_len(), 1);
     space.submit_pattern(&pattern("p", 1)).unwrap();
@@ -482,7 +482,7 @@ async fn refused_pattern_is_reported_alone() {
         ConsolidationSnapshot { generated_at: Timestamp::from_nanoseconds(9), ..snapshot(own) };
     service.update_cache(&own, Scheduler);
     let report = service.durable().await.unwrap();
-    assert_eq!(witness.seen(), [(2, Scheduler)], "the engine still sees its own");
+    assert_eq!(witness.seen(), [(2, Scheduler)], "the engine still sees its own pattern");
     assert_eq!(service.last_report().unwrap().rejected.len(), 1);
     assert_eq!((report.taken(), report.rejected.len()), (1, 1));
     assert_eq!(report.rejected[0].id, "own_0");

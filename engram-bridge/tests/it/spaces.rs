@@ -72,7 +72,7 @@ fn unhosted_space_keeps_its_state_and_is_named() {
     let back = store.add_space(&work()).unwrap();
     assert_eq!((back.root(), store.unhosted()), (root, vec![]));
     assert_eq!(store.cap_usage()[0].used, 1);
-    // It continues from there: the next version is above the stored one.
+    // The space continues from its stored state: the next version is greater than the stored one.
     back.submit_pattern(&pattern("p", 2)).unwrap();
     assert_eq!(back.view().patterns[0].embedding, pattern("p", 2).embedding);
     drop((store, back));

@@ -15,7 +15,7 @@ use crate::common::client::get;
 use crate::common::process::*;
 use crate::common::space;
 
-/// One map, in one space.
+/// Replicas with one space, which is a map of bytes.
 struct Maps(SpaceId, ByteMap);
 
 impl Replicas for Maps {

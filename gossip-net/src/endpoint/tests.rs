@@ -260,8 +260,8 @@ mod two_ends {
         assert!((limit - 1500..most).contains(&kept), "{kept}");
     }
 
-    /// The second end's error if the peer presents a chain of `certificates` certificates and one
-    /// of the chain's packets is lost.
+    /// Returns the error of the second end when the peer presents a chain of `certificates`
+    /// certificates and one of the chain's packets is lost.
     async fn refusal(certificates: usize) -> HandshakeError {
         let mut ends = Ends::new();
         let [identity, other] = &mut ends.identities;

@@ -7,12 +7,13 @@ use crate::{AdvertError, Gossip, Liveness, Membership, NodeId};
 
 /// The metadata key of the roots in a membership message.
 pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
-/// Bytes of roots in one membership message: they fit a datagram alongside a SWIM ping.
+/// Maximum bytes of roots in one membership message, so that they fit into a datagram together with
+/// a SWIM ping.
 pub const ADVERT_ROOM: usize = 512;
 
 /// Relays the host's failure detector, for a host that runs SWIM itself.
 ///
-/// Its messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
+/// The host's messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
 ///
 /// ```
 /// use engram_gossip_net::{HostSwim, Liveness, Membership, NodeId};
@@ -78,7 +79,7 @@ impl Gossip {
     }
 
     /// Like [`handle`](Self::handle), with the sender given by its name in the
-    /// [`Roster`](crate::Roster). Name the members as the host does.
+    /// [`Roster`](crate::Roster). The roster has to use the host's names.
     ///
     /// # Errors
     /// [`AdvertError::UnknownName`] if no member has this name; otherwise as

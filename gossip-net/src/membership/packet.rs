@@ -5,7 +5,7 @@ use crate::limits::{MAX_MEMBERSHIP_PACKET, PACKET_ADVERT};
 /// The first bytes of a datagram with a membership packet. A bare advert starts with different
 /// bytes.
 const MAGIC: [u8; 3] = *b"EM\x01";
-/// The bytes of the advert's length, after the magic.
+/// The number of bytes that encode the advert's length, after the magic.
 const LENGTH: usize = 2;
 
 /// A parsed datagram: the sender's roots and a membership packet.

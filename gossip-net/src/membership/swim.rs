@@ -46,7 +46,7 @@ struct Engine {
     changes: VecDeque<(NodeId, Liveness)>,
 }
 
-/// A node in one incarnation: an identity of foca.
+/// A node in one incarnation, which foca uses as an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Instance {
     node: NodeId,
@@ -205,7 +205,8 @@ impl Engine {
         }
         let mut us = *foca.identity();
         let Some(packet) = Relayed::parse(us.node, from, bytes) else { return };
-        // An earlier run with a fast clock used a greater incarnation: continue above it.
+        // Others know a greater incarnation of this node, for example from a run with a fast clock:
+        // continue above it.
         let known = packet.incarnation_of(us.node).filter(|known| *known < MAX_LEARNT_INCARNATION);
         if let Some(known) = known.filter(|known| *known > us.incarnation) {
             us.incarnation = known + 1;
@@ -269,7 +270,7 @@ impl Engine {
         if std::mem::take(&mut out.stirred) {
             ignore(foca.gossip(&mut *out));
         }
-        // foca also tells a member that refuted its suspicion in time that it is down: drop these
+        // foca sends `TurnUndead` even to members that have refuted a suspicion in time: drop these
         // packets.
         let is_down =
             |node: &NodeId| seen.get(node).is_some_and(|(seen, _)| *seen == Liveness::Down);
@@ -277,8 +278,8 @@ impl Engine {
     }
 }
 
-/// If others report a greater incarnation of this node, it continues above that, but only below
-/// this limit: a faulty member could otherwise exhaust the numbers.
+/// If others report a greater incarnation of this node, it continues above that one, but only if
+/// that one is less than this limit: a faulty member could otherwise exhaust the numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {

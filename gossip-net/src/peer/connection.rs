@@ -89,7 +89,7 @@ impl PeerTask {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
                 self.take_link(Link::dialled(connection, self.now));
             }
-            // The peer dialled us meanwhile, and that connection serves as well.
+            // The peer has dialled us meanwhile: use that connection.
             Err(_) if self.link.is_some() => {}
             Err(cause) => {
                 if sighted != self.sighted {

@@ -13,7 +13,8 @@ use crate::stream::{Linger, has_ended};
 pub(super) struct Lingering {
     /// The last session's stream if its FIN has not been sent, and the deadline for sending it.
     pending_fin: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes may still be in flight, and how long to wait for them.
+    /// Streams whose last bytes may still be in flight, each with the time until which to wait for
+    /// them.
     draining: Vec<(RecvStream, Instant)>,
 }
 
@@ -29,7 +30,7 @@ impl Lingering {
         }
     }
 
-    /// The stream whose FIN the next session's first packet carries.
+    /// Takes the stream whose FIN the next session's first packet carries.
     pub(super) fn take_pending_fin(&mut self) -> Option<SendStream> {
         self.pending_fin.take().map(|(send, _)| send)
     }

@@ -26,8 +26,8 @@ pub(super) struct Sessions {
     pub(super) opened: Option<Opened>,
     /// The session that the peer opened.
     pub(super) accepted: Option<Accepted>,
-    /// Streams of the peer's sessions that await the scheduler's decision: one whose command is in
-    /// the mailbox, and one behind it. The scheduler decides in order.
+    /// Streams of the peer's sessions that the scheduler has not accepted or refused yet, in the
+    /// order of its decisions: at most one whose command is in the mailbox, and one behind it.
     incoming: VecDeque<(SendStream, RecvStream)>,
     /// The callers whose request the next session serves.
     callers: Vec<Answer>,
@@ -43,7 +43,7 @@ pub(super) struct Opened {
 
 /// The purpose of a session.
 enum Serves {
-    /// Synchronization, for these callers too.
+    /// Synchronization; these callers receive its result.
     Node(Vec<Answer>),
     /// A preview for one caller.
     Preview(PreviewRequest),
@@ -120,7 +120,7 @@ impl PeerTask {
         }
     }
 
-    /// Fails the waiting requests if only the peer can dial, and it is not connected.
+    /// Fails the waiting requests if the peer is not connected and has no address to dial.
     pub(super) fn give_up_hopeless_requests(&mut self) {
         if self.link.is_none() && self.address.is_none() {
             self.give_up_requests(&HandshakeError::NoAddress.into());
@@ -180,7 +180,7 @@ impl PeerTask {
     /// Handles a stream on which the peer opens a session.
     pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
         self.note_sign_of_life();
-        // This packet may also have carried the FIN of an earlier stream.
+        // The packet that opened the stream may also have carried the FIN of an earlier one.
         self.lingering.forget_ended();
         let id = self.id;
         match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {

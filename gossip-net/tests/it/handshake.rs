@@ -186,7 +186,7 @@ async fn nothing_is_resumed_and_nothing_is_sent_early() {
     let client = raw_client();
     let connection = client.connect(config.clone(), a.gossip.local_addr()).await.unwrap();
     a.connected_to(b.id()).await;
-    // An advert arrives after the handshake, when a ticket would arrive.
+    // An advert arrives after the handshake: by then, a ticket would have arrived, too.
     connection.read_datagram().await.unwrap();
     assert_eq!(tickets.count(), 0);
     assert!(client.connect_early(config, a.gossip.local_addr()).is_err(), "no 0-RTT");

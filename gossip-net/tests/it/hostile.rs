@@ -176,7 +176,7 @@ async fn advert_flood_is_dropped() {
     assert!(stats.triggers <= 2, "{stats:?}");
 }
 
-/// A node drops its own dial when the connection that its peer dialled serves.
+/// A node drops its own dial when it keeps the connection that its peer dialled.
 #[tokio::test(start_paused = true)]
 async fn a_remote_that_gives_up_is_not_refused() {
     let mut scene = Scene::new(&quiet()).await;

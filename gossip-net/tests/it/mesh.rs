@@ -182,7 +182,7 @@ async fn a_restarted_node_is_connected_again_at_once() {
     }
 }
 
-/// The dial's connection drains for longer than the node waits.
+/// The connection of an unanswered dial drains for longer than the shutdown waits.
 #[tokio::test]
 async fn shutdown_during_a_dial_frees_the_port() {
     let cluster = Cluster::new();

@@ -1,5 +1,5 @@
-//! The cost of a misbehaving remote for other nodes: the same work with and without it, in virtual
-//! time.
+//! Measures how much a misbehaving remote slows other nodes down: they do the same work with and
+//! without it, in virtual time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -164,7 +164,8 @@ async fn work(scene: &Scene) -> Duration {
         sleep(MILLISECOND * 300).await;
         scene.b.store.write(&format!("news {n}"));
         let begun = Instant::now();
-        // Syncs in both directions: the attacked node has permits for both.
+        // Sync in both directions: a node has separate permits for sessions that it opens and
+        // accepts.
         for (one, other) in [(&scene.b, &scene.a), (&scene.a, &scene.b)] {
             assert!(one.gossip.sync_with(other.id()).await.unwrap().is_equal());
         }

@@ -58,7 +58,8 @@ async fn concurrent_previews_answer_separately() {
     );
     assert!(real.unwrap().is_equal());
     assert_eq!(a.store.ids().len(), 300);
-    // The sync session may run before or between the previews: a later preview finds no difference.
+    // The sync session may run before or between the previews: a preview that follows it finds no
+    // difference.
     for (report, seen) in [(first, &seen[0]), (second, &seen[1])] {
         let is_equal = report.unwrap().is_equal();
         assert_eq!(sorted(seen).len(), if is_equal { 0 } else { 300 });

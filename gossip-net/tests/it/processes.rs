@@ -14,7 +14,7 @@ use crate::common::{Cluster, DEADLINE, Ready, quiet, roster};
 use engram_gossip_net::{Event, Gossip, Identity, Liveness, Member, NodeId, Swim, SwimConfig};
 
 const NODES: usize = 5;
-/// Credentials and roster of a process.
+/// The environment variable that names the folder with a process's credentials and roster.
 const PROCESS: &str = "GOSSIP_TEST_PROCESS";
 
 fn swim_config() -> SwimConfig {
@@ -25,7 +25,7 @@ fn swim_config() -> SwimConfig {
     config
 }
 
-/// Not a separate test: the body of one process. It prints the changes of its membership.
+/// The body of one process, not a separate test. Prints the changes of its membership.
 #[tokio::test]
 async fn a_process_of_the_cluster() {
     let Ok(folder) = env::var(PROCESS) else { return };
@@ -43,7 +43,7 @@ async fn a_process_of_the_cluster() {
     println!("listening {}", gossip.local_addr());
     let (quit, mut quitting) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        // If the parent dies, the end of standard input tells its nodes to leave.
+        // If the parent process dies, standard input ends, and this node leaves.
         let mut line = String::new();
         _ = std::io::stdin().read_line(&mut line);
         _ = quit.send(());
@@ -86,7 +86,7 @@ impl Processes {
     fn start() -> Self {
         let cluster = Cluster::new();
         let ready: Vec<_> = (0..NODES).map(|n| cluster.issue(&format!("node-{n}"))).collect();
-        // Reserve free ports until all are known.
+        // Hold each free port until all are known, so that they differ.
         let held: Vec<_> =
             ready.iter().map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let addresses: Vec<_> =

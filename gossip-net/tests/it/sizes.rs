@@ -1,4 +1,4 @@
-//! Contents at the limits of the wire, beyond them, and beyond a used-up quota, over QUIC.
+//! Contents at and beyond the limits of the wire format, and beyond the rest of a quota, over QUIC.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,7 +173,7 @@ async fn a_used_up_quota_makes_nothing_unsendable() {
     let [a, b] = connected(&config).await;
     b.map.insert("large", noise(10 * MIB)).unwrap();
     b.map.insert("small", "small").unwrap();
-    // The rest of the quota is less than the content.
+    // The rest of the quota is smaller than the content.
     let mut limits = a.gossip.limits();
     limits.peer.bytes = Rate { per_second: 1, burst: 60 };
     a.gossip.set_limits(limits).unwrap();

@@ -116,7 +116,7 @@ async fn only_the_spaces_that_both_host_are_synced(carrier: Carrier) {
     let two = carrier.two([&["common", "of-a"], &["common", "of-b"]]).await;
     two.a.write("x");
     assert_eq!(two.sync().await.result, Ending::InSync);
-    assert_eq!(two.b.ids(), ["x"], "in one of its two spaces");
+    assert_eq!(two.b.ids(), ["x"], "only the common space is synced");
 }
 
 macro_rules! over_every_carrier {

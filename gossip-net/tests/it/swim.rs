@@ -210,7 +210,8 @@ fn ten_percent_loss_leaves_no_live_member_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
-    // Of 6,000 probes, very few count as a crash, and up to nine other nodes report each of these.
+    // Of 6,000 probes, very few end in a false report of a crash, and each such crash is reported
+    // by up to nine nodes.
     assert!(downs <= 18, "{downs} in ten minutes");
     world.loss = 0.0;
     world.run(120);
@@ -289,7 +290,7 @@ fn damaged_packets_are_ignored() {
     for _ in 0..10_000 {
         let len = random.usize(..200);
         let bytes: Vec<u8> = (0..len).map(|_| random.u8(..)).collect();
-        // The sender's incarnation: a node is trusted about its own.
+        // The packet starts with a plausible incarnation of the sender, which the receiver trusts.
         let bytes = [&1_u64.to_le_bytes()[..], &bytes].concat();
         let input = MembershipInput::Packet { from: id(1), bytes: &bytes };
         world.nodes[&id(0)].handle(input, world.now);

@@ -50,7 +50,7 @@ async fn peer_over_quota_is_refused_alone() {
         assert_eq!(stats.sessions_over_allowance.len(), 1);
         // The other peer has a separate quota.
         assert!(other.gossip.sync_with(a.id()).await.is_ok(), "{what}");
-        // This node's own session with the peer is delayed as well, and eventually runs.
+        // This node's own session with the peer is delayed as well, and runs once the debt is paid.
         let begun = Instant::now();
         a.gossip.set_limits(Default::default()).unwrap();
         assert!(a.gossip.sync_with(greedy.id()).await.is_ok());

@@ -104,7 +104,10 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     network.cut(|_, _| false);
     let took = until(nodes, "all are equal again", all_equal).await;
     println!("{count} nodes are equal {took:?} after the partition healed");
-    assert!(took <= Duration::from_secs(75), "the longest back-off and a few seconds: {took:?}");
+    assert!(
+        took <= Duration::from_secs(75),
+        "it takes at most the longest back-off and a few seconds: {took:?}"
+    );
     until(nodes, "all are connected again", all_connected).await;
     let permits = NetConfig::new(address(0));
     for sessions in sessions {

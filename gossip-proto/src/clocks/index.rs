@@ -9,8 +9,8 @@ use crate::tag::{self, KEY_LEN};
 
 /// Bytes of a [`Slot`]: a version and the first bytes of a key hash.
 const SLOT: usize = 8 + KEY_LEN;
-/// Number of changes of a node that are always kept alongside its sorted slots before both are
-/// merged; a large node keeps one for every [`FEW`] slots.
+/// Number of changes that a node may keep alongside its sorted slots before it merges both. A node
+/// with many slots may keep one change for every [`FEW`] slots.
 const LEAST_CHANGES: usize = 16;
 const FEW: usize = 64;
 
@@ -18,7 +18,7 @@ const FEW: usize = 64;
 /// it.
 type Slot = [u8; SLOT];
 
-/// The records of one space by context entry, their version summary, and its bases.
+/// Indexes the records of one space by context entry, and keeps its version summary and bases.
 ///
 /// The host keeps one per space, reports every change of a context entry to it, and passes it to
 /// sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not persistent:
@@ -164,7 +164,8 @@ impl Clocks for ClockIndex {
 
 /// The records of one node's entries.
 ///
-/// Most are in `sorted`; `changes` holds the changes since `sorted` was built.
+/// Most are in `sorted`; `changes` holds the additions and removals that are not merged into it
+/// yet.
 #[derive(Clone, Debug, Default)]
 struct Node {
     sorted: Vec<Slot>,
@@ -244,7 +245,7 @@ impl Node {
         let most = bound(upper, u8::MAX);
         let from = self.sorted.partition_point(|slot| *slot <= least);
         let to = self.sorted.partition_point(|slot| *slot <= most);
-        // A bound is at or above every slot of its version.
+        // With a key of 0xff bytes, a bound is at or above every slot of its version.
         let changes = self.changes.range(least..=most).filter(move |(slot, _)| **slot > least);
         (&self.sorted[from..to], changes)
     }
@@ -283,5 +284,5 @@ fn bound(version: u64, key: u8) -> Slot {
 
 fn split(slot: &Slot) -> (u64, [u8; KEY_LEN]) {
     let (version, key) = slot.split_first_chunk().expect("a slot begins with a version");
-    (u64::from_be_bytes(*version), key.try_into().expect("and ends with a key"))
+    (u64::from_be_bytes(*version), key.try_into().expect("a slot ends with a key"))
 }

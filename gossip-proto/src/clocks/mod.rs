@@ -11,7 +11,7 @@ pub use summary::VersionSummary;
 
 use crate::tag::KEY_LEN;
 
-/// The first 8 bytes of a node id: enough for a hint.
+/// The first 8 bytes of a node id. They suffice, because clocks are only a hint.
 pub type ShortNode = [u8; 8];
 
 /// Identifies a base: the first 8 bytes of SHA-256 over a root and the version summary that a side
@@ -47,7 +47,8 @@ pub trait Clocks {
 
     /// The first records of a range, ascending: context entry, and first bytes of the key hash.
     ///
-    /// Returns about `limit` records: records with equal entries are never separated.
+    /// Returns at least `limit` records if the range has so many. It returns more only to keep
+    /// records with equal entries together.
     fn records(&self, range: &VersionRange, limit: usize) -> Vec<(u64, [u8; KEY_LEN])>;
 
     /// Raises the summary: all versions of `node` up to `version` have been handled.

@@ -15,7 +15,7 @@ const BASE_TAG: &[u8] = b"engram-gossip/base/1";
 pub struct VersionSummary(Vec<(ShortNode, u64)>);
 
 impl VersionSummary {
-    /// The version of `node`; 0 without an entry.
+    /// The version of `node`; 0 if it has no entry.
     pub fn get(&self, node: &ShortNode) -> u64 {
         match self.find(node) {
             Ok(at) => self.0[at].1,

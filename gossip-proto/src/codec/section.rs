@@ -28,7 +28,7 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
     put_bytes(out, section);
 }
 
-/// Appends `plain` in LZ4 with its length; returns the length of the packed bytes.
+/// Packs `plain` into an LZ4 block and appends its length and the block; returns that length.
 ///
 /// Compresses directly into `out`, because for a large batch, a new buffer would cost more than the
 /// compression.

@@ -43,7 +43,7 @@ impl Weight {
     }
 }
 
-/// Upper bounds for the size of a part of a batch, for any values in it.
+/// Upper bounds for the size of a piece of a batch; they hold for all numbers in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Bytes on the wire without compression.
@@ -89,7 +89,7 @@ impl Size {
     /// The size of one part of a record.
     pub(crate) fn of_part(part: &Part) -> Self {
         let dots = part.dots.len();
-        // Each node may also be declared.
+        // The second entry is for a declared version of the node.
         let entry = NodeTable::NODE_WIRE + 2 * NodeTable::ENTRY_WIRE + COUNT_WIRE;
         let wire = entry + dots * (VERSION_WIRE + 1 + DIGEST);
         let unfolded = NODE + PART + dots * (DOT + DIGEST) + wire;

@@ -19,7 +19,8 @@ pub struct Versions {
     pub changes: Vec<(u32, i64)>,
     /// Entries of nodes that the base lacks, strictly ascending by node, each at least 1.
     pub others: Vec<(ShortNode, u64)>,
-    /// Asks the receiver to send its own summary whole, because the sender does not keep its base.
+    /// Asks the receiver to send its own summary again, whole: the sender does not keep the base of
+    /// the one that it received.
     pub repeat: bool,
 }
 
@@ -34,7 +35,8 @@ pub enum VersionBase {
     Yours,
 }
 
-/// The ranges of the sender's records above the receiver's summary; sent first if they are many.
+/// The ranges of the sender's records above the receiver's summary. Sent before the records if
+/// these are many, or if the receiver asks for offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeOffer {
     /// Index of the space in the table.

@@ -15,7 +15,7 @@ pub struct Hello {
     pub key: KeyHalf,
     /// Maximum bytes that the sender accepts in this session.
     pub receive_budget: u64,
-    /// The receiver's greatest version known to the sender, and the sender's clock.
+    /// The greatest version of the receiver's node that the sender knows, and the sender's clock.
     pub greeting: Greeting,
     /// The parameters.
     pub parameters: HelloParameters,
@@ -88,7 +88,7 @@ pub enum Spaces {
     /// The session's only table. Answered by `Hosts` or `HostsAndOthers`, or in a hello by `Digest`
     /// if all spaces are equal.
     Table {
-        /// The buckets that the table covers, one bit each; all others are equal on both sides.
+        /// The buckets that the table covers, one bit each; the sides treat all others as equal.
         buckets: u16,
         /// The sender's spaces in these buckets, ascending by name. Later messages refer to a space
         /// by its index here.

@@ -31,8 +31,8 @@ pub enum Message {
     Refuse(Refusal),
     /// The hello of both sides. Answered by a hello; equal digests end the session.
     MerkleRootExchange(Hello),
-    /// Narrows down the spaces that differ. Answered by `Spaces`; a table also by `Versions` or
-    /// `SubtreeRequest`.
+    /// Narrows down the spaces that differ. Answered by `Spaces`; a table also by `Versions`,
+    /// `SubtreeRequest` or `SubtreeResponse`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
@@ -44,7 +44,7 @@ pub enum Message {
     /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
     /// the same key if the receiver's record is older.
     PatternRequest(PatternRequest),
-    /// Records. Answered only where the receiver knows more after joining them.
+    /// Records. The receiver answers only with records of which it holds more after the join.
     PatternSync(PatternSync),
     /// Final roots. Two consecutive turns that end with `Done`, the second with nothing else in it,
     /// end the session.
@@ -110,9 +110,9 @@ impl Message {
     /// Decodes one whole frame; the flag says whether it ends the sender's turn.
     ///
     /// # Errors
-    /// [`DecodeError`] if `frame` is not the canonical encoding of a message. Memory beyond the
-    /// frame is bounded by [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) and a small factor
-    /// of the frame's own length.
+    /// [`DecodeError`] if `frame` is not the canonical encoding of a message. In either case,
+    /// decoding allocates at most [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) bytes and a
+    /// small multiple of the frame's length.
     pub fn decode(frame: &[u8]) -> Result<(Self, bool), DecodeError> {
         let (header, body) = frame::split(frame)?;
         let mut r = Reader::new(body);

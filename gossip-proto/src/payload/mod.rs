@@ -82,6 +82,6 @@ pub trait Wire: Sized {
 pub struct ContentSize {
     /// Bytes of its encoding without compression.
     pub wire: usize,
-    /// Bytes that [`Wire::decode`] counts for it.
+    /// Bytes of memory that [`Wire::decode`] counts for it.
     pub memory: usize,
 }

@@ -11,7 +11,7 @@ use crate::{Compression, DecodeError};
 
 /// Bytes of the longest encoding of a length.
 const LEN_WIRE: usize = 5;
-/// Bytes of memory that a content takes in addition to its own bytes.
+/// Bytes of memory that the decoder counts for a content in addition to its own bytes.
 const OVERHEAD: usize = 64;
 
 /// A content of any bytes, compressed with LZ4 where that is smaller. Clones share the bytes.

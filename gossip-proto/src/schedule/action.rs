@@ -88,7 +88,7 @@ pub struct Terms {
     pub sends: u64,
     /// Bytes that it may receive.
     pub receives: u64,
-    /// When the peer sends its records by clocks.
+    /// Which records the peer sends without a request.
     pub intake: Intake,
 }
 
@@ -145,7 +145,7 @@ pub enum Reach {
 pub enum DialFailure {
     /// The member did not answer.
     Silent,
-    /// The answer makes another dial useless for a while.
+    /// The member answered in a way that makes another dial useless for a while.
     Refused,
 }
 
@@ -198,14 +198,15 @@ pub enum Notice<P> {
         /// Number of consecutive sessions.
         sessions: u32,
     },
-    /// The episode is over.
+    /// The peer is no longer stalled.
     Recovered {
         /// The peer.
         peer: P,
         /// Number of consecutive sessions without progress.
         sessions: u32,
     },
-    /// A session found no space that both sides host. Not sent again until a session finds one.
+    /// A session found no space that both sides host. Not sent again before a session has found a
+    /// common space.
     NoCommonSpace {
         /// The peer.
         peer: P,

@@ -8,8 +8,8 @@ use crate::{RootAdvert, SpaceId, Summary};
 /// Advertises changed spaces first, each in several adverts, and rotates the others.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The last advertised roots, each with the number of adverts that named it, while not all
-    /// spaces fit.
+    /// The last advertised root of each space, with the number of adverts that named it. Used only
+    /// while not all spaces fit.
     told: BTreeMap<SpaceId, ([u8; 32], usize)>,
     turn: usize,
 }

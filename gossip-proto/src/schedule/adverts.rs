@@ -40,9 +40,10 @@ impl<P: Copy + Ord> Scheduler<P> {
         let mut lacking = self.connected(lacks_roots);
         let fanout = self.config.advert_fanout;
         let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();
-        // Random choice alone may leave a node out. In the ring of node ids, one advert of the first
-        // wave goes to the next lacking node, and the second wave to those after it: several nodes
-        // announce a change to each node, so that lost adverts and dead nodes leave hardly any out.
+        // Random choice alone may leave a node out. Therefore, one advert of the first wave goes to
+        // the next node in the ring of node ids that lacks the change, and the second wave to the
+        // nodes after it. Each node thus receives a change from several others, even if some
+        // adverts are lost or some nodes are dead.
         let ring: Vec<P> = match self.has_second_wave {
             true => ring.take(1).collect(),
             false => ring.skip(1).take(fanout).collect(),
@@ -92,7 +93,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }
 
-    /// Handles the roots of a peer. If they differ from the local ones, a session follows soon.
+    /// Handles the roots of a peer. If they differ from the local ones, they trigger a session.
     pub fn handle_advert(&mut self, peer: P, advert: &RootAdvert, now: Duration) {
         let jitter = self.random.duration(self.config.trigger_jitter);
         let at = now + self.head_start(peer) + jitter;

@@ -1,5 +1,5 @@
-//! A view whose session requests no record that another session is bringing, and none that this node
-//! refused lately.
+//! A view whose session requests no record that another session is bringing, and none that this
+//! node recently refused.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -12,8 +12,8 @@ use crate::{
 
 /// The claims of one session. The scheduler keeps them, behind the driver's lock.
 ///
-/// The driver forwards the calls to [`Scheduler::claim`](super::Scheduler::claim) and
-/// [`Scheduler::deliver`](super::Scheduler::deliver), and so on.
+/// The driver forwards each call to the method of the [`Scheduler`](super::Scheduler) with the same
+/// name.
 pub trait ClaimTable {
     /// Claims a record; returns whether the session may request it.
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
@@ -24,7 +24,7 @@ pub trait ClaimTable {
     /// Notes records that arrived, refused or not.
     fn deliver(&self, space: &SpaceId, records: &[Delivered]);
 
-    /// Returns whether this node refused the peer's record lately.
+    /// Returns whether this node recently refused the peer's record.
     fn has_refused(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
 }
 
@@ -40,14 +40,14 @@ pub struct Delivered {
 /// Whether a node accepted a record that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was joined, or a later session brings the rest of it.
+    /// It was joined, or it was refused for a reason that may pass, and a later session brings it.
     Accepted,
     /// It was refused, whole or in part, and would be refused again until it or a cap changes.
     Refused,
 }
 
 /// A view whose session requests no record that another session of the node is bringing, and none
-/// that the node refused lately.
+/// that the node recently refused.
 pub struct ClaimingView<V, C> {
     view: V,
     space: SpaceId,

@@ -33,7 +33,7 @@ pub(super) struct Claims<P> {
 struct Holder<P> {
     peer: P,
     is_trusted: bool,
-    /// The time at which its claims lapse; each delivery postpones it.
+    /// The time at which its claims lapse; each claim and each delivery postpones it.
     until: Duration,
     /// Claims whose records have not arrived.
     open: usize,
@@ -45,8 +45,8 @@ struct Holder<P> {
 enum State {
     /// This session requested it.
     Claimed(SessionId),
-    /// It arrived when this was the newest session. Sessions up to this one pinned earlier trees
-    /// and do not see it there.
+    /// It arrived while this session was the newest one. This session and earlier ones pinned their
+    /// trees before, and do not see it there.
     Delivered(SessionId),
 }
 
@@ -91,8 +91,9 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.get(&session).map(|holder| holder.until)
     }
 
-    /// When the session that began last takes records. What peers send at once needs no claim, so
-    /// while another session runs, the next one takes only offered records.
+    /// How the session that began last takes records. A record that the peer sends at once cannot
+    /// be claimed first, so a session that begins while another one runs takes only offered
+    /// records.
     pub(super) fn intake(&self) -> Intake {
         match self.sessions.len() > MAX_AT_ONCE {
             true => Intake::Offered,
@@ -204,7 +205,8 @@ impl<P: Copy + Ord> Claims<P> {
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
         if holder.open > 0 || holder.has_range && holder.until <= now {
-            // It did not bring the claimed records. Distrust it, so that this cannot recur often.
+            // The session did not bring all claimed records. Distrust its peer, so that this cannot
+            // recur often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
         self.ranges.retain(|_, claimer| *claimer != session);

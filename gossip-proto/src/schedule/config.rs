@@ -19,8 +19,8 @@ use super::RateLimits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleConfig {
-    /// In each interval the timer starts [`fanout`](Self::fanout) sessions, evenly spread. It is
-    /// the safety net: adverts announce changes sooner. Default: 60 s.
+    /// In each interval the timer starts [`fanout`](Self::fanout) sessions, evenly spread. Adverts
+    /// announce changes sooner; the timer repairs what they miss. Default: 60 s.
     pub interval: Duration,
     /// Number of peers that the timer contacts in each interval. Default: 3.
     pub fanout: usize,
@@ -32,7 +32,8 @@ pub struct ScheduleConfig {
     pub advert_interval: Duration,
     /// Time for which a change waits for more changes before it is advertised. Default: 20 ms.
     pub advert_hold: Duration,
-    /// Spread of the sessions that an advert triggers. Default: 50 ms.
+    /// Maximum random delay of a session that an advert triggers. If this node's id is the greater
+    /// one, it waits for this time in addition. Default: 50 ms.
     pub trigger_jitter: Duration,
     /// Maximum number of concurrent sessions that this node opened. Default: 2.
     pub outbound_sessions: usize,
@@ -46,9 +47,9 @@ pub struct ScheduleConfig {
     pub backoff_min: Duration,
     /// The longest pause between dials. Default: 60 s.
     pub backoff_max: Duration,
-    /// Spread of the first dial of a new member, and of the dial after a lost connection. Of two
-    /// nodes, the one with the smaller id dials in the first half; the other one dials in the
-    /// second half if it was not dialled by then. Default: 200 ms.
+    /// Period within which a new member is first dialled, and a member is dialled again after a
+    /// lost connection. Of two nodes, the one with the smaller id dials in the first half; the
+    /// other one dials in the second half if it was not dialled by then. Default: 200 ms.
     pub dial_spread: Duration,
 }
 
@@ -71,7 +72,7 @@ impl Default for ScheduleConfig {
     }
 }
 
-/// A configured value that cannot work. Nothing was started or changed.
+/// A configured value that is not valid. Nothing was started or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}, but must be {rule}")]
 #[non_exhaustive]

@@ -49,8 +49,9 @@ impl<P: Copy + Ord> Dials<P> {
         self.handshake = Some(self.handshake.map_or(took, |usual| (usual * 3 + took) / 4));
     }
 
-    /// Time after which a silent dial releases its permit. If handshakes succeed slowly, this
-    /// machine or the others are overloaded, and more dials would make it worse.
+    /// Time after which a silent dial releases its permit. It grows with the usual duration of a
+    /// handshake: if handshakes are slow, this machine or its peers are overloaded, and more dials
+    /// would make it worse.
     fn permit_time(&self) -> Duration {
         self.handshake
             .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))
@@ -179,8 +180,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Apart || found.reach == Reach::DialsUs {
             return;
         }
-        // Members that are down are dialled now and then: two sides that consider each other dead
-        // would otherwise never meet again.
+        // Members that are down are dialled rarely, but not never: two sides that consider each
+        // other dead would otherwise never meet again.
         let again = found.dialled_at + self.config.backoff_max;
         if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
             return self.agenda.set(Due::Dial(peer), again);
@@ -230,8 +231,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];
-            // New members go in random order, so that a reachable one is soon among them: its
-            // answer shows how long a handshake takes.
+            // New members are dialled in random order, so that a reachable one is soon among them:
+            // its answer shows how long a handshake takes.
             let place = match class {
                 DialClass::New => self.random.below(queue.len() + 1),
                 _ => queue.len(),

@@ -124,8 +124,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 /// The value of a session for this side.
 ///
 /// Sent records count only if they made both sides equal; otherwise a peer could request the same
-/// records repeatedly. Refused records weigh against accepted ones: a peer that brings one new record with
-/// a thousand refused ones each time does not get the next session at once.
+/// records repeatedly. Refused records count against applied ones, so that a peer that sends one
+/// new record with a thousand refused ones does not get the next session at once.
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;
     let is_equal = outcome.result == Ending::InSync;

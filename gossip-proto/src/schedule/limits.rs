@@ -26,15 +26,15 @@ pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time after the end of a connection for which the member counts as lost recently.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
-/// Maximum duration of a handshake with a member that was lost recently. It is short, so that
-/// retransmissions and the next dial follow each other within a second.
+/// Maximum duration of a handshake with a member that was lost recently. It is short, so that a
+/// lost packet is followed by a retransmission or by the next dial within a second.
 pub const LOST_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Maximum pause between two dials of a member that was lost recently and does not answer.
 pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 // Sessions.
 
-/// Time for which an accepted session waits for a permit before it is refused as busy.
+/// Time for which a session that a peer opens waits for a permit before it is refused as busy.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before reopening a session that a peer refused because a quota was used up.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -60,8 +60,9 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
 
-/// Running sessions, a new one included, up to which a peer sends the new one its records at once.
-/// Further sessions ask for offers, because several peers hold the same records.
+/// Maximum number of running sessions, a new one included, at which the new one still takes records
+/// at once. Beyond it, a new session asks for offers, because several peers most likely hold the
+/// same records.
 pub const MAX_AT_ONCE: usize = 1;
 
 /// Time for which other sessions leave out the records that one session requested. It restarts each
@@ -70,14 +71,14 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which sessions with a peer claim nothing after one of them did not bring all claimed
 /// records.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Records that may be noted at once as claimed by a session, or as brought while others ran, and
-/// ranges that may be claimed at once. Further records may arrive twice.
+/// Maximum number of records that are noted as claimed by a session, or as brought while others
+/// ran. Also the maximum number of claimed ranges. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
 
-/// Time for which sessions with a peer do not request a record of it that this node refused. It
-/// doubles with each further refusal.
+/// Time for which sessions with a peer do not request a record again that this node refused. Each
+/// further refusal of the record doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum time for which sessions do not request a refused record. A refused record arrives at
 /// most this long after the node would accept it.

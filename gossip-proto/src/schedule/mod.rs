@@ -16,14 +16,14 @@
 //! - **Dials.** Members that the host waits for go first, then new members and those lost recently;
 //!   members whose last dial failed share a few permits. A dial without an answer releases its
 //!   permit long before it ends.
-//! - **Sessions.** One at a time per peer, a few in all. Triggers are an advert whose roots differ,
-//!   the timer, the host, and a previous session that left records. While sessions with a peer
-//!   bring nothing, they become rarer.
+//! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
+//!   by an advert whose roots differ, the timer, the host, or a previous session that left records.
+//!   While sessions with a peer bring nothing, they become rarer.
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them brings the records.
 //! - **Refusals.** A record that this node refused is not requested again at once.
-//! - **Rates.** Quotas of each peer, and the rate at which the node sends.
+//! - **Rates.** Sessions wait for the quota of their peer and for the send rate of the node.
 
 mod action;
 mod advert_rotation;
@@ -142,8 +142,8 @@ pub struct ScheduleStats {
     /// Sessions opened because an advert differed from the local roots, or because the previous
     /// session left records.
     pub triggers: u64,
-    /// Adverts that needed no session when their turn came, because another session brought the
-    /// records.
+    /// Adverts that no longer needed a session when one was due, because another session had
+    /// brought the records.
     pub triggers_saved: u64,
     /// Sessions of peers that were refused because another session took precedence or no permit was
     /// free.
@@ -272,7 +272,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Sets the wall-clock time at `now`, as the time since the Unix epoch. Quiet hours depend on
-    /// it; repeat the call now and then, because clocks are adjusted.
+    /// it; repeat the call regularly, because clocks are adjusted.
     pub fn set_wall_clock(&mut self, unix: Duration, now: Duration) {
         self.epoch = unix.saturating_sub(now);
     }

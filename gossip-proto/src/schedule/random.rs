@@ -15,7 +15,8 @@ impl Random {
         Self(seed)
     }
 
-    /// Splits off an independent generator, so that more draws in one place do not shift others.
+    /// Splits off an independent generator, so that more draws in one place do not change the
+    /// numbers in another.
     pub fn fork(&mut self) -> Self {
         Self(self.bits())
     }

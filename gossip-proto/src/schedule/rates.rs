@@ -211,7 +211,7 @@ pub(super) struct SendAccount {
 impl SendAccount {
     pub(super) const NEW: Self = Self { bucket: None };
 
-    /// Accrues bytes at the rate of `time` since the Unix epoch.
+    /// Applies the send rate that is in force at `time` since the Unix epoch.
     fn keep_up(&mut self, limits: &RateLimits, now: Duration, time: Duration) {
         self.bucket = limits.send_rate_at(time).map(|per_second| {
             let rate = Rate { per_second, burst: per_second.saturating_mul(SEND_BURST) };

@@ -1,9 +1,9 @@
-//! The records that this node refused lately, so that its sessions do not request them again at
+//! The records that this node recently refused, so that its sessions do not request them again at
 //! once.
 //!
-//! A refused record stays a difference, which each later session finds. The memory is kept for each
-//! peer apart: a peer that sends a bad record under some id must not keep others from bringing the
-//! good one. It is a hint: it saves bytes, and a lost entry costs bytes.
+//! A refused record remains a difference, which each later session finds. Refusals are kept
+//! separately for each peer: a peer that sends a bad record under some id must not keep others from
+//! bringing the good one. A refusal is a hint: it saves bytes, and a lost one costs bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::{KEY_LEN, SpaceId};
 /// The key of a record within its space, as requests name it.
 type Key = [u8; KEY_LEN];
 
-/// The records that this node refused lately, by peer.
+/// The records that this node recently refused, by peer.
 #[derive(Debug)]
 pub(super) struct Refusals<P> {
     peers: BTreeMap<P, BTreeMap<(SpaceId, Key), Refused>>,
@@ -38,9 +38,9 @@ impl<P: Copy + Ord> Refusals<P> {
         Self { peers: BTreeMap::new(), len: 0 }
     }
 
-    /// Notes that this node refused the record of `peer` under a key. A refusal after the time of
-    /// the previous one doubles the pause; an earlier one, of a new version or of another piece,
-    /// changes nothing.
+    /// Notes that this node refused the record of `peer` under a key. A refusal after the pause
+    /// doubles the pause. A refusal during the pause, of a new version or of another piece, does
+    /// not change it.
     pub(super) fn refuse(
         &mut self,
         peer: P,
@@ -86,21 +86,21 @@ impl<P: Copy + Ord> Refusals<P> {
         }
     }
 
-    /// Whether this node refused the record of `peer` under a key, and its time has not come.
+    /// Whether this node refused the record of `peer` under a key, and should not request it yet.
     pub(super) fn contains(&self, peer: P, space: &SpaceId, key: Key, now: Duration) -> bool {
         let records = self.peers.get(&peer);
         let refused = records.and_then(|records| records.get(&(space.clone(), key)));
         refused.is_some_and(|refused| now < refused.until)
     }
 
-    /// Whether the time of any refused record of `peer` has not come.
+    /// Whether there is any record of `peer` that this node refused and should not request yet.
     pub(super) fn has_any(&self, peer: P, now: Duration) -> bool {
         let records = self.peers.get(&peer);
         records.is_some_and(|records| records.values().any(|refused| now < refused.until))
     }
 
-    /// Drops the old refusals of `peer`: a record that did not come again within the pause after
-    /// its time has most likely changed.
+    /// Drops the old refusals of `peer`: if a record could be requested again, but did not arrive
+    /// for as long as its pause, it has most likely changed.
     pub(super) fn drop_old(&mut self, peer: P, now: Duration) {
         let Some(records) = self.peers.get_mut(&peer) else { return };
         let before = records.len();

@@ -15,11 +15,11 @@ pub enum Agreement {
     NoCommonSpace,
     /// The root of every space that both host is known, and equal to the local one.
     InStep,
-    /// This node holds fewer records than the peer, by at least this number.
+    /// By the last known counts, this node lacks at least this many records of the peer.
     Behind(u64),
-    /// This node holds more records than the peer, by at least this number.
+    /// By the last known counts, the peer lacks at least this many records of this node.
     Ahead(u64),
-    /// Roots differ, and neither side is known to hold all records of the other.
+    /// Roots differ, and the known counts do not show that only one side lacks records.
     Apart,
 }
 
@@ -82,7 +82,7 @@ impl Known {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: ShortRoot,
-    /// Number of records of the peer, if it is known with the root.
+    /// Number of records of the peer, if an advert named it with this root.
     count: Option<u64>,
 }
 

@@ -21,11 +21,13 @@ enum Next {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Requests a session with `peer` that begins after now. If the peer is not connected, it is
-    /// dialled first, regardless of its back-off; if that fails, the request is dropped.
+    /// Requests a new session with `peer`; one that is already running does not count. If the peer
+    /// is not connected, it is dialled first, regardless of its back-off; if that fails, the
+    /// request is dropped.
     ///
     /// # Errors
-    /// [`RequestError`] if the peer is not a member, or can only dial this node and has not.
+    /// [`RequestError`] if the peer is not a member, or if it can only dial this node and is not
+    /// connected.
     pub fn request(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         self.reachable(peer)?.trigger.is_requested = true;
         self.dial_if_requested(peer, now);
@@ -233,9 +235,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// When a session with `peer` takes records. A session that leaves records to others does not
-    /// compare trees, so after a few of these in a row, the next one takes records by clocks at
-    /// once. Records that this node refused lately would only come again without a request.
+    /// Which records a session with `peer` takes without a request. A session that leaves records
+    /// to others does not compare trees, so after a few of these in a row, the next one takes
+    /// records at once. While refusals of the peer's records are remembered, that session takes
+    /// only records by clocks at once: those that the comparison of trees finds may be the refused
+    /// ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),
@@ -293,8 +297,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Whether this node refused the record whose key hash begins with `key` when the peer of
-    /// `session` sent it lately; returns false again when it is time for the next attempt.
+    /// Whether this node recently refused the record whose key hash begins with `key` from the peer
+    /// of `session`. Returns false again when it is time for the next attempt.
     pub fn has_refused(
         &self,
         session: SessionId,

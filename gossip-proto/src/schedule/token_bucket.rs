@@ -36,7 +36,7 @@ impl Rate {
 }
 
 const NANOS: u128 = 1_000_000_000;
-/// Maximum time in which a debt or a burst accrues, so that times do not overflow.
+/// Maximum time to accrue a burst or to pay back a debt, so that times do not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The amount accrued at a [`Rate`] and not used yet.
@@ -44,10 +44,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// It may be overdrawn: the usage of a session is known only at its end, so it is charged then, and
 /// nothing more is granted until the debt is paid back.
 ///
-/// Times are counted from [`LONGEST`] before the driver's zero, so that a bucket can be full then.
+/// Times are counted from [`LONGEST`] before the driver's zero, so that a bucket can be full at
+/// that zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenBucket {
-    /// The time at which the bucket was last empty, or at which its debt ends, without further use.
+    /// The time at which the bucket was empty, or at which its debt ends, if nothing more is used.
     empty_at: Duration,
 }
 

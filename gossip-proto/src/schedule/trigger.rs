@@ -50,14 +50,15 @@ pub(super) enum Worth {
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found records that other sessions are bringing; a peer can pretend so.
+    /// It found records that other sessions are bringing or have brought, as far as the peer tells.
     LeftToOthers,
     /// It brought nothing.
     Nothing,
 }
 
 impl Trigger {
-    /// Triggers a session at `at`, after the pause, unless another trigger is pending.
+    /// Triggers a session at `at`, or later if the pause lasts longer. Does nothing if another call
+    /// is pending.
     pub(super) fn call(&mut self, call: Call, at: Duration) {
         match &mut self.call {
             None => self.call = Some((call, at)),

@@ -24,7 +24,7 @@ pub(super) struct Deltas {
     spaces: BTreeMap<u32, Delta>,
     /// The peer, which selects the base of a summary.
     peer: Option<ShortNode>,
-    /// Entries of the summaries of this side and of the peer.
+    /// Number of entries in all summaries of this side, and in those of the peer.
     entries: [usize; 2],
     sending: Sending,
     /// Maximum number of records of a space that this side sends without an offer of their ranges.
@@ -46,7 +46,7 @@ enum Sending {
 pub(super) struct Delta {
     /// This side's summary, read before the tree was pinned.
     ours: VersionSummary,
-    /// The peer's summary once it arrived, raised by this side's declarations since.
+    /// The peer's summary, once it has arrived. This side's declarations raise it.
     theirs: Option<VersionSummary>,
     tell: Tell,
     offer: Offer,
@@ -66,7 +66,7 @@ pub(super) struct Delta {
 enum Tell {
     Relative,
     Whole,
-    /// Whole, and asks the peer for the same.
+    /// Whole; also asks the peer to send its own summary whole.
     WholeForWhole,
     Told,
 }
@@ -86,7 +86,7 @@ enum Offer {
 /// The numbers of records in the offered ranges that this side does not take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Untaken {
-    /// Another session is bringing them.
+    /// Another session is bringing them, or this side accepts no records.
     pub(super) left: u64,
     /// Another session has brought them since this one began.
     pub(super) came: u64,
@@ -190,7 +190,8 @@ impl Deltas {
         })
     }
 
-    /// Returns the next record to send by clocks. The call counts the previous one as sent.
+    /// Returns the next record to send by clocks. Each call marks the previously returned record as
+    /// sent.
     pub(super) fn next_queued<V: View>(
         &mut self,
         directory: &Directory<V>,

@@ -13,8 +13,8 @@ use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 /// Maximum number of entries of a subtree that is listed instead of descended into.
 ///
 /// With one difference among twelve entries a listing costs about 120 bytes; one more level and a
-/// listing of one or two entries cost 65 bytes and half a round trip. A longer listing pays
-/// only if more than half of its entries differ, and then records outweigh hashes by far.
+/// listing of one or two entries cost only 65 bytes, but half a round trip more. A longer listing
+/// pays only if more than half of its entries differ, and then records outweigh hashes by far.
 const LISTED: u64 = 12;
 /// Bytes of nodes or listings after which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
@@ -32,12 +32,13 @@ pub(super) struct Descent {
     /// Subtrees that differ and that this side has to answer, last in first out: each is finished
     /// before the next begins, which bounds the list.
     pending: Vec<NodeRef>,
-    /// The nodes and listings that this side sent, with the answers still open.
+    /// The nodes and listings that this side sent, each with the answers that the peer may still
+    /// send.
     sent: BTreeMap<NodeRef, Sent>,
     /// Spaces whose root node or listing the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
-    /// Messages made together with the previous one.
+    /// Messages that were made together with the previous one, and are not sent yet.
     ready: VecDeque<Message>,
     /// Listings of entries that the peer lacks.
     offers: VecDeque<(u32, Listing)>,
@@ -124,8 +125,8 @@ impl Descent {
         if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
-    /// Whether this side listed all its entries below `prefix`, or told that it has none, so that
-    /// the peer may offer missing ones.
+    /// Whether this side listed all its entries below `prefix`, or sent a node that shows that it
+    /// has none there, so that the peer may offer missing ones.
     pub(super) fn disclosed_all(&self, (space_index, prefix): NodeRef) -> bool {
         let listed =
             self.sent.get(&(space_index, prefix)).is_some_and(|sent| sent.disclosed == u16::MAX);
@@ -141,7 +142,8 @@ impl Descent {
         disclosed
     }
 
-    /// Whether this side listed its entries around `key`, so that records may arrive unasked.
+    /// Whether this side listed its entries around `key`, or showed that it has none there, so that
+    /// records may arrive unasked.
     pub(super) fn disclosed(&self, space_index: u32, key: &[u8; 32]) -> bool {
         (0..=MAX_DEPTH).any(|depth| {
             Prefix::of(key, depth)

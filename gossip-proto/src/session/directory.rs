@@ -60,7 +60,7 @@ impl<V: View> Directory<V> {
         Ok(Self { hosted, places: None, unhosted: Vec::new() })
     }
 
-    /// Whether any space accepts records now; true without spaces.
+    /// Whether any space accepts records now; true if this side hosts no space.
     pub(super) fn accepts_records(&self) -> bool {
         self.hosted.is_empty() || self.hosted.iter().any(|space| space.view.accepts_records())
     }
@@ -99,8 +99,8 @@ impl<V: View> Directory<V> {
         self.hosted.iter().filter(|space| space.shared).count() == count
     }
 
-    /// The digest over the peer's roots, if they are known for all of exactly `count` shared
-    /// spaces.
+    /// The digest over the peer's roots, if the sides share exactly `count` spaces and the peer's
+    /// root of each is known.
     pub(super) fn told_digest(&self, count: usize) -> Option<[u8; 32]> {
         if !self.shares(count) {
             return None;
@@ -129,7 +129,8 @@ impl<V: View> Directory<V> {
         Spaces::Table { buckets, spaces }
     }
 
-    /// Lists the spaces whose bucket differs from the peer's; the others are equal on both sides.
+    /// Lists the spaces whose bucket differs from the peer's, and marks the others as shared and
+    /// equal.
     pub(super) fn answer_buckets(
         &mut self,
         theirs: &[Option<Tag>; 16],
@@ -154,9 +155,9 @@ impl<V: View> Directory<V> {
                 .all(|(ours, theirs)| ours.id == theirs.space && ours.pinned.root == theirs.root)
     }
 
-    /// Takes the peer's table as the session's. Returns the answer that names the hosted spaces,
-    /// and the places that differ. For a peer that `learns`, the answer includes spaces that its
-    /// table lacks.
+    /// Takes the peer's table as the table of the session. Returns the answer that names the hosted
+    /// spaces, and the places that differ. For a peer that `learns`, the answer includes spaces
+    /// that its table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,
@@ -316,7 +317,8 @@ impl<V> Hosted<V> {
         self.theirs
     }
 
-    /// Notes that the peer begins to compare this space: its root there differs and is unknown.
+    /// Notes that the peer begins to compare this space: the peer's root differs, and this side
+    /// does not know it.
     pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;

@@ -69,7 +69,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Compares the parameters: the opener compares all pairs, the acceptor the digests.
+    /// Compares the parameters: the acceptor compares only the digests, and the opener compares
+    /// every value if these differ.
     fn compare_parameters(&mut self, theirs: &HelloParameters) -> Result<(), SessionError> {
         match (self.stats.turns, theirs) {
             (0, HelloParameters::Digest(digest)) => {
@@ -221,7 +222,8 @@ impl<V: View> Session<V> {
         self.deltas.on_versions(versions, &space.view)
     }
 
-    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`.
+    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
+    /// unless a side kept records back or the difference can wait for the next session.
     pub(super) fn judge(&mut self) {
         let over: Vec<u32> = (self.deltas.iter())
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())

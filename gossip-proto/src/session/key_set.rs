@@ -6,7 +6,7 @@ use super::descent::NodeRef;
 use crate::limits::MAX_PENDING;
 use crate::tag::{self, KEY_LEN};
 
-/// Keys of records; at [`MAX_PENDING`] keys, further ones are dropped.
+/// Keys of records, at most [`MAX_PENDING`]; further ones are dropped.
 #[derive(Default)]
 pub(super) struct KeySet(BTreeSet<(u32, [u8; KEY_LEN])>);
 

@@ -44,8 +44,8 @@ use crate::{
 /// Inputs are [`handle_frame`](Self::handle_frame) and [`handle_timeout`](Self::handle_timeout);
 /// outputs are [`poll_frame`](Self::poll_frame), [`poll_event`](Self::poll_event) and
 /// [`poll_timeout`](Self::poll_timeout). After each input, poll frames until there are none. The
-/// session makes frames one at a time, so that a slow stream slows it down. The session is over
-/// when it has an [`outcome`](Self::outcome) and no frame is left.
+/// session makes frames only when they are polled, so that a slow stream slows it down. The session
+/// is over when it has an [`outcome`](Self::outcome) and no frame is left.
 ///
 /// `now` is the time since any fixed moment; it must not run backwards.
 pub struct Session<V: View> {
@@ -57,7 +57,7 @@ pub struct Session<V: View> {
     transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
-    /// Messages to send in this turn before any computed ones.
+    /// Messages that are ready, to be sent in this turn before all others.
     queued: VecDeque<Message>,
     /// At most two frames: the last frame of a turn is marked, so it must be known whether another
     /// follows.
@@ -70,7 +70,7 @@ pub struct Session<V: View> {
     peer_closed: bool,
     /// The digest of the peer's last `Done`.
     told_digest: Option<[u8; 32]>,
-    /// The last `Done` of this side.
+    /// The roots in the last `Done` of this side.
     sent_roots: Option<SentRoots>,
     peer_kept_back: bool,
     peer_has_news: bool,
@@ -78,7 +78,8 @@ pub struct Session<V: View> {
     adopted: bool,
     /// Whether a difference is left to the next session, which resolves it by clocks.
     postponed: bool,
-    /// Whether the peer's parameters equal this side's, including those that are only reported.
+    /// Whether the opener's parameters equal this side's, including those that are only reported.
+    /// Only the acceptor sets it.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
@@ -152,7 +153,7 @@ impl<V: View> Session<V> {
         Ok(session)
     }
 
-    /// Waits for the first frame of a peer that opened a session.
+    /// Begins the acceptor's side of a session; the peer sends the first frame.
     ///
     /// # Errors
     /// As for [`open`](Self::open).

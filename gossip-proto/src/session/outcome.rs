@@ -13,9 +13,9 @@ use crate::{Greeting, Rejection, SessionError, SpaceId};
 pub enum Ending {
     /// Both sides compared their full roots at the end, and all of them were equal.
     InSync,
-    /// No budget or cap was reached, yet the final roots differ: a write happened meanwhile, a
-    /// record was refused, or records were left to another session or to the next one. The next
-    /// session continues.
+    /// No budget or cap was reached, yet the final roots differ: a write happened during the
+    /// session, a record was refused, or records were left to another session or to the next one.
+    /// The next session continues.
     Synced,
     /// Both sides sent everything that the wire carries, yet the final roots differ:
     /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. They stay
@@ -137,7 +137,7 @@ pub struct Stats {
     /// Those among them that were refused because the store of this side cannot write.
     pub unstored: u64,
     /// Records received that this side never asked for, and keys requested that it never offered.
-    /// It neither stores nor answers them.
+    /// It neither stores these records nor answers these requests.
     pub unasked: u64,
     /// Records that this side did not ask for, because another of its sessions is bringing them:
     /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
@@ -145,8 +145,8 @@ pub struct Stats {
     /// Offered records that this side did not take, because another of its sessions has brought
     /// them since this one began.
     pub came_by_others: u64,
-    /// Spaces whose trees this side compared after a delta by clocks, or began to compare without
-    /// one.
+    /// Spaces whose trees were compared after a delta by clocks, and spaces whose trees this side
+    /// began to compare without one.
     pub descents: u64,
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Pieces<C> {
     /// order depends on the session key: sessions that break do not begin with the same parts every
     /// time.
     parts: VecDeque<Part>,
-    /// Whether the first piece must follow the previous record.
+    /// Whether the first piece must be sent if the previous record was.
     follows: bool,
     /// Whether a piece was sent. The others then follow regardless of this side's budget: a record
     /// larger than the budget would otherwise start again in each session.
@@ -49,7 +49,7 @@ enum Ready<C> {
     Large(Named<C>),
 }
 
-/// The piece of a record for one message.
+/// A piece of a record that goes into one message.
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
@@ -154,7 +154,8 @@ impl<C: Wire> Pieces<C> {
                     };
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
                     let first = self.next_ready(terms)?;
-                    // The contents ahead of a part may be omitted as long as none of them was sent.
+                    // The budget may stop the session before the first of the contents ahead of a
+                    // part, but not after it.
                     let first = Piece { must_follow: false, ahead: ahead_bytes, ..first };
                     return Some(self.mark(first));
                 }

@@ -1,4 +1,4 @@
-//! Receiving records: only those that were asked for, and only with their contents.
+//! Receives records: applies those that were asked for, and finds those that lack a content.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -55,8 +55,9 @@ pub(super) struct Received {
 impl<C: Wire> Transfer<C> {
     /// Applies the records of a delivery that this side asked for.
     ///
-    /// This side asked for a record if it requested its key, or if it told the peer which records
-    /// it holds around that key (`told`), so that the peer found this one missing.
+    /// This side asked for a record if it requested its key, or if `told` returns true: this side
+    /// told the peer what it holds around that key, or sent a version summary that does not cover
+    /// the record, so that the peer found it missing.
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         space_index: u32,
@@ -143,7 +144,8 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Queues the record for the peer if this side knows more than the peer sent.
+    /// Queues the record for the peer if this side's record differs, after the join, from the one
+    /// that the peer sent.
     pub(super) fn finish_arriving<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,

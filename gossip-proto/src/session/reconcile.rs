@@ -254,7 +254,7 @@ impl<V: View> Session<V> {
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) && self.has_refused(at.0, &key) {
-            // The peer may lack what this side knows, and requests it then.
+            // The peer may lack something that this side knows, so this side offers its records.
             self.offer(at, ours);
             return Vec::new();
         }
@@ -268,7 +268,7 @@ impl<V: View> Session<V> {
         ours.iter().filter(|entry| !there(entry)).copied().collect()
     }
 
-    /// Whether this node refused the peer's record under a key lately.
+    /// Whether this node recently refused the peer's record under a key.
     fn has_refused(&self, space_index: u32, key: &[u8; KEY_LEN]) -> bool {
         self.directory.at(space_index).is_some_and(|space| space.view.has_refused(key))
     }

@@ -7,7 +7,7 @@ use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
 use crate::{Compression, ProtocolViolation, SessionError, Wire};
 
-/// Bytes of one part. Other traffic with the peer can interleave between two parts.
+/// Bytes of one part. Other streams of the connection can send between two parts.
 const PART: usize = 512 << 10;
 
 /// A content that is being sent in parts.

@@ -95,7 +95,7 @@ impl Stream {
         !self.declared.is_empty()
     }
 
-    /// Returns the next record. The call counts the previous one as sent.
+    /// Returns the next record. Each call marks the previously returned record as sent.
     pub(super) fn next(
         &mut self,
         space_index: u32,
@@ -150,8 +150,8 @@ impl Stream {
         }
     }
 
-    /// Declares the last returned record, up to the version before the next one. Returns whether
-    /// the next one has the same version, so that it must follow.
+    /// Declares all versions before the next record, because the last returned one has been sent.
+    /// Returns whether the next one has the same version, so that it must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
         let upper = match next {

@@ -39,12 +39,12 @@ pub(super) struct QueuedRecord {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
-    /// Whether it must follow the previous record.
+    /// Whether it must be sent if the previous record was, because both have the same version.
     pub(super) follows: bool,
 }
 
 impl QueuedRecord {
-    /// A record with all of its parts.
+    /// Creates an item that does not depend on the previous record.
     fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
         Self { space_index, key, known, follows: false }
     }
@@ -56,9 +56,9 @@ pub(super) struct Transfer<C> {
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys requested in this side's last turn; the peer answers them in its turn.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Awaited keys that the peer requests, too: its record is older, and it sends that record only
-    /// if it knows more after joining this side's record, or has refused this side's record, whole
-    /// or in part.
+    /// Awaited keys that the peer requests, too, because its record is older. It sends that record
+    /// only if it knows more after joining this side's record, or if it has refused this side's
+    /// record, whole or in part.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<SendItem>,
     /// Number of records to send that the peer did not ask for.

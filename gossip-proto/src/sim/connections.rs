@@ -9,7 +9,8 @@ use crate::schedule::{DialFailure, Disconnect};
 
 /// Silence after which a connection times out: QUIC's idle time-out, as gossip-net sets it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
-/// Time after which a packet of a handshake is resent: QUIC's first probe time-out. It doubles.
+/// Time after which a packet of a handshake is resent: QUIC's first probe time-out. It doubles with
+/// each attempt.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<H: Host> World<H> {
@@ -96,7 +97,8 @@ impl<H: Host> World<H> {
     }
 
     pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_run: u32) {
-        // A handshake that is complete here may still be incomplete there.
+        // A reset from the current run of the peer only means that its handshake is not complete
+        // yet.
         let is_current = self.is_running(peer, peer_run);
         if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_run) {
             self.disconnect(node, peer, Disconnect::Lost);
@@ -115,8 +117,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Cuts links from now until [`heal`](Self::heal). Connections across the cut time out, unless
-    /// it flaps.
+    /// Cuts links from now until [`heal`](Self::heal). A connection across a lasting cut times out;
+    /// one across a flapping cut does not.
     pub fn cut(&mut self, cut: Cut) {
         self.network.cut(self.now, cut);
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });

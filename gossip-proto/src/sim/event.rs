@@ -29,7 +29,7 @@ pub(super) enum Event {
     Arrival(Shipment),
     /// A session's time-out is due.
     Wake { contact: u64, end: usize },
-    /// The ends of a contact notice that the other end is gone.
+    /// Each end of a contact notices that the other end is gone.
     Dead { contact: u64 },
 }
 

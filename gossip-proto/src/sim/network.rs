@@ -17,10 +17,10 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// A local network: 0.5 ms, now and then 1 ms.
+    /// A local network: 0.5 to 1 ms, mostly near 0.5 ms.
     pub const LAN: Self =
         Self { least: Duration::from_micros(500), spread: Duration::from_micros(500) };
-    /// Between continents: 40 ms, now and then 60 ms.
+    /// Between continents: 40 to 60 ms, mostly near 40 ms.
     pub const WAN: Self =
         Self { least: Duration::from_millis(40), spread: Duration::from_millis(20) };
 
@@ -115,14 +115,15 @@ impl Network {
         self.clogs.insert((from, to), until);
     }
 
-    /// Removes all cuts and clogs. Packets that they already hold back arrive at their planned
+    /// Removes all cuts and clogs. Packets that a clog already holds back arrive at their planned
     /// time.
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
         self.clogs.clear();
     }
 
-    /// Whether a cut has separated two nodes since `since` or longer, in either direction.
+    /// Whether a cut that does not flap has separated two nodes since `since` or earlier, in either
+    /// direction.
     pub(super) fn is_cut(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
         let lasts = |(begun, cut): &&(Duration, Cut)| *begun <= since && cut.flapping.is_none();
         let mut lasting = self.cuts.iter().filter(lasts);

@@ -17,7 +17,7 @@ pub(super) struct Node<H> {
     pub(super) up: bool,
     /// Counts restarts, so that events of an earlier run do not affect a later one.
     pub(super) run: u32,
-    /// Offset of the node's clock, ahead of the world's.
+    /// The time by which the node's clock is ahead of the world's.
     pub(super) skew: Duration,
     /// The time of the node's clock.
     pub(super) clock: Rc<Cell<Duration>>,
@@ -85,7 +85,7 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// Drops the state that was only in memory.
+    /// Stops the node, and drops the state that was only in memory.
     pub(super) fn fall(&mut self) {
         self.up = false;
         self.run += 1;
@@ -106,7 +106,7 @@ impl<H: Host> Node<H> {
         self.spaces.iter().map(summary).collect()
     }
 
-    /// Every hosted space with a view, for one session.
+    /// Pins every hosted space for one session.
     pub(super) fn pin(&self, session: SessionId) -> Vec<(SpaceId, SessionView<H>)> {
         let pin = |space: &SpaceId| {
             let (scheduler, clock) = (self.scheduler.clone(), self.clock.clone());

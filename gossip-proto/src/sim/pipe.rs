@@ -19,14 +19,14 @@ pub(super) enum Segment {
 /// The transport of a session's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Like a QUIC stream: in order, and complete or not at all. A lost packet costs a
-    /// retransmission; after `retry_timeout` of failing retransmissions the stream fails at both ends.
+    /// Like a QUIC stream: in order, and complete or not at all. A lost packet is retransmitted; if
+    /// its retransmissions fail for `retry_timeout`, the stream fails at both ends.
     Stream {
         /// Maximum time of retransmissions.
         retry_timeout: Duration,
     },
-    /// Each frame separately: lost, duplicated, reordered. No real transport is that bad; it exists
-    /// to attack the sync machine.
+    /// Each frame travels separately, and may be lost, duplicated or reordered. No real transport
+    /// does this; it tests the sync machine under worse faults.
     Frames,
 }
 

@@ -12,9 +12,10 @@ pub enum Sabotage {
     Stale,
     /// It claims more.
     High,
-    /// It claims nothing.
+    /// It loses its own entries: it claims no more than its base, or nothing if it has no base.
     Dropped,
-    /// It names nodes that do not exist, with arbitrary versions.
+    /// Its own entries name nodes that do not exist, and entries of the base get arbitrary
+    /// versions.
     Garbage,
 }
 

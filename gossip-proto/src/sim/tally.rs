@@ -35,11 +35,12 @@ pub struct Tally {
     pub wasted_bytes: u64,
     /// Records received and refused.
     pub rejected: u64,
-    /// Records and ranges that a session left to another one of the same node.
+    /// Records that a session left to another one of the same node.
     pub left_to_others: u64,
     /// Sessions that found a space with different roots; each counts at both ends.
     pub differed: u64,
-    /// Of these, sessions that compared trees after the delta by clocks; each counts at both ends.
+    /// Of these, sessions that compared trees. Each counts at both ends if a delta by clocks came
+    /// first, otherwise only at the end that began.
     pub descents: u64,
     /// Peers reported as stalled.
     pub stalls: u64,

@@ -215,7 +215,8 @@ impl<H: Host> World<H> {
         self.agreement.is_complete()
     }
 
-    /// Number of nodes that hold the most common state.
+    /// Number of running nodes that hold the most common root, in the space where this number is
+    /// lowest.
     pub fn agreeing(&self) -> usize {
         self.agreement.largest()
     }

@@ -37,7 +37,7 @@ fn of_node(clocks: &mut dyn Clocks, node: &[u8; 32], entries: &Entries) -> Check
     let (known, handled) = (clocks.greatest().get(&range.node), clocks.summary().get(&range.node));
     expect(ViewLaw::Clocks, known == greatest && handled <= greatest, || {
         let node = hex(node);
-        format!("the greatest entry of {node} is {greatest}, not {known}; {handled} are handled")
+        format!("the greatest entry of {node} is {greatest}, not {known}; handled up to {handled}")
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn convergence<R: Replica>(a: &R, b: &R) -> Checked {
     })
 }
 
-/// One session over a perfect network.
+/// Runs one session over a perfect network.
 fn session<V: View>(a: V, b: V) -> Checked<Ending> {
     let now = Duration::ZERO;
     let space = || SpaceId::new("default").expect("a valid name");

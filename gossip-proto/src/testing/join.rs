@@ -29,7 +29,7 @@ fn join_part(record: &mut Record, theirs: Part) {
     ours.entry = ours.entry.max(theirs.entry);
 }
 
-/// The greater length of each digest stays.
+/// Keeps the greater length of each digest.
 fn join_suppressed(record: &mut Record, theirs: Vec<([u8; 32], u32)>) {
     let mut all: BTreeMap<[u8; 32], u32> = record.suppressed.drain(..).collect();
     for (digest, length) in theirs {

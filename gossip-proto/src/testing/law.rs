@@ -33,7 +33,7 @@ pub(super) fn delivery<V: View>(from: &V, records: Vec<Record>) -> Delivery<V::C
     Delivery { contents: contents.collect(), records }
 }
 
-/// The first bytes of a hash.
+/// The first bytes of a hash, in hexadecimal.
 pub(super) fn hex(hash: &[u8; 32]) -> String {
     hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -90,7 +90,7 @@ pub enum ViewLaw {
     /// Later writes do not change the pinned tree of a view.
     Pinned,
     /// `live_summary` is the summary of the live tree, including everything applied and written
-    /// since.
+    /// since the view was pinned.
     LiveSummary,
     /// `apply` joins valid records: a new record changes the state and counts as applied.
     Apply,
@@ -109,8 +109,8 @@ pub enum ViewLaw {
     /// of the side that lacks it. The greater entry stays, and so does a part that only one side
     /// has.
     Join,
-    /// A record with entries and without dots, a deletion, stays: the deleted contents do not
-    /// return.
+    /// A deletion, which is a record with entries and without dots, stays: the deleted contents do
+    /// not return.
     Deletions,
     /// `apply` keeps the suppressed digests, each with its greater length, and `record` returns
     /// them.
@@ -120,7 +120,7 @@ pub enum ViewLaw {
     /// `repin` pins the live tree again; required of a view with clocks.
     Repin,
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
-    /// sync. Every record is then the join of both.
+    /// sync. Every record is then the join of the records of both.
     Convergence,
     /// The clocks have every context entry of every record, and do not count a record as handled
     /// merely because it arrived; required of a view with clocks.

@@ -29,7 +29,8 @@ fn pair(a: &Store, b: &Store) -> Pair<common::Memory> {
     Pair::new((config.clone(), config), (parameters(), parameters()), (spaces(a), spaces(b)))
 }
 
-/// Checks that every record lies between its side's former record and the join of both sides'.
+/// Checks that every record of a side lies between its record before the session and the join of
+/// the records of both sides.
 fn assert_valid(before: &State, union: &State, after: &State) {
     assert!(after.is_whole());
     assert_eq!(after.merged(union).records, union.records, "nothing was invented");
@@ -80,8 +81,8 @@ fn any_message_may_be_damaged() {
             }
             vec![frame]
         });
-        // Authentication in the transport protects from damaged counters. Without it, they must not
-        // break the invariants of a store.
+        // Authentication in the transport protects against damaged versions. Without it, the damage
+        // must not break the invariants of a store.
         assert!(left.state().is_whole() && right.state().is_whole());
     }
 }

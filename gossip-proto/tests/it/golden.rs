@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::common::{self, samples};
 use engram_gossip_proto::{Compression, Message, PatternContent, RootAdvert, Summary, limits};
 
-/// Compares bytes with a file of hexadecimal lines, or writes it.
+/// Compares bytes with a file of hexadecimal lines. If `BLESS` is set, writes the file first.
 fn check(name: &str, bytes: &[u8]) {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/{name}.hex"));

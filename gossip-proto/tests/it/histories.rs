@@ -37,7 +37,7 @@ enum Step {
         to: usize,
         frames: usize,
     },
-    /// A session that may send few bytes of records.
+    /// A session with a small send budget.
     Limited {
         from: usize,
         to: usize,

@@ -42,7 +42,7 @@ fn one_record(parts: Vec<Part>) -> Record {
     Record { id: "id".into(), parts, suppressed: vec![] }
 }
 
-/// A part of a node without live dots.
+/// A part without live dots.
 fn part(node: usize) -> Part {
     Part { node: digest(node), entry: 1 << 60, dots: vec![] }
 }
@@ -215,7 +215,7 @@ fn records_are_limited() {
 
 #[test]
 fn entry_versions_are_checked() {
-    // Every version from 1 on may travel; the wire does not check whether it is plausible.
+    // Every version from 1 on may travel; the decoder does not check whether it is plausible.
     for entry in [1, 2, 1 << 60, u64::MAX - 1, u64::MAX] {
         let dots = vec![(1, digest(1)), (entry, digest(2))];
         let message = sync(vec![one_record(vec![Part { entry, dots, ..part(0) }])], vec![]);

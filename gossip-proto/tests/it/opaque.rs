@@ -178,7 +178,7 @@ fn a_receiver_limits_the_bytes_ahead() {
     for id in ["one", "two", "three"] {
         a.put(id, &[&vec![id.len() as u8; 9 * MIB][id.as_bytes()[0] as usize..]]);
     }
-    // The records never arrive, so their contents add up.
+    // The `PatternSync` messages never arrive, so the contents ahead of their parts add up.
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };
     let spaces = |shelf: &Shelf| vec![(space("default"), shelf.clone())];
     let views = (spaces(&a), spaces(&b));

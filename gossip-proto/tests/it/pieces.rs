@@ -7,7 +7,7 @@ use engram_gossip_proto::{
 };
 use proptest::prelude::*;
 
-/// A node id that sorts by number.
+/// A node id; ids sort by `number`.
 fn node(number: u32) -> [u8; 32] {
     let mut id = [7; 32];
     id[..4].copy_from_slice(&number.to_be_bytes());

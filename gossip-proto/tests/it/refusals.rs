@@ -27,7 +27,7 @@ fn holding(node: u8, count: u64) -> State {
     state
 }
 
-/// Each constructor of a store, with and without clocks.
+/// The two constructors of a store: without clocks and with clocks.
 const KINDS: [fn(State) -> Store; 2] = [Store::new, Store::clocked];
 
 /// Few records, which are sent at once, and many, which are offered first.
@@ -171,8 +171,8 @@ impl ClaimTable for Remembers {
     }
 }
 
-/// Opens a session of the first store, which takes records only by clocks or on request and has
-/// refused the record of `id` lately.
+/// Runs a session of the first store, which takes records only by clocks or on request, and
+/// recently refused the record of `id`.
 fn meet_after_refusal(a: &Store, b: &Store, id: &str, a_opens: bool) -> Contact {
     let remembers = |id: &str| Remembers(*common::key_of(id).first_chunk().unwrap());
     let view = |store: &Store, id| {

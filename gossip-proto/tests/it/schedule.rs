@@ -40,7 +40,7 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
     world.touch(node);
 }
 
-/// The time until all agree.
+/// The time until all nodes agree, if they do within `time_limit`.
 fn until_agreed(world: &mut World<Replica>, time_limit: Duration) -> Option<Duration> {
     let begun = world.now();
     world.run_until_agreed(begun + time_limit).map(|at| at - begun)
@@ -252,7 +252,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
         while !(1..12).any(|node| world.host(node).holds("news")) {
             run_for(&mut world, Duration::from_millis(5));
         }
-        // Other nodes are in a session with it, or are about to open one.
+        // Other nodes are in a session with node 0, or are about to open one.
         world.crash(0);
         within("news of a node that died", until_agreed(&mut world, SECOND * 90), SECOND * 15)?;
     }
@@ -271,8 +271,8 @@ fn records_over_the_budget_follow_at_once() -> Verdict {
     within("a thousand patterns", until_agreed(&mut world, SECOND * 600), SECOND * 15)
 }
 
-/// The first `living` of `nodes` nodes run, and the others are silent. The first node meets the
-/// last running one within `start` when all begin, and soon after each return of that node.
+/// The first `living` of `nodes` nodes run, and the others are silent. The first node connects to
+/// the last running one within `start`, and again soon after each return of that node.
 fn silent_members_cost_little(nodes: usize, living: usize, start: Duration) -> Verdict {
     let config = WorldConfig { startup: Startup::Apart, ..config(nodes as u64, LAN, 0.0) };
     let mut world = World::new(config, (0..nodes).map(Replica::new).collect());

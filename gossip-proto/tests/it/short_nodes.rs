@@ -1,5 +1,6 @@
-//! Summaries name a node by its first 8 bytes, without a key. A record may name any node, so a peer
-//! can give a junk node the beginning of a member's id, with an entry that the member never reaches.
+//! Summaries name a node by the first 8 bytes of its id, which do not depend on the session key. A
+//! record may name any node, so a peer can give a junk node the beginning of a member's id, with an
+//! entry that the member never reaches.
 
 use crate::clocks::{agreed, descents, meet, short};
 use crate::common::{State, Store, content, key_of, node_id, version};
@@ -13,7 +14,7 @@ fn junk() -> Record {
     Record { id: "junk".into(), parts: vec![part], suppressed: vec![] }
 }
 
-/// Writes of node 2 at `b`, and the session that brings them to `a`: its descents and bytes.
+/// Writes as node 2 at `b`, syncs with `a`, and returns the descents and the bytes of that session.
 fn cost(a: &Store, b: &Store, writes: std::ops::Range<u64>) -> (u64, usize) {
     for n in writes.clone() {
         b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("pattern_{n}"), 77));

@@ -292,7 +292,7 @@ fn clocks_that_differ_by_a_day_change_nothing() {
     assert_eq!(run(Duration::ZERO), run(Duration::from_secs(86_400)));
 }
 
-/// A run on a network without faults, with every summary changed like this.
+/// Runs a cluster on a network without faults, with every summary changed as `how` says.
 fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
     let link = Link::perfect(Latency::LAN);
     let mut trial = Trial::new(seed, 4, link, Transport::STREAM, Reads::Harmless);

@@ -48,7 +48,7 @@ use Mistake::*;
 struct Wrong {
     mistake: Mistake,
     map: ByteMap,
-    /// Arrivals and writers by id, for the mistakes that need them.
+    /// One number for each id: its arrivals or its last writer, for the mistakes that depend on it.
     memory: Arc<Mutex<BTreeMap<String, u64>>>,
     salt: u8,
 }
@@ -123,7 +123,7 @@ impl View for WrongView {
             _ => self.tree().children(prefix),
         };
         match self.mistake {
-            // Children with equally many entries have the same digest.
+            // All children with entries have the same digest.
             DigestsOfKeysAlone => children.map(|child| child.map(|_| [7; 32])),
             DigestsOfTheirOwn => children.map(|child| child.map(|d| changed(d, self.salt))),
             _ => children,

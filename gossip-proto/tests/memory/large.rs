@@ -22,7 +22,7 @@ struct Held {
 }
 
 impl Large {
-    /// A view with the longest version summary, without the node that writes.
+    /// A view whose version summary has the maximum length once another node has written.
     pub(crate) fn new() -> Self {
         let large = Self::default();
         let parts = (1..limits::MAX_SUMMARY as u64).map(|n| {

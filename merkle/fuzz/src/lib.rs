@@ -1,4 +1,5 @@
-//! The bodies of the fuzz targets. They are the crate's own tests; see `tests/it/fuzz.rs` there.
+//! The bodies of the fuzz targets. The crate's tests run the same functions: see
+//! `merkle/tests/it/fuzz.rs`.
 
 #[path = "../../tests/it/fuzz/bodies.rs"]
 mod bodies;

@@ -95,7 +95,8 @@ impl Request {
     /// Reads the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`MessageError`] for anything else; nothing is allocated before its length is checked.
+    /// [`MessageError`] if `bytes` do not encode such a message. Every length is checked before
+    /// memory is allocated for it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut r = Reader(bytes);
         let paths = (0..r.count(MAX_PATHS, 1)?).map(|_| r.path()).collect::<Result<_, _>>()?;
@@ -139,7 +140,8 @@ impl Response {
     /// Reads the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`MessageError`] for anything else; nothing is allocated before its length is checked.
+    /// [`MessageError`] if `bytes` do not encode such a message. Every length is checked before
+    /// memory is allocated for it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut r = Reader(bytes);
         let seen = (0..r.count(MAX_PATHS, 3)?).map(|_| r.seen()).collect::<Result<_, _>>()?;

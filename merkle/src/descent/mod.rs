@@ -21,13 +21,13 @@ const LISTED: u64 = 12;
 /// The default limit of a [`Descent`].
 const DEFAULT_LIMIT: u64 = 1 << 20;
 
-/// Finds the places where a remote tree differs from this one, through requests and responses that
-/// the caller carries.
+/// Finds the places where a remote tree differs from a local one, through requests and responses
+/// that the caller carries.
 ///
-/// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each
-/// request names all nodes of a level that differ, up to [`MAX_PATHS`]. A descent takes about one round
-/// trip for each factor of 16 in the number of entries, four for 10,000 and six for a million, and one
-/// more for each further [`MAX_PATHS`] differing nodes of a level. Digests travel as [`Tag`]s of 5 bytes.
+/// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
+/// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
+/// entries, four for 10,000 and six for a million, and one more for each further [`MAX_PATHS`] differing nodes of a
+/// level. Digests travel as [`Tag`]s of 5 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the
@@ -63,13 +63,13 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 pub struct Descent<K, H> {
     tree: Tree<K, H>,
     key: TagKey,
-    /// Nodes that differ, the next one last.
+    /// Nodes that differ and have not been requested yet; the next one is the last.
     pending: Vec<Path>,
     /// The nodes of the unanswered request.
     asked: Vec<Path>,
     /// How many nodes the descent may request in total.
     limit: u64,
-    /// How many of them the descent has not yet requested.
+    /// How many more nodes the descent may request.
     left: u64,
     is_failed: bool,
     found: VecDeque<RemoteDifference>,
@@ -78,7 +78,7 @@ pub struct Descent<K, H> {
 /// A place where two trees differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteDifference {
-    /// The first 64 bits of the key hashes that differ; nearly always those of one key.
+    /// The first 64 bits of a key hash; almost always, only one key has them.
     ///
     /// [`Tree::entries`] with this path returns the entries of one side: send the path to the other side to
     /// get its entries.
@@ -106,15 +106,16 @@ pub enum DescentError {
     /// The response covers more or fewer nodes than the request named.
     #[error("the response covers {answered} nodes, but the request named {asked}")]
     Count {
-        /// Nodes of the last request; 0 if there was none.
+        /// Nodes of the unanswered request; 0 if there is none.
         asked: usize,
         /// Nodes of the response.
         answered: usize,
     },
-    /// A listing has an entry of another node.
+    /// A listing contains an entry that does not lie below its node.
     #[error("a listed entry does not lie below its node")]
     ForeignEntry,
-    /// A node that must be listed was opened, or a listing is too long.
+    /// The response gives the children of a node at the deepest level, which must be listed, or a
+    /// listing is too long.
     #[error("the response opens a node that must be listed, or lists too many entries")]
     Form,
     /// The answers lead to more nodes than the limit of this descent allows.
@@ -147,18 +148,19 @@ impl<K: Key, H: Hasher + Clone> Descent<K, H> {
 }
 
 impl<K: Key, H: Hasher> Descent<K, H> {
-    /// Limits the descent to `nodes` nodes, but at least one, instead of 2^20.
+    /// Limits how many nodes the descent may request; 0 counts as 1. The default is 2^20.
     ///
     /// The limit bounds the memory that a peer can consume if it invents tags: each requested node adds at most 16
-    /// nodes to compare, of 34 bytes each, or 12 differences, of 40 bytes each. With the default, these are about 550
-    /// MB.
+    /// nodes to compare, of 34 bytes each, or 12 differences, of 40 bytes each. With the default limit, this is about
+    /// 550 MB.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
         let nodes = nodes.max(1);
         Self { limit: nodes, left: nodes, ..self }
     }
 
-    /// The next request; `None` while one is unanswered, or when the descent has finished or failed.
+    /// Returns the next request; `None` while one is unanswered, or when the descent has finished
+    /// or failed.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.is_failed || !self.asked.is_empty() {
             return None;
@@ -177,16 +179,17 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         !self.is_failed && self.asked.is_empty() && self.pending.is_empty()
     }
 
-    /// The next of the differences found so far.
+    /// Returns the next of the differences found so far.
     pub fn next_difference(&mut self) -> Option<RemoteDifference> {
         self.found.pop_front()
     }
 
-    /// Compares the answered nodes. O(log n) steps and at most 16 hashes for each node.
+    /// Compares the answered nodes. Takes O(log n) steps for each node, and a hash for each child
+    /// or local entry that it compares.
     ///
     /// # Errors
-    /// [`DescentError`] if the response does not match the request, or leads beyond the limit. The
-    /// descent then makes no further request.
+    /// [`DescentError`] if the response does not match the request, or if it leads to more nodes
+    /// than the limit allows. The descent then makes no further request.
     pub fn handle(&mut self, response: Response) -> Result<(), DescentError> {
         let handled = self.compare(response);
         self.is_failed |= handled.is_err();
@@ -235,7 +238,7 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         if lines.len() as u64 > LISTED && path.level() < LAST_LEVEL {
             return Err(DescentError::Form);
         }
-        // The tags of each side at each place.
+        // For each place, the tags of both sides.
         let mut places: BTreeMap<Path, [BTreeSet<Tag>; 2]> = BTreeMap::new();
         for entry in self.tree.entries(&path) {
             let [ours, _] = places.entry(place(entry)).or_default();
@@ -287,7 +290,7 @@ fn place<K>(entry: &Entry<K>) -> Path {
 impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
-    /// Keeps no state. The tree may change between two requests; the descent then finds differences
+    /// Keeps no state. If the tree changes between two requests, the descent may report differences
     /// from either state. Costs at most 16 hashes and 160 bytes of response for each node of the
     /// request, and more only if over 12 key hashes share their first 64 bits.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {

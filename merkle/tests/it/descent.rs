@@ -177,7 +177,11 @@ fn a_failed_descent_is_not_finished() {
 
     let tree = built((0..100).map(|id| (id, 1)), BaseDepth::default());
     let mut descent = Descent::new(&tree, key()).with_limit(0);
-    assert_eq!(descent.next_request().unwrap().paths().len(), 1, "the root is always asked for");
+    assert_eq!(
+        descent.next_request().unwrap().paths().len(),
+        1,
+        "a descent begins with a request for the root"
+    );
     let children = Seen::Children([Some([1; 5]); 16]);
     assert_eq!(descent.handle(response(&[children])), Err(DescentError::Limit { limit: 1 }));
     assert!(!descent.is_finished());

@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets over the committed corpus: messages of a descent, a proof, and
+//! Runs the bodies of the fuzz targets on the committed corpus: messages of a descent, a proof, and
 //! some inputs that the fuzzer found.
 //!
-//! `cargo fuzz run <target>` in `fuzz/` continues from there. After a change of the bytes, set
-//! `SEED_CORPUS=1` to rewrite the messages in the corpus.
+//! `cargo fuzz run <target>` in `fuzz/` starts with the same corpus. After a change to an encoding,
+//! set `SEED_CORPUS=1` to rewrite the messages in the corpus.
 
 pub(crate) mod bodies;
 
@@ -29,7 +29,7 @@ fn the_corpus_is_survived() {
     }
 }
 
-/// Inputs that need no fuzzer: nothing, and every byte once and 64 times.
+/// Simple inputs: nothing, and every byte once and 64 times.
 #[test]
 fn simple_inputs_are_survived() {
     for (_, body) in bodies::ALL {

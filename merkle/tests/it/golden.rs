@@ -68,7 +68,7 @@ fn the_messages_of_a_descent_are_golden() {
     }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let messages: Vec<_> = messages.iter().map(|(ask, tell)| (hex(ask), hex(tell))).collect();
-    // A count; of each node the number of nibbles, and the nibbles in whole bytes.
+    // The count; then, for each node, the number of nibbles, and the nibbles padded to whole bytes.
     let asked = ["010000", "01000100"];
     assert_eq!(messages.iter().map(|(ask, _)| ask).collect::<Vec<_>>(), asked);
     let told: Vec<_> = messages.iter().map(|(_, tell)| tell.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Crafted keys gain an attacker little.
+//! Keys that an attacker crafts cost the tree little.
 
 use crate::common::{self, Counting, Placed, place, value};
 use engram_merkle::Tree;

@@ -87,7 +87,8 @@ fn test_merkle_tree_determinism() {
 
 #[test]
 fn test_pattern_to_leaf_determinism() {
-    // The slot of an id is part of the format: other nodes, releases and languages must find it.
+    // The slot of an id is part of the format: other nodes, releases and implementations must
+    // compute the same slot.
     let id = b"pattern_1000136338110019954";
     let tree: Tree<&str, _> = Tree::new(Sha256);
     let slot = Path::of(&tree.key_hash(id), 12).unwrap();

@@ -77,14 +77,14 @@ pub enum Step {
     Restart(u8),
     /// The process ends, and another starts without a state.
     LoseDisk(u8),
-    /// The state of the process is copied to a backup. There is one for each process.
+    /// The state of the process is copied to its backup, which replaces an earlier one.
     Save(u8),
-    /// The process ends, and another starts on the backup.
+    /// The process ends, and another starts on its backup, or without a state if there is none.
     Restore(u8),
     /// The clone starts on a copy of the process's state, and writes in the name of that process's
     /// node. An earlier clone ends.
     Clone(u8),
-    /// The wall clock of the process is set.
+    /// The error of the process's wall clock changes.
     SetClock(u8, WallClock),
 }
 

@@ -35,7 +35,7 @@ pub struct Process {
     pub node: u8,
     /// The state that it holds.
     pub state: State,
-    /// Its last write, if that has a value.
+    /// Its last write; `None` before the first, or if the last was a removal.
     pub last_write: Option<LastWrite<u32>>,
     /// Its source of versions.
     pub clock: HybridClock,
@@ -62,11 +62,11 @@ pub struct Write {
 pub struct World {
     /// The running processes: one for each node, and the clone if it was started.
     pub processes: Vec<Process>,
-    /// The writes so far, without those that a join made.
+    /// The writes so far, except the re-issues of joins.
     pub writes: Vec<Write>,
-    /// The number of writes that joins made, see [`OwnJoin::reissued`].
+    /// The number of writes that joins re-issued, see [`OwnJoin::reissued`].
     pub reissues: usize,
-    /// Whether a join found a clash or values over the limit of a node.
+    /// Whether a join reported a clash, or dropped values over the limit of a node.
     pub irregular: bool,
     nodes: u8,
     time: u64,
@@ -136,8 +136,8 @@ impl World {
         }
     }
 
-    /// Joins the state of the process `from` into the process `into`, without the parts that are
-    /// implausible there. `None` if one of the processes does not exist.
+    /// Joins the state of the process `from` into that of `into`, without the parts that `into`
+    /// finds implausible. `None` if one of the processes does not exist.
     pub fn join(&mut self, from: u8, into: u8) -> Option<OwnJoin<u32, u8>> {
         let mut sent = self.processes.get(usize::from(from))?.state.clone();
         let time = self.time;

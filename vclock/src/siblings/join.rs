@@ -91,7 +91,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         other.live.iter().filter(arrives).cloned().collect()
     }
 
-    /// Adds new values, and returns the number of values over the limit of a node.
+    /// Adds new values and enforces the limit of each node. Returns the number of dropped values.
     fn insert(&mut self, arriving: Vec<(Dot<N>, V)>) -> usize {
         if arriving.is_empty() {
             return 0;

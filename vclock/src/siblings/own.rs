@@ -27,20 +27,20 @@ pub struct OwnJoin<V, N = [u8; 32]> {
 }
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
-    /// Joins another replica's state on the node that writes as `node`. Unlike [`join`](Self::join),
-    /// it does not lose the node's own write.
+    /// Joins another replica's state, in a process that writes as `node`. Unlike
+    /// [`join`](Self::join), it does not lose the node's own write.
     ///
-    /// If another process writes in the node's name (a clone), or an earlier one did under versions that the node no
-    /// longer knows (a lost disk, an older copy of it, a wall clock set back), a write under a greater version of the
-    /// node can supersede a write that its writer never saw. If `last_write` is live, the join removes it, and the
-    /// arriving entry for `node` is greater than the local one, then the write is re-issued just above the arriving
-    /// entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write and
-    /// superseded it: nothing is written.
+    /// The node's name may have another writer: a second process (a clone), or an earlier process whose versions the
+    /// node no longer knows (a lost disk, an older copy of it, a wall clock set back). A greater version of that writer
+    /// can supersede this process's write, although that writer never saw it. If `last_write` is live, the join removes
+    /// it, and the arriving entry for `node` is greater than the local one, then the write is re-issued just above the
+    /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write
+    /// and superseded it: nothing is written.
     ///
     /// `last_write` is the last write that *this process* made or confirmed, `None` if it made none. Do
     /// not pass writes of earlier processes. If the result has a `reissued` write, pass it next time.
     ///
-    /// `clock` records the arriving entry for `node`. First check that `other` is plausible,
+    /// The arriving entry for `node` is recorded in `clock`. First check that `other` is plausible,
     /// see [`HybridClock::is_plausible`] and [`retain_nodes`](Self::retain_nodes).
     ///
     /// The cost is that of `join`.

@@ -68,8 +68,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// replica. It is merged into the context, so a value that the client read elsewhere is
     /// superseded when it arrives.
     ///
-    /// A retry under the same `seen` does not cover the first attempt, so it adds a sibling. A client
-    /// that does not know whether its write arrived must read again and then decide.
+    /// `seen` does not cover a first attempt, so a retry under the same `seen` adds a sibling. A client that does not
+    /// know whether its write arrived must read again and then decide.
     ///
     /// Returns the number of values superseded. O(s log n + m) for s values, and n and m nodes in the
     /// context and in `seen`.

@@ -5,7 +5,7 @@ use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
 use engram_vclock::LastWrite;
 use engram_vclock::generate::{Step, WallClock, World};
 
-/// The final values of all replicas of a world of three nodes.
+/// Settles a world of three nodes, and returns the values that all replicas then hold.
 fn settled(mut world: World) -> Vec<u32> {
     world.settle();
     let shown = world.processes[0].state.clone();

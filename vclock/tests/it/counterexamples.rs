@@ -16,12 +16,12 @@ fn join(from: u8, into: u8) -> Step {
     Join { from, into }
 }
 
-/// Two processes exchange their states.
+/// The steps in which two processes exchange their states.
 fn session(a: u8, b: u8) -> [Step; 2] {
     [join(a, b), join(b, a)]
 }
 
-/// The disk is lost while the wall clock is far behind.
+/// The steps in which a process loses its disk while its wall clock is far behind.
 fn lose_disk_and_clock(process: u8) -> [Step; 2] {
     [SetClock(process, WallClock::Behind), LoseDisk(process)]
 }

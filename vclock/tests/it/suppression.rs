@@ -127,7 +127,7 @@ fn malformed_entries_are_refused() {
     );
 }
 
-/// In any state, even if the digest is suppressed already.
+/// This holds in every state, even if the digest is suppressed already.
 #[test]
 fn a_suppression_beats_a_concurrent_release() {
     let mut before = Set::new();

@@ -41,7 +41,7 @@ pub(crate) enum Action {
     LoseDisk(usize, Time),
     /// A start finds one record damaged; its row is dropped: `(m, id, error)`.
     Damage(usize, usize, Time),
-    /// Machine 0 is copied, memory included.
+    /// Machine 0 is copied, including its memory.
     Save,
     /// Machine 0 starts on the copy of its store.
     Restore(Time),

@@ -61,7 +61,8 @@ impl Machine {
         Some(admitted)
     }
 
-    /// The weaker form of V8: a record of an unknown id at or below a reaped version is refused.
+    /// The weaker form of V8: whether a record of an unknown id is refused because it is at or
+    /// below a reaped version.
     fn was_reaped(&self, id: usize, arriving: &Record, rules: &Rules) -> bool {
         let is_old = |node: usize| {
             let part = &arriving.parts[node];
@@ -99,7 +100,7 @@ impl Machine {
                 if rules.has(Weaker::ReissueDropsLowest) { dots.remove(0) } else { last_write };
             self.notes.writes_cut[id][self.node] |= 1 << dropped.content;
             if dropped == last_write {
-                // The write is given up, counted and named.
+                // The write is given up; the notes name it.
                 self.memory.last_write[id] = 0;
                 return;
             }

@@ -28,14 +28,15 @@ pub(crate) struct Ledger {
     forgets: [[u8; CONTENTS as usize]; IDS],
     /// Contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
-    /// By node: contents that an operation which showed them live withdrew, without those submitted
-    /// again since.
+    /// By node: contents that an operation withdrew after it had shown them live, except those
+    /// submitted again since.
     pub(crate) taken_back: [[Set; IDS]; NODES],
-    /// The same, with those submitted again since.
+    /// The same, including those submitted again since.
     ever_taken_back: [[Set; IDS]; NODES],
     /// V6: suppressed digests that the limit removed somewhere.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// A submission was "unchanged", but no machine shows the write and no operation withdrew it.
+    /// A submission was "unchanged", but the machine does not hold its content, and no operation
+    /// withdrew it.
     pub(crate) unheard: bool,
     /// V9: an operation took effect before a waiting submission that preceded it.
     pub(crate) reordered: bool,
@@ -92,7 +93,7 @@ impl Ledger {
 }
 
 impl World {
-    /// The suppressed contents in any copy.
+    /// Returns the contents that any copy suppresses before the step.
     pub(crate) fn begin_step(&self) -> [Set; IDS] {
         std::array::from_fn(|id| {
             let stores = self.machines.iter().chain(self.saved.as_deref()).map(|m| &m.store);
@@ -112,7 +113,7 @@ impl World {
         self.mail.as_ref().filter(|mail| mail.0 == id).map(|mail| &mail.1)
     }
 
-    /// A later write of the same node, or of its replacement, settles the writes that it superseded.
+    /// Settles the writes that a later write of the same node, or of its replacement, superseded.
     fn settle_writes(&mut self, m: usize, id: usize, writes: Set) {
         self.ledger.owed[m][id] = None;
         for node in members(self.machines[m].names()) {
@@ -120,7 +121,7 @@ impl World {
         }
     }
 
-    /// An operation settles all writes that it showed live.
+    /// Settles all writes that are live on machine `m`: an operation there withdraws them.
     fn settle_all(&mut self, m: usize, id: usize) {
         for node in 0..NODES {
             let live = self.machines[m].store.records[id].parts[node].live();
@@ -140,7 +141,8 @@ impl World {
         self.ledger.owed[m][id] = Some(Owed { content, node, version, dropped: false });
     }
 
-    /// `writes` were live under the node's names before the submission.
+    /// Books the outcome of a submission. `writes` are the contents that were live under the node's
+    /// names before it.
     pub(crate) fn book_submission(
         &mut self,
         m: usize,
@@ -160,7 +162,7 @@ impl World {
         }
     }
 
-    /// "Unchanged" acknowledges the write, unless an operation withdrew it.
+    /// Books the outcome "unchanged", which acknowledges the write unless an operation withdrew it.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];

@@ -3,7 +3,7 @@
 use crate::record::{Dot, IDS, NODES, Part, Record, Set, Version, contains, members};
 use crate::rules::{Rules, Weaker};
 
-/// Steps of the true time, or of a clock's error.
+/// A time, or the error of a clock, in steps.
 pub(crate) type Time = i64;
 /// The build date of every node.
 const BUILT_AT: Time = 900;
@@ -48,7 +48,7 @@ pub(crate) struct Memory {
     incarnation: (Version, Version),
 }
 
-/// Events since the last collection by the world; no rule reads them.
+/// Events since the world last collected them; no rule reads them.
 #[derive(Clone, Default)]
 pub(crate) struct Notes {
     pub(crate) reissued: u32,
@@ -135,7 +135,7 @@ impl Machine {
         self.replaces | 1 << self.node
     }
 
-    /// The live contents of the node's own dots and of the nodes that it replaces.
+    /// The contents of the live dots of this node and of the nodes that it replaces.
     pub(crate) fn writes(&self, id: usize) -> Set {
         let parts = self.store.records[id].parts.iter().enumerate();
         let named = parts.filter(|(node, _)| contains(self.names(), *node));
@@ -192,8 +192,8 @@ impl Machine {
         }
     }
 
-    /// V1: a peer's hello carries the greatest version of this node that the peer knows, and the
-    /// peer's clock.
+    /// V1: handles a peer's hello, which carries the greatest version of this node that the peer
+    /// knows, and the peer's clock.
     pub(crate) fn hear(&mut self, now: Time, version: Version, error: Time, rules: &Rules) {
         self.memory.told = self.memory.told.max(Some(error));
         self.hear_version(now, version, rules);
@@ -212,7 +212,8 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5 that react to a version, not to a removed write.
+    /// The weaker forms of V5: re-issues writes because a version arrived, not because a write was
+    /// removed.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);
         if !all && !rules.has(Weaker::ReissueAllOfProcess) {

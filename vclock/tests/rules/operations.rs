@@ -52,8 +52,8 @@ impl Machine {
         Outcome::Written
     }
 
-    /// V3: the engine replaced its own dots with a suppressed content. Removes own dots of other
-    /// contents, and advances this node's entry.
+    /// V3: handles the submission of a suppressed content: removes own dots of other contents, and
+    /// advances this node's entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();
         let parts = &self.store.records[id].parts;
@@ -86,7 +86,7 @@ impl Machine {
             && (!replaced || rules.has(Weaker::ReplacedCountsAsOwn))
     }
 
-    /// V7: an unchanged submission claims the write for this process, so V5 protects it.
+    /// V7: claims the write of an unchanged submission for this process, so that V5 protects it.
     fn claim(&mut self, id: usize, content: u8, rules: &Rules) {
         let dot = self.own(id).dots().filter(|dot| dot.content == content).last();
         if let (Some(dot), false) = (dot, rules.has(Weaker::UnchangedClaimsNothing)) {
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// Echo: the content equals a blend that this process handed out, and no live content.
+    /// Echo: whether the content equals a blend that this process handed out, and no live content.
     fn is_echo(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let is_live = contains(record.live(), content);
@@ -135,15 +135,16 @@ impl Machine {
         }
     }
 
-    /// V11: an operator removes the writes of an evicted node. Advances this node's entry.
+    /// V11: removes the writes of an evicted node, as an operator does, and advances this node's
+    /// entry.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
         self.own_mut(id).entry = version;
     }
 
-    /// V1: an operator removes the parts that are implausible now. Rewrites the contents of this node's
-    /// part, or its withdrawal, under plausible versions.
+    /// V1: removes the parts that are implausible now, as an operator does. Rewrites the contents of this node's part,
+    /// or its withdrawal, under plausible versions.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
         let mut dropped = [None; IDS];
         for (id, own) in dropped.iter_mut().enumerate() {

@@ -87,8 +87,8 @@ impl Part {
         (self.slots, self.carried) = ([Dot::default(); SLOTS], 0);
     }
 
-    /// V4: a dot is kept if both have it, or one has it and the other's entry does not cover
-    /// it. The same dot with two contents keeps both.
+    /// V4: keeps a dot if both parts have it, or if one has it and the entry of the other does not
+    /// cover it. If a dot has two contents, both are kept.
     fn join(&self, other: &Self) -> Self {
         let kept = |a: &Self, b: &Self| -> Vec<Dot> {
             a.dots().filter(|dot| dot.version > b.entry || b.has(dot.version)).collect()
@@ -103,8 +103,8 @@ impl Part {
         joined
     }
 
-    /// V4: after every join the greatest `limit` dots by (version, content) are kept. Returns the
-    /// rest.
+    /// V4: keeps the greatest `limit` dots by (version, content), after every join. Returns the
+    /// contents of the removed dots.
     fn trim(&mut self, limit: usize) -> Set {
         let mut dots: Vec<_> = self.dots().collect();
         let removed = dots.drain(..dots.len().saturating_sub(limit));
@@ -157,7 +157,8 @@ impl Record {
         self.live() & !self.suppressed()
     }
 
-    /// The visible pattern: the only content unchanged; for several, a function of the set.
+    /// The visible pattern: a single content is shown unchanged; several give a function of their
+    /// set.
     pub(crate) fn shown(&self) -> Option<u8> {
         let visible = self.visible();
         match visible.count_ones() {
@@ -167,20 +168,20 @@ impl Record {
         }
     }
 
-    /// V6, *forget*: even lengths of live contents become odd.
+    /// V6, *forget*: makes the even lengths of `contents` odd.
     pub(crate) fn suppress(&mut self, contents: Set) {
         for content in members(contents & !self.suppressed()) {
             self.lengths[usize::from(content)] += 1;
         }
     }
 
-    /// V6, *resolve*: an odd length becomes even.
+    /// V6, *resolve*: makes the length of `content` even if it is odd.
     pub(crate) fn release(&mut self, content: u8) {
         let length = &mut self.lengths[usize::from(content)];
         *length += *length % 2;
     }
 
-    /// The part of the record that travels in one message.
+    /// Returns the parts of the record that are in `subset`, to send them in one message.
     pub(crate) fn subset(&self, subset: Subset, rules: &Rules) -> Self {
         let mut some = *self;
         for (node, part) in some.parts.iter_mut().enumerate() {
@@ -206,7 +207,7 @@ impl Record {
         }
     }
 
-    /// V4 and V6: applies the limits, which depend on the state alone, after every join.
+    /// V4 and V6: applies the limits after every join. The result depends on the state alone.
     pub(crate) fn trim(&mut self, rules: &Rules) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let counted: Vec<_> = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] > 0).collect();

@@ -1,12 +1,13 @@
 //! Runs of the adopted rules: short ones in the ordinary tests, long ones whose sizes come from the
-//! environment (`cargo xtask model` sets it). Each prints a table; a row is one fault class.
+//! environment (`cargo xtask model` sets it). Each prints a table; a row is one fault class, or one
+//! fault class under one condition of sessions.
 
 use crate::action::{CLASSES, Class};
 use crate::rules::Rules;
 use crate::search::{Alphabet, Tally, exhaustive, random};
 use crate::session_runs::{self, CONDITIONS};
 
-/// A size from the environment.
+/// Reads a size from the environment variable `name`.
 fn size(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
@@ -14,7 +15,7 @@ fn size(name: &str, default: u64) -> u64 {
     }
 }
 
-/// Whether `MODEL_CLASSES`, names separated by commas, is not set or names the class.
+/// Whether the class is chosen: `MODEL_CLASSES`, names separated by commas, is not set or names it.
 fn is_chosen(name: &str) -> bool {
     let Ok(chosen) = std::env::var("MODEL_CLASSES") else { return true };
     for chosen in chosen.split(',') {

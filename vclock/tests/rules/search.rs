@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-/// Random histories of a fault class.
+/// Runs random histories of a fault class, and shortens those that break a law.
 pub(crate) fn random(
     rules: Rules,
     class: &str,
@@ -110,7 +110,7 @@ pub(crate) fn random(
     tally
 }
 
-/// Removes actions while the same law stays broken.
+/// Removes actions for as long as the history still breaks the same law.
 fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) -> Vec<Action> {
     let is_broken = |history: &[Action]| {
         let mut world = World::new(nodes, rules);
@@ -136,17 +136,17 @@ fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) 
     }
 }
 
-/// The part of the alphabet that an exhaustive run uses.
+/// The actions that an exhaustive run uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Alphabet {
     /// Submissions, whole sessions, and the faults.
     Submissions,
-    /// All operations and single records, too.
+    /// In addition, all operations, and records sent outside of sessions.
     Everything,
 }
 
-/// All histories up to a depth, with one id and two contents. Equal states at the same depth count
-/// once; only histories are kept, and states are recomputed from them.
+/// Runs all histories of up to `depth` steps, with one id and two contents. Equal states at the
+/// same depth count once; only histories are kept, and states are recomputed from them.
 pub(crate) fn exhaustive(
     rules: Rules,
     class: &str,

@@ -47,7 +47,7 @@ pub(crate) struct Counts {
     pub(crate) apart_by_refusal: u64,
     /// Records sent by clocks.
     pub(crate) sent: u64,
-    /// Records sent by clocks that changed nothing.
+    /// Records sent by clocks, without effect at the receiver.
     pub(crate) in_vain: u64,
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
@@ -100,7 +100,8 @@ impl Sessions {
         self.refusals[m].is_some_and(|(refused, until)| refused == id && until > self.world.now)
     }
 
-    /// The nodes whose ranges a running session delivers to `m`: other sessions do not request them.
+    /// The nodes whose ranges a running session is delivering to `m`; other sessions do not request
+    /// them.
     fn claimed(&self, m: usize) -> BTreeSet<usize> {
         let streams = self.open.iter().flat_map(|session| &session.streams);
         streams.filter(|stream| stream.to == m).flat_map(Stream::on_its_way).collect()
@@ -206,8 +207,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// The listing: whole records in both directions, in the order of the session's tags. A refused
-    /// record is not sent again before its back-off ends.
+    /// Lists the records that the descent sends: whole records in both directions, in the order of
+    /// the session's tags. A refused record is not sent again before its back-off ends.
     fn list(&mut self, n: usize) -> Vec<(usize, usize, Record)> {
         let ends = self.open[n].ends;
         let [a, b] = self.records(ends);
@@ -241,7 +242,7 @@ impl Sessions {
         Progress::Open
     }
 
-    /// Counts the outcome of a descent that left nothing out: only refusals and changes from elsewhere may leave the
+    /// Counts the outcome of a descent. If it left nothing out, only refusals and changes from elsewhere may leave the
     /// ends unequal.
     fn judge_end(&mut self, n: usize, left_some: bool) {
         let ends = self.open[n].ends;
@@ -271,8 +272,8 @@ impl Sessions {
         self.open.remove(n);
     }
 
-    /// Equal roots raise each entry of both summaries to the greater of the two, but never
-    /// above the greatest entry of the records held.
+    /// Raises each entry of both summaries to the greater of the two, because the roots are equal,
+    /// but never above the greatest entry of the records held.
     fn raise_to_maximum(&mut self, [i, j]: [usize; 2]) {
         self.counts.equal += 1;
         let summaries = [i, j].map(|m| self.world.machines[m].memory.summary);

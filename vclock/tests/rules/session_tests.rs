@@ -72,8 +72,8 @@ fn equal_versions_stay_together() {
 
 #[test]
 fn a_cut_descent_varies_its_order() {
-    // Both summaries are too high, as after a start; node 0 has the older record of id 0, which a
-    // descent in the order of the ids sends first each time, without effect.
+    // Both summaries are too high, as after a start, and node 0 has the older record of id 0. A
+    // descent in the order of the ids sends that record first each time, without effect.
     let history = [
         Submit(0, 0, 0),
         OneWay(0, 1, 0),

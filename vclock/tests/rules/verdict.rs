@@ -20,7 +20,7 @@ pub(crate) enum Violation {
     DroppedThenDestroyed,
     /// S2: a live write is suppressed although it was never forgotten, or was released since.
     Hidden,
-    /// S2: a submission was "unchanged", but no machine shows it.
+    /// S2: a submission was "unchanged", but the machine did not hold its content.
     Unheard,
     /// S3: a forgotten content is visible.
     ForgottenVisible,
@@ -41,8 +41,8 @@ pub(crate) enum Violation {
 #[derive(Clone, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: BTreeSet<Violation>,
-    /// The replicas are not yet equal once all clocks are correct: implausible versions are still
-    /// refused.
+    /// With all clocks corrected, the replicas were not equal yet, because implausible versions
+    /// were still refused.
     pub(crate) is_late: bool,
     /// The number of rounds of pairwise sessions until nothing changed.
     pub(crate) rounds: usize,

@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// A member sends a part of an unlisted node.
+    /// Delivers a part of an unlisted node, as a member may send it.
     fn forge(&mut self, m: usize, id: usize) {
         let mut record = Record::default();
         let version = self.now as u32 * 256;
@@ -219,7 +219,8 @@ impl World {
         self.machines[m].store.met_peer |= is_all;
     }
 
-    /// Echo: a snapshot equal to the last handed-out one writes nothing.
+    /// Submits the snapshot that the engine received. Echo: a snapshot that equals the last one
+    /// handed out writes nothing.
     fn return_all(&mut self, m: usize) {
         let memory = &self.machines[m].memory;
         let is_echo = memory.engine == Some(memory.handed);
@@ -241,7 +242,7 @@ impl World {
         self.book_submission(m, id, content, outcome, writes);
     }
 
-    /// V9: an operation first applies the waiting submission of its id.
+    /// V9: applies the waiting submission of an id before an operation on that id.
     fn prepare(&mut self, m: usize, id: usize) {
         if !self.rules.has(Weaker::OperationPassesWaiting) {
             self.take_in(m, id..id + 1);
@@ -299,7 +300,8 @@ impl World {
         self.book_join(m, id, &before);
     }
 
-    /// V1: a hello carries the greatest known version of the other's node, and the sender's clock.
+    /// V1: exchanges hellos. Each carries the greatest known version of the receiver's node, and
+    /// the sender's clock.
     pub(crate) fn exchange_hellos(&mut self, i: usize, j: usize) {
         let (a, b) = (&self.machines[i], &self.machines[j]);
         let told_to_a = (b.greatest_known(a.node), b.memory.clock_error);

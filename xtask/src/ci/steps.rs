@@ -149,8 +149,8 @@ fn tests() -> Command {
     }
 }
 
-/// The ignored tests, which take minutes or have special requirements. They run one at a time, because they start many
-/// processes themselves.
+/// Runs the ignored tests, which take minutes or have special requirements. They run one at a time, because they start
+/// many processes themselves.
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::data::Feed;
 use crate::hosts;
 
-/// The node binary, and the folder of a cluster of its processes.
+/// A temporary cluster: the node binary, the folder with all its files, and its members.
 pub(crate) struct Cluster<'a> {
     binary: &'a Path,
     folder: &'a Path,
@@ -26,7 +26,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) node_id: String,
     pub(crate) address: String,
-    /// The feed that it replays; a node beyond the files starts empty.
+    /// The file that it replays; `None` for a node without a file, which starts empty.
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Cluster<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Chooses free ports and writes the configurations. May be called again if another process takes a port.
+    /// Chooses free ports and writes the configurations. Call it again if another process has taken a port.
     pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
         let addresses = if self.on_hosts {
             (0..self.members.len()).map(hosts::address).collect()
@@ -118,7 +118,7 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// Currently free addresses of this machine.
+/// Finds addresses of this machine that are currently free.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
     // All sockets are open at once, so no two nodes get the same port.
     let bind = |_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1");
@@ -174,7 +174,7 @@ listen = "127.0.0.1:0"
     text
 }
 
-/// A basic string of TOML, which has the same escapes as JSON.
+/// Quotes a text as a basic string of TOML, which has the same escapes as JSON.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -88,8 +88,8 @@ impl Drop for Nodes {
     }
 }
 
-/// Ctrl-C reaches every process of the terminal's foreground group. Each node gets a separate group, so that the demo
-/// can shut the nodes down cleanly.
+/// Puts the process into a separate group. Ctrl-C reaches every process of the terminal's foreground group, but the
+/// demo shuts the nodes down itself.
 fn leave_terminal_signals_to_us(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);

@@ -138,7 +138,7 @@ impl Outcome {
         format!("\n{table}\n{verdict}\n{}", self.across_ids())
     }
 
-    /// The number of ids with several versions, with one explained.
+    /// Describes how many ids have several versions, and explains one of them.
     fn contested(&self) -> String {
         let Findings { contested, example, .. } = &self.findings;
         let example = example.as_ref().map(|example| format!("; {example}")).unwrap_or_default();

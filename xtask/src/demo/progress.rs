@@ -192,7 +192,7 @@ impl Progress {
         named.chain(more).collect::<Vec<_>>().join("  ")
     }
 
-    /// A name without the prefix that all names share, up to a hyphen.
+    /// Returns the name without its prefix up to the last hyphen, if all names share that prefix.
     fn short(&self, name: &str) -> String {
         let common = |prefix: &&str| self.names.iter().all(|name| name.starts_with(*prefix));
         let prefix = name.rfind('-').map(|hyphen| &name[..=hyphen]).filter(common);
@@ -200,7 +200,7 @@ impl Progress {
     }
 }
 
-/// The columns of a line, unless the environment states them.
+/// The default width of a line, in columns, if the variable `COLUMNS` does not set it.
 const COLUMNS: usize = 120;
 
 fn columns() -> usize {

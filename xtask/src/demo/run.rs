@@ -117,8 +117,8 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`. If a node ends meanwhile, the error contains the end of its log, unless its port
-    /// was taken.
+    /// Follows the nodes until `done`, or until `deadline`. Fails if a node ends meanwhile, with the end of its log,
+    /// unless another process took its port.
     fn listen(
         &self,
         nodes: &Nodes,
@@ -209,7 +209,7 @@ impl Run<'_> {
         }
     }
 
-    /// Reports nodes that accepted more or less of their files than they should.
+    /// Reports each node that rejected more or fewer entries of its file than are wrong.
     fn disputed(&self, progress: &Progress) -> Vec<String> {
         let counts = self.feeds.iter().zip(progress.states());
         counts

@@ -18,22 +18,22 @@ pub(crate) struct Export {
 /// The result of the check. It passed if and only if `problems` is empty.
 #[derive(Default, Debug)]
 pub(crate) struct Findings {
-    /// Distinct (space, id) over all input files.
+    /// The number of distinct (space, id) in all input files.
     pub(crate) union_patterns: usize,
     /// The number of them that at least one node does not show.
     pub(crate) missing_patterns: usize,
-    /// Distinct (space, id, citation) that at least one node does not show.
+    /// The number of distinct (space, id, citation) that at least one node does not show.
     pub(crate) missing_citations: usize,
-    /// Distinct (space, id) with several versions in the input.
+    /// The number of distinct (space, id) with several versions in the input.
     pub(crate) contested: usize,
     /// One of them, explained.
     pub(crate) example: Option<String>,
-    /// Patterns that each node shows, in the order of the exports.
+    /// The number of patterns that each node shows, in the order of the exports.
     pub(crate) shown: Vec<usize>,
     pub(crate) problems: Vec<String>,
 }
 
-/// The last version of a pattern on each node, and the union of their citations.
+/// The last version of a pattern in each input file, and the union of their citations.
 #[derive(Default)]
 struct Expected<'a> {
     versions: BTreeSet<&'a Content>,
@@ -192,7 +192,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Confidence voting shows one of the most confident versions, with the latest time and the citations of all.
+/// Whether `shown` is a result of confidence voting: one of the most confident versions, with the latest time and the
+/// citations of all.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
     // Confidences are not negative, so their bits compare like their values.
     let highest = versions.iter().map(|version| version.confidence).max();

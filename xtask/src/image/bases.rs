@@ -67,7 +67,7 @@ fn done(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The file with the stand-ins in place of its base images.
+/// Returns the text of the image file with the stand-ins in place of its base images.
 pub(super) fn replaced(file: &str) -> Result<String> {
     let mut bases = BASES.into_iter();
     let mut text = String::new();

@@ -105,7 +105,7 @@ impl Drop for Container {
     }
 }
 
-/// A command of the image.
+/// Reads the words of a command of the image.
 fn words(value: &Value) -> Result<Vec<&str>> {
     let words = value.as_array().with_context(|| format!("{value} is not a command"))?;
     words.iter().map(|word| word.as_str().context("an argument is not a string")).collect()

@@ -52,7 +52,7 @@ pub(super) fn occurrences(root: &Path, edit: &Edit) -> Result<usize> {
 
 impl Drop for Planted {
     fn drop(&mut self) {
-        // The last edit first: several may change one file.
+        // Restores the last edit first, because several edits may change one file.
         for (file, text) in self.before.iter().rev() {
             if let Err(error) = write(file, text) {
                 eprintln!("warning: {error:#}");

@@ -103,7 +103,7 @@ fn missed(row: &Value) -> bool {
     row["met"] == false || row["converged"] == false
 }
 
-/// The ratio on a scale that marks the budget.
+/// Draws the ratio on a scale that marks the budget.
 fn meter(row: &Value) -> Option<String> {
     let (ratio, budget) = (row["ratio"].as_f64()?, row["budget"].as_f64()?);
     let most = 1.25 * budget.max(ratio);

@@ -11,7 +11,7 @@ use crate::command::root;
 const RULES: &str = "engram-bridge/dashboard/alerts.yml";
 const TESTS: &str = "engram-bridge/dashboard/alerts.test.yml";
 
-/// Alerts without a heading in the runbook, or without a test in which they fire and one in which they do not.
+/// Finds alerts without a heading in the runbook, or without a test in which they fire and one in which they do not.
 pub(super) fn check(documents: &[Document]) -> Result<Vec<Violation>> {
     let read = |file: &str| fs::read_to_string(root().join(file)).with_context(|| file.to_owned());
     let (rules, tests) = (read(RULES)?, read(TESTS)?);
@@ -53,7 +53,7 @@ fn without_runbook(rules: &str, documents: &[Document]) -> Vec<Violation> {
     values(rules, "runbook: ").filter_map(broken).collect()
 }
 
-/// The values of a key, with the numbers of their lines.
+/// Finds the values of a key, with the numbers of their lines.
 fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     let numbered = text.lines().enumerate();
     numbered.filter_map(move |(number, line)| Some((number + 1, line.trim().strip_prefix(key)?)))

@@ -40,14 +40,19 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
 
 fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     let Dependency { name, is_dev, version, .. } = dependency;
-    // The tests of a published crate may use its siblings. If a dev-dependency had a version, cargo could not publish
-    // the crate before that sibling.
+    let is_below = allowed.contains(&name.as_str());
+    // The tests of a published crate may use its siblings. Cargo leaves a dev-dependency without a version out of the
+    // package. With a version, it could not publish the crate before a sibling that is not below it.
     match (is_dev, version.as_str()) {
+        (true, "*") if is_below => {
+            Some(format!("has a dev-dependency on {name} without a version; its package lacks it"))
+        }
         (true, "*") => None,
+        (true, _) if is_below => None,
         (true, _) => {
             Some(format!("has a dev-dependency on {name} with a version; give only its path"))
         }
-        (false, _) if !allowed.contains(&name.as_str()) => Some(format!(
+        (false, _) if !is_below => Some(format!(
             "depends on {name}, which is not below it; move what it needs, or pass it through a trait"
         )),
         (false, "*") => {
@@ -105,6 +110,8 @@ mod tests {
             said("engram-merkle", "engram-vclock", true, "^0.1.0")[0].contains("with a version")
         );
         assert_eq!(said("engram-merkle", "engram-vclock", true, "*"), [""; 0]);
+        assert!(said("engram-bridge", "engram-merkle", true, "*")[0].contains("its package lacks"));
+        assert_eq!(said("engram-bridge", "engram-merkle", true, "^0.1.0"), [""; 0]);
     }
 
     #[test]

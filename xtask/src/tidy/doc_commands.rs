@@ -15,8 +15,8 @@ use crate::scratch::Scratch;
 const RUN_ELSEWHERE: [&str; 8] =
     ["bench", "ci", "deny", "fuzz", "release", "report", "semver", "test"];
 
-/// Runs the commands of each document in their order; those of the product's programs in one empty folder, so that one
-/// may use files that an earlier one made.
+/// Runs the commands of each document in their order. The product's programs run in one folder, empty at first, so that
+/// a command may use files that an earlier one made.
 pub(super) fn run(documents: &[Document]) -> Result<Vec<Violation>> {
     let programs = product::node()?;
     let mut violations = Vec::new();

@@ -30,7 +30,7 @@ pub(crate) struct Shown {
     pub(crate) is_shown_whole: bool,
 }
 
-/// Every Markdown file of the repository.
+/// Reads every Markdown file of the repository.
 pub(crate) fn read_all() -> Result<Vec<Document>> {
     let mut paths = Vec::new();
     list(root(), &mut paths)?;
@@ -57,7 +57,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Broken links into the repository.
+/// Finds broken links into the repository.
 pub(super) fn check_links(documents: &[Document]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for document in documents {
@@ -73,7 +73,7 @@ pub(super) fn check_links(documents: &[Document]) -> Vec<Violation> {
     violations
 }
 
-/// Commands of this repository that would be refused as they are written.
+/// Finds commands of this repository that would be refused as they are written.
 pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
     let shown = documents.iter().flat_map(Document::commands);
     shown
@@ -84,8 +84,7 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
         .collect()
 }
 
-/// Names in back-ticks that do not exist: a `Type::item` with a part that no source names, or a missing
-/// file.
+/// Finds names in back-ticks that do not exist: a `Type::item` with a part that no source names, or a missing file.
 pub(super) fn check_code(
     documents: &[Document],
     names: &BTreeSet<String>,
@@ -106,7 +105,7 @@ pub(super) fn check_code(
     violations
 }
 
-/// Why `Type::item` cannot be found in the sources.
+/// Returns what is wrong with a `Type::item` if no source names one of its parts.
 fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     let path = span.split(['(', '<', ' ', '!']).next().unwrap_or_default();
     let is_name = |part: &str| part.starts_with(|c: char| c.is_alphabetic());
@@ -115,7 +114,8 @@ fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     Some(format!("`{span}`: no source names {part}"))
 }
 
-/// Why a file cannot be found. It may be named by the end of its path.
+/// Returns what is wrong with the name of a file that does not exist. A file may be named by the
+/// end of its path.
 fn unknown_file(span: &str, files: &[String]) -> Option<String> {
     let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);
     let is_file = is_file && !span.starts_with("engram-core/");
@@ -177,7 +177,7 @@ impl Document {
     }
 
     fn broken(&self, target: &str, documents: &[Self]) -> Option<String> {
-        // An address, or a path of Rust, which rustdoc checks.
+        // The target is an address, or a path of Rust, which rustdoc checks.
         if target.contains("://") || target.contains("::") {
             return None;
         }

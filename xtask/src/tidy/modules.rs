@@ -21,7 +21,7 @@ const RECURSIVE: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// The maximum number of names at the root of the bridge, modules not counted.
+/// The maximum number of names that the root of the bridge exports, not counting modules.
 const ROOT_NAMES: usize = 40;
 
 /// A module that uses another, both as paths from the crate root.
@@ -184,7 +184,7 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
 
 /// Code without comments, split where no path continues.
 fn statements(code: &str) -> impl Iterator<Item = &str> {
-    // A group of imports may span lines, and by convention contains no comment.
+    // A group of imports may span several lines, but by convention contains no comment.
     code.split(';').flat_map(|statement| {
         let is_import = statement.lines().any(|line| line.trim_start().starts_with("use "));
         let whole = is_import.then_some(statement).into_iter();

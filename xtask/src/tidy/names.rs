@@ -30,10 +30,11 @@ const RETIRED: [(&str, &str); 23] = [
     ("woken", "tick"),
 ];
 
-/// The longest name of a test, in characters. Names that the specification gives begin with `test_`, and are exempt.
+/// The maximum length of a test's name, in characters. Names that the specification gives begin with `test_`, and are
+/// exempt.
 const MAX_TEST_NAME: usize = 45;
 
-/// Retired words as a part of an identifier.
+/// Finds identifiers that contain a retired word.
 pub(super) fn check_retired(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources {
@@ -71,7 +72,7 @@ fn words(code: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Tests whose names are too long to read in a list.
+/// Finds tests whose names are too long to read in a list.
 pub(super) fn check_tests(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources {

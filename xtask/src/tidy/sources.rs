@@ -33,7 +33,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Every Rust file of a member below `folders`.
+    /// Reads every Rust file of a member below `folders`.
     pub(crate) fn read_all(member: &Member, folders: &[&str]) -> Result<Vec<Self>> {
         let mut paths = Vec::new();
         for folder in folders {
@@ -79,7 +79,7 @@ impl Source {
         Self { place, product: String::new(), tests }
     }
 
-    /// By convention the tests are at the end of a file.
+    /// Splits the text of a file. By convention, its tests are at the end.
     pub(super) fn of_product(place: String, text: &str) -> Self {
         let begin = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
         let (product, tests) = text.split_at(begin);
@@ -101,7 +101,7 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Finds clocks, threads, networks and unordered maps in the pure crates, which would make runs differ.
+/// Finds clocks, threads, networks and unordered maps in the pure crates, because these would make runs differ.
 pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for source in sources.iter().filter(|_| PURE.contains(&member)) {

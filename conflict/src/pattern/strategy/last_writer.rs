@@ -4,8 +4,8 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
 /// Chooses the version with the latest time, bit for bit; the greater digest breaks ties.
 ///
-/// Hides the other versions, including their citations. The nodes write the times, so a node whose
-/// clock is ahead wins.
+/// Hides the other versions, including their citations. The times come from the clocks of the
+/// nodes, so a node whose clock is ahead wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LastWriter;
 

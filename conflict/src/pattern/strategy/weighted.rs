@@ -28,8 +28,8 @@ impl ConfidenceWeighted {
         Self { weight: Weight::Confidence }
     }
 
-    /// Weighs each version by its confidence times its confirmations: two nodes that found the same
-    /// version count twice.
+    /// Weighs each version by its confidence times its confirmations: a version that two nodes
+    /// found counts twice.
     pub const fn by_confirmations() -> Self {
         Self { weight: Weight::Confirmations }
     }
@@ -56,7 +56,7 @@ impl ConfidenceWeighted {
     /// The share of each version, and the order in which shares are summed.
     fn shares<T: PatternValue>(&self, versions: &Versions<T>) -> (Vec<f64>, Vec<usize>, Reason) {
         let mut weights: Vec<f64> = versions.iter().map(|v| self.weight(v)).collect();
-        // Heaviest first, so digests only order equal weights.
+        // Sums the heaviest part first; digests decide only the order of equal weights.
         let mut order: Vec<usize> = (0..weights.len()).collect();
         order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
         let mut total = order.iter().fold(0.0, |sum, &i| sum + weights[i]);
@@ -97,7 +97,7 @@ impl<T: PatternValue> Strategy<T> for ConfidenceWeighted {
     }
 }
 
-/// Returns `mean`, or the nearest of the values if rounding moved it past all of them.
+/// Returns `mean`, or the nearest value if rounding has moved it out of the range of `values`.
 fn within(mean: f32, values: impl Iterator<Item = f32> + Clone) -> f32 {
     let smallest = values.clone().min_by(f32::total_cmp).unwrap_or(mean);
     let greatest = values.max_by(f32::total_cmp).unwrap_or(mean);

@@ -37,7 +37,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.settle(pending);
     }
 
-    /// Applies many edits and decides once: `None` removes. Use it also to build a view from scratch.
+    /// Applies many edits, then decides all affected patterns once; `None` removes a pattern. Use it also to build a
+    /// view from scratch.
     ///
     /// If an id occurs more than once, its last edit counts.
     ///
@@ -63,8 +64,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Ok(())
     }
 
-    /// Checks the new patterns. Their dimension must be that of the patterns that no edit touches; if there are none,
-    /// the batch may change the dimension.
+    /// Checks the new patterns. They must have the dimension of the patterns that remain unedited; if none remains, the
+    /// batch may change the dimension.
     fn validate(
         &self,
         edits: &BTreeMap<K, Option<Pattern<'_>>>,
@@ -205,7 +206,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         }
     }
 
-    /// The best-ranked representative of the pattern's memory, or the pattern itself.
+    /// Returns the best-ranked representative that the pattern joins, or the pattern itself.
     fn decide(&self, slot: Slot) -> Slot {
         let node = self.node(slot);
         let representatives = node.edges.iter().filter(|edge| {

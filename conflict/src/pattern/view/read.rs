@@ -77,7 +77,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.slots.is_empty()
     }
 
-    /// The pattern with this id. Visits each of its neighbours in the graph.
+    /// Returns the pattern with this id. Visits each of its neighbours in the graph.
     pub fn get(&self, id: &K) -> Option<Viewed<'_, K>> {
         self.slots.get(id).map(|&slot| self.viewed(slot))
     }
@@ -97,10 +97,10 @@ impl<K: Ord + Clone> CrossIdView<K> {
         })
     }
 
-    /// Every conflict of the pattern with this id, best rank first; none for an unknown id.
+    /// Finds every conflict of the pattern with this id, best rank first; none for an unknown id.
     ///
-    /// Compares the pattern with all others. Returns every conflict that the thresholds define,
-    /// which are many more than those by which the view forms groups.
+    /// Compares the pattern with all others. Returns every conflict that the thresholds define; the
+    /// view uses far fewer of them to form groups.
     pub fn scan_conflicts(&self, id: &K) -> Vec<Related<'_, K>> {
         let Some(&slot) = self.slots.get(id) else {
             return Vec::new();

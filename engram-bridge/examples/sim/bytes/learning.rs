@@ -1,4 +1,4 @@
-//! The cost of learning another node's writes.
+//! The cost of a session in which one node learns another node's writes.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::{Weight, copy};
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
-/// The difference between two nodes, all of it on one side.
+/// The kind of change that one of two nodes makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     New,
@@ -23,7 +23,8 @@ impl Change {
 }
 
 impl Opener {
-    /// The budget of round trips until `records` arrive. More than 128 are offered first.
+    /// The budget of round trips until `records` arrive. More than 128 records are first offered,
+    /// which takes one more round trip.
     fn round_trips(self, records: usize) -> f64 {
         let offer = if records > 128 { 1.0 } else { 0.0 };
         match self {
@@ -81,7 +82,8 @@ impl Pair {
             (first..entries).step_by(nodes).for_each(|n| left.submit(&space, &pattern(&id(n), 0)));
         }
         copy(&left, &right);
-        // Both have handled everything, but not in a common session.
+        // Each has handled all records, but not in a session with the other: they have no common
+        // base.
         [&left, &right].into_iter().for_each(Replica::handle_all);
         Self { left, right, entries, fresh: entries, written: 0, random }
     }
@@ -120,7 +122,7 @@ impl Pair {
     }
 }
 
-/// The budget of learning: bytes of all frames without the contents that the receiver lacks.
+/// The budget of a session: bytes of all frames without the contents of the patterns.
 struct Budget {
     session: f64,
     record: f64,
@@ -138,8 +140,9 @@ impl Budget {
     }
 }
 
-/// Measures the costs of learning by clocks: bytes beside the contents that the receiver lacks, the same
-/// without the digests in the records, and round trips until the records arrive.
+/// Measures sessions that find the differences with version clocks: bytes without the contents of
+/// the patterns, the same without the digests in the records, and round trips until the records
+/// arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     let mut pair = Pair::new(entries, nodes);
     let among = format!("of {entries}, {nodes} nodes");
@@ -151,7 +154,8 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights.push(Weight::capped("in-sync", format!("nothing {among}"), quiet, "bytes", 200.0));
     let openers =
         [(Opener::Receiver, "", counts), (Opener::Sender, ", sender opens", &counts[..3])];
-    // Deletions last: an update of a deleted pattern carries the digest that the deletion suppressed.
+    // Measure deletions last: an update of a deleted pattern also carries the digest that the
+    // deletion suppressed.
     for (change, name) in Change::ALL {
         for (opener, whose, counts) in openers {
             for &count in counts {
@@ -167,7 +171,7 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights
 }
 
-/// The greatest costs of several sessions.
+/// For each cost, the session that comes closest to its budget.
 fn weigh(input: &str, trials: &[Conversation], budget: &Budget, round_trips: f64) -> Vec<Weight> {
     let worst = |name, bytes: fn(&Conversation) -> usize| {
         let weights = trials.iter().map(|talk| {

@@ -1,4 +1,4 @@
-//! Other methods to find the same differences, measured in the same run.
+//! Compares the descent with other methods that find the same differences.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::Weight;
 /// Entries: the id of a record and its state.
 type Entries = BTreeMap<[u8; 32], [u8; 32]>;
 
-/// The bytes, without contents, that each method needs to find which of `entries` entries differ.
+/// Measures the bytes that each method needs to find which of `entries` entries differ.
 pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
     let mut random = Random::new(entries as u64);
     let mut draw = || {
@@ -36,7 +36,7 @@ pub(super) fn weigh(entries: usize, counts: &[usize]) -> Vec<Weight> {
         weights.push(Weight::beside("negentropy", input(trips), bytes as f64, unit, size));
         let bytes = by_search_tree(&here, &there);
         weights.push(Weight::beside("search-tree", input(1), bytes as f64, unit, size));
-        // Its bytes do not depend on the number of entries, and its time does.
+        // The bytes of a sketch do not depend on the number of entries, but its time does.
         if entries <= 100_000 {
             for (name, bytes) in [
                 ("riblt-short", by_sketch::<11>(&here, &there)),
@@ -96,8 +96,8 @@ fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
     }
 }
 
-/// Minimum bytes of the Merkle search tree pages that the other side needs to compare: two keys of
-/// 32 bytes and a hash of 16 per page.
+/// Minimum bytes of the pages of a Merkle search tree that one side sends to the other for
+/// comparison: two keys of 32 bytes and a hash of 16 per page.
 fn by_search_tree(here: &Entries, there: &Entries) -> usize {
     let tree = |entries: &Entries| {
         let mut tree = MerkleSearchTree::default();

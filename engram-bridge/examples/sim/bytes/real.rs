@@ -32,7 +32,7 @@ pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     Ok(vec![overhead, bulk])
 }
 
-/// Runs a session between two nodes that both hold `held`, and each half of `moved`.
+/// Runs a session between two nodes. Both hold `held`, and each holds another half of `moved`.
 fn diverged(
     held: &[Arc<SemanticPattern>],
     moved: &[Arc<SemanticPattern>],
@@ -77,7 +77,7 @@ fn read(folder: &Path) -> Result<Vec<Arc<SemanticPattern>>> {
     Ok(patterns.into_values().collect())
 }
 
-/// Bytes of a pattern alone.
+/// Bytes of the values of a pattern, without any encoding.
 fn plain_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
     // Strength and confidence take four bytes each, the time eight.

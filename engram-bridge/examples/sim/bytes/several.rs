@@ -1,4 +1,5 @@
-//! Several nodes: their mutual confirmations, and concurrent transfers to one node.
+//! Measurements with more than two nodes: confirmations of each other's patterns, and concurrent
+//! transfers to one node.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::Weight;
 use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
-/// Content bytes of a hundred records whose contents the receiver already has.
+/// Measures how many contents a session sends for a hundred records whose contents the receiver
+/// already has: none may be sent.
 pub(super) fn confirmations() -> Weight {
     const COUNT: u32 = 100;
     let space = default_space();
@@ -31,8 +33,9 @@ pub(super) fn confirmations() -> Weight {
     Weight::new("confirm", input, (contents, "contents"), ("one".to_owned(), 1.0), 0.0)
 }
 
-/// Bytes of records that an empty node receives from eight concurrent peers, which received them by
-/// sessions from their writers. The reference is a session with one of them.
+/// Measures the bytes of records that an empty node receives in concurrent sessions with eight
+/// peers. All peers hold the same records, which sessions have spread among them. The reference is
+/// a session with one of them.
 pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     const PEERS: usize = 8;
     let space = default_space();
@@ -59,7 +62,7 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     }
     let tally = world.tally();
     assert_eq!(tally.most_at_one_node, PEERS, "all sessions run at once");
-    // Each frame counts at both ends.
+    // The tally counts each frame at both ends.
     let bytes = (tally.record_bytes / 2) as f64;
     let by = if writers == 1 { "one node" } else { "all of them" };
     let input = format!("an empty node, {PEERS} sessions at once, {patterns} of {by}");

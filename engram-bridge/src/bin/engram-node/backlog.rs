@@ -9,9 +9,9 @@ use engram_gossip_proto::SpaceId;
 
 /// The last pattern of each id in a sequence of snapshots, by space.
 ///
-/// Submitting them as one snapshot leaves the same patterns as submitting the snapshots one after the
-/// other. Those that the node submitted before a restart equal its last submissions, so they are not
-/// written again.
+/// Submitting them as one snapshot leaves the same patterns as submitting the snapshots one after
+/// the other. Patterns that the node submitted before a restart equal its last submissions, so they
+/// are not written again.
 #[derive(Default)]
 pub(crate) struct Backlog {
     spaces: BTreeMap<SpaceId, Gathered>,
@@ -25,7 +25,8 @@ struct Gathered {
 }
 
 impl Backlog {
-    /// Adds a later snapshot. A pattern that `refusal` refuses replaces no other.
+    /// Adds a later snapshot. A pattern for which `refusal` returns a reason does not replace an
+    /// earlier one.
     pub(crate) fn add(
         &mut self,
         read: FileSnapshot,

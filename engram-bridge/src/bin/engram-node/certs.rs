@@ -39,7 +39,7 @@ pub(crate) struct Ca {
     days: u64,
 }
 
-/// The node and the authority.
+/// The arguments that name a node and its authority.
 #[derive(Args)]
 pub(crate) struct Order {
     /// The node's name.
@@ -51,13 +51,14 @@ pub(crate) struct Order {
     /// The folder of NAME.key and NAME.pem.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The validity of the certificate in days, at most that of the authority. Defaults to 365, or to
-    /// the rest of the authority's.
+    /// The validity of the certificate in days, at most that of the authority. Defaults to 365, or
+    /// to the rest of the authority's validity if that is shorter.
     #[arg(long, value_name = "DAYS", value_parser = days::parse)]
     days: Option<u64>,
 }
 
-/// Prints the node id of a certificate, as the peers' configurations name it, and its validity.
+/// Prints the node id of a certificate, as the configurations of other nodes list it, and the
+/// validity.
 #[derive(Args)]
 pub(crate) struct Show {
     /// A certificate, such as node-a.pem.

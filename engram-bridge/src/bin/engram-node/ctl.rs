@@ -63,7 +63,8 @@ enum Task {
     },
     /// Prints the versions of a pattern, their writers, and the decision of the strategy.
     Explain(Pattern),
-    /// Drops versions that are too far in the future, on this node only; reissues the node's own.
+    /// Drops versions that are too far in the future, on this node only, and reissues those of this
+    /// node.
     DropImplausible,
     /// Prints the conflicts of each space across ids.
     Groups,
@@ -230,7 +231,7 @@ impl Connection {
         self.limit().map_err(|error| unreachable(&self.socket, &error))?;
         match self.stream.read(&mut [0]) {
             Err(error) if is_timeout(&error) => Err(still_running()),
-            // An error of the connection is its end, too.
+            // An error also means that the connection has ended.
             Ok(_) | Err(_) => Ok(()),
         }
     }

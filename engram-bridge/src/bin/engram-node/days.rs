@@ -26,8 +26,8 @@ pub(crate) fn of_authority(now: SystemTime, days: u64) -> Result<Validity, Failu
     valid(now, days, end, "no certificate is valid after the year 9999")
 }
 
-/// The validity of a node's certificate, which ends with that of its authority at the latest. Defaults to
-/// [`DEFAULT`] days, or to the rest of the authority's.
+/// The validity of a node's certificate, which ends with that of its authority at the latest.
+/// Defaults to [`DEFAULT`] days, or to the rest of the authority's validity if that is shorter.
 pub(crate) fn of_node(
     now: SystemTime,
     days: Option<u64>,
@@ -35,8 +35,8 @@ pub(crate) fn of_node(
 ) -> Result<Validity, Failure> {
     let most = most(now, authority.until);
     if most == 0 {
-        return Err("the authority has expired, so it can issue no valid certificate; make a new \
-                    authority (`engram-node certs ca`), and nothing was written"
+        return Err("the authority has expired, so it can issue no valid certificate; nothing \
+                    was written; make a new authority (`engram-node certs ca`)"
             .into());
     }
     let days = days.unwrap_or_else(|| DEFAULT.min(most));

@@ -11,9 +11,10 @@ use engram_bridge::notices::printable;
 
 /// Compares two running nodes, memory space by memory space.
 ///
-/// Lists the ids of the patterns that changed at either node since the two were last equal. The exit
-/// status is 0 if the nodes share a space, and every space that both host has the same root; 1 if
-/// not; 2 if they cannot be compared, for example because one does not answer.
+/// For each space that differs, lists the ids of patterns that changed at either node since the two
+/// were last equal. The exit status is 0 if the nodes share a space, and every space that both host
+/// has the same root; 1 if not; 2 if they cannot be compared, for example because one does not
+/// answer.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// The page of a node, such as 127.0.0.1:7801.
@@ -27,7 +28,7 @@ pub(crate) struct Diff {
     json: bool,
 }
 
-/// A space on both nodes.
+/// A memory space that at least one of the two nodes hosts.
 struct Compared {
     space: String,
     /// Root and number of visible patterns at each node; `None` if it does not host the space.
@@ -76,7 +77,7 @@ fn compare(nodes: &[Value; 2]) -> Vec<Compared> {
         .collect()
 }
 
-/// Whether all common spaces are equal, and there is one.
+/// Checks that the nodes have at least one common space, and that all common spaces are equal.
 fn verdict(compared: &[Compared]) -> Agreement {
     if !compared.iter().any(Compared::is_common) {
         let reason = "the two nodes share no space; compare node.spaces of both";

@@ -60,8 +60,8 @@ pub(crate) enum Event {
     },
     /// The parts of records with implausible versions were dropped on this node.
     ImplausibleDropped { patterns: usize },
-    /// The configuration was reloaded: the keys whose changes took effect at once, of the values or of
-    /// the contents of the files, and those whose changes take effect at the next start.
+    /// The configuration was reloaded. `changed` lists the keys whose new value, or whose file's
+    /// new contents, took effect at once; `waiting` lists those that take effect at the next start.
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
@@ -80,7 +80,7 @@ pub(crate) enum Event {
     Stopped {},
     /// Further events of a kind that was reported before.
     Repeated(Repeated),
-    /// Events were lost, because their reader was too slow or absent.
+    /// Events were lost, because the reader was too slow or absent.
     EventsLost { count: u64 },
     /// A notice, which is reported once per episode.
     #[serde(untagged)]
@@ -142,7 +142,7 @@ pub(crate) struct State {
     pub(crate) replay_done: bool,
 }
 
-/// The reader of the lines.
+/// The format of the lines, by their reader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reader {
     /// JSON on the standard output.
@@ -268,7 +268,7 @@ impl Event {
             Self::Stopped {} => "stopped".to_owned(),
             Self::EventsLost { count } => {
                 let lost = counted(*count, "event was", "events were");
-                format!("{lost} lost, for lack of a reader in time")
+                format!("{lost} lost, because the reader was too slow or absent")
             }
             Self::Repeated(repeated) => repeated.to_string(),
             Self::Notice(notice) => notice.to_string(),
@@ -302,7 +302,7 @@ pub(crate) struct Groups {
     disputed: u64,
     /// Changed patterns that are not compared yet.
     pending: u64,
-    /// One of the members, explained.
+    /// The comparison of one member, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<String>,
 }

@@ -46,7 +46,7 @@ impl New {
     }
 }
 
-/// What a failed creation removes again.
+/// A created folder or file, which is removed if a later step fails.
 enum Made {
     Folder(PathBuf),
     File(PathBuf),

@@ -53,7 +53,7 @@ impl Follow {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Notes that everything that the file held has been submitted.
+    /// Notes that the current contents of the file have been submitted.
     fn note_caught_up(&self) {
         self.submitter.report.finish_replay();
     }
@@ -75,7 +75,7 @@ impl Following {
         }
     }
 
-    /// Reports a reason once, until the file can be read.
+    /// Reports why the file cannot be read, unless this reason was the last one reported.
     fn note_unreadable(&mut self, error: &io::Error) {
         let reason = error.to_string();
         if self.unreadable.as_ref() != Some(&reason) {
@@ -93,7 +93,8 @@ impl Following {
         Ok(complete)
     }
 
-    /// Reads one file until another one has its name.
+    /// Reads an open file until it is truncated or another file has its name, or a pipe until its
+    /// writer closes it.
     fn read(&mut self, mut source: Source) -> io::Result<()> {
         let mut line = self.catch_up(&mut source)?;
         while !self.file.is_stopped() {
@@ -189,7 +190,8 @@ impl Source {
         Ok(line.last() == Some(&b'\n'))
     }
 
-    /// Whether the file, read to its end, will not grow further.
+    /// Whether this file, which was read to its end, is finished: a closed pipe, or a file that was
+    /// truncated or replaced.
     fn is_over(&mut self, path: &Path) -> io::Result<bool> {
         if is_pipe(&self.opened) {
             return Ok(true);

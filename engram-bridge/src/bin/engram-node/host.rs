@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// A running node and its report.
 pub(crate) struct Host {
-    /// The place of the configuration.
+    /// Where the configuration is read from.
     pub(crate) source: Source,
     /// The configuration with which the node started.
     pub(crate) config: ClusterConfig,
@@ -134,7 +134,8 @@ impl Host {
         self.ended.send_replace(Some(outcome));
     }
 
-    /// The state of the node. The root covers everything that the other fields report as written.
+    /// The state of the node. Reads the root after `waiting` and `replay_done`, so that it covers
+    /// everything that these report as written.
     pub(crate) fn state(&self) -> State {
         let stats = self.node.gossip.stats();
         let replay_done = self.report.replay_is_done();
@@ -170,8 +171,9 @@ impl Host {
         }
     }
 
-    /// Reports due counts, changes of the clock fault, peers that newly share no space, and the
-    /// certificate's expiry: daily, and when it has expired.
+    /// Reports counts of repeats that are due, the start and the end of a clock fault, and peers
+    /// that no longer share a space with this node. Also reports a certificate that expires soon or
+    /// has expired: once a day, and as soon as it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

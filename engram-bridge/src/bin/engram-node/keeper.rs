@@ -16,8 +16,9 @@ use crate::socket::{LastAnswers, Socket};
 /// The time between two checks of the socket.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// Listens in the state folder, and again when the folder becomes writable, or when the socket was
-/// removed. Reports the socket's absence and its return. A node runs even without the socket.
+/// Listens on the socket in the state folder. If the socket cannot be created, or is removed, tries
+/// again every second. Reports the socket's absence and its return. A node runs even without the
+/// socket.
 pub(crate) struct Keeper {
     /// The path of the socket at the start; `None` if it could not be created.
     first: Option<PathBuf>,

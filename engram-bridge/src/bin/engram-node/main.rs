@@ -104,5 +104,5 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
-/// An error that ends the program. Every error names its next step.
+/// An error that ends the program. Its text names the cause and, where possible, the next step.
 type Failure = Box<dyn Error + Send + Sync>;

@@ -13,8 +13,8 @@ pub(crate) enum Report {
     Once(Notice),
 }
 
-/// The report of an event; `None` if it is not reported. `name` returns the display name of a
-/// node.
+/// Returns how an event is reported; `None` if it is not reported. `name` returns the display name
+/// of a node.
 pub(crate) fn report(event: Net, name: impl Fn(NodeId) -> String) -> Option<Report> {
     Some(match event {
         Net::Session(session) => Report::Always(Event::Session(of(&session, name))),

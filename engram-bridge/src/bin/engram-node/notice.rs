@@ -52,7 +52,7 @@ pub(crate) fn rejected_line(
 
 /// The followed file of snapshots cannot be read.
 pub(crate) fn unreadable(file: &str, error: &str) -> Notice {
-    let reason = format!("{file}: {error}; retrying until it can be read");
+    let reason = format!("{file}: {error}; the node retries until it can be read");
     Notice::new("snapshots_unreadable", reason).caused_by(error)
 }
 

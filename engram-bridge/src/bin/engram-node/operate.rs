@@ -27,7 +27,7 @@ impl Host {
         let name = request.as_ref().map_or("request", Request::name);
         match self.carry_out(request).await {
             Ok((event, explained)) => {
-                // The end itself is reported elsewhere.
+                // `run` reports the stop.
                 if !matches!(event, Event::Stopped {}) {
                     self.report.say(&event);
                 }
@@ -47,7 +47,7 @@ impl Host {
         }
     }
 
-    /// The event of a request, and the explanation if it was requested.
+    /// Executes a request. Returns its event, and the explanation if one was requested.
     async fn carry_out(
         &self,
         request: Result<Request, String>,
@@ -168,7 +168,8 @@ impl Host {
         let gossip = &self.node.gossip;
         if node == gossip.node_id() {
             return Err(format!(
-                "{writer} is this node; nothing was changed, `withdraw` takes back its version of a pattern"
+                "{writer} is this node; nothing was changed; `withdraw` withdraws its version of a \
+                 pattern"
             ));
         }
         if gossip.roster().iter().any(|member| member.id == node) {
@@ -190,13 +191,13 @@ impl Host {
 
     /// Reads the configuration again and applies the keys that can change.
     pub(crate) fn reload(&self) -> Result<Event, Refusal> {
-        // A listing of problems has several lines; an event has one.
+        // A list of problems has several lines, but an event must have only one.
         let after = self.source.load();
         let after = after.map_err(|error| one_line(&error.to_string()))?;
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let reload = self.node.reload(&self.config, &after).map_err(|error| error.to_string())?;
         let mut changed = present.changed_at_once(&after);
-        // A key may name another file, with other contents.
+        // A key is in both lists if it names another file with other contents.
         changed.extend(reload.loaded);
         changed.sort();
         changed.dedup();

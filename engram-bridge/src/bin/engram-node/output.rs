@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The maximum number of lines that wait for a slow reader; further ones are dropped and counted.
 pub(crate) const QUEUE: usize = 4_096;
 
-/// The time that the end of the program waits for a slow reader.
+/// The longest time that the program waits for a slow reader before it ends.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// Writes lines on a separate thread. A slow or absent reader loses lines, and never blocks the
@@ -44,7 +44,8 @@ impl Output {
         }
     }
 
-    /// Waits until everything is written, but no longer than a second.
+    /// Waits until all queued lines are written, for at most a second. Does not wait if the queue
+    /// is full.
     pub(crate) fn flush(&self) {
         let (done, written) = sync_channel(1);
         if self.lines.try_send(Item::Flush(done)).is_ok() {

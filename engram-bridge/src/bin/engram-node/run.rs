@@ -39,8 +39,8 @@ pub(crate) struct Run {
     /// The pause between two snapshots, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 300, conflicts_with = "follow")]
     replay_every: u64,
-    /// Submits each line of --snapshots at once, and lines that are appended later. The file may be
-    /// rotated, may be missing for a while, and may be a named pipe.
+    /// Submits the latest pattern of each id in --snapshots, and then each line that is appended.
+    /// The file may be rotated, may be missing for a while, and may be a named pipe.
     #[arg(long, requires = "snapshots")]
     follow: bool,
     /// Reports events as JSON, one object per line, on the standard output.
@@ -115,7 +115,8 @@ impl Run {
         host.report.say(&Event::Stopping { reason });
         following.store(true, Ordering::Relaxed);
         drop(http);
-        // Before the store is closed: the next process on the folder creates its own socket.
+        // Close the socket before the store: as soon as the store is closed, another process may
+        // use the folder and create its own socket.
         let answers = match keeper {
             Some(keeper) => keeper.close().await,
             None => None,

@@ -29,7 +29,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// A listening socket.
 pub(crate) struct Socket {
     path: PathBuf,
-    /// Device and number of its file.
+    /// The device and the inode number of its file.
     file: (u64, u64),
     end: Arc<Notify>,
     accepting: JoinHandle<()>,
@@ -40,8 +40,8 @@ impl Socket {
     /// root are served.
     pub(crate) fn listen(folder: &Path, requests: mpsc::Sender<Asked>) -> io::Result<Self> {
         let path = absolute(folder)?.join(SOCKET);
-        // A killed node leaves its socket. This process holds the folder's lock, so no other
-        // listens there.
+        // A killed node leaves its socket behind. This process holds the folder's lock, so no other
+        // process listens there.
         if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
             fs::remove_file(&path)?;
         }
@@ -53,8 +53,8 @@ impl Socket {
         Ok(Self { path, file: (made.dev(), made.ino()), end, accepting })
     }
 
-    /// Removes the socket and stops listening. Requests that came before are still answered: see
-    /// [`LastAnswers`].
+    /// Removes the socket and stops listening. Requests that have already arrived are still
+    /// answered: see [`LastAnswers`].
     pub(crate) fn close(self) -> LastAnswers {
         if self.is_reachable() {
             // The next start replaces a socket that remains.
@@ -69,7 +69,7 @@ impl Socket {
         LastAnswers(self.accepting)
     }
 
-    /// Whether its path still names it.
+    /// Whether its path still leads to this socket.
     pub(crate) fn is_reachable(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
@@ -119,7 +119,7 @@ async fn accept(
                     drop(permit);
                 });
             }
-            // Too many files are open: that is temporary.
+            // For example, too many files are open. Such errors are temporary.
             Err(_) => sleep(TIME_LIMIT / 100).await,
         }
         while connections.try_join_next().is_some() {}

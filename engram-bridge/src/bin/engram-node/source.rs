@@ -1,4 +1,4 @@
-//! The place of a node's configuration.
+//! Where a node's configuration is read from.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use engram_bridge::config::{ClusterConfig, ConfigError};
 
 use crate::variables;
 
-/// The place of a node's configuration.
+/// Where a node's configuration is read from.
 #[derive(Args, Clone)]
 pub(crate) struct Source {
     /// The configuration, cluster.toml.

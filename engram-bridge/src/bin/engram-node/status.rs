@@ -7,7 +7,7 @@ use crate::Failure;
 /// The timeout of a request in seconds; a healthy node answers sooner.
 const TIME_LIMIT: u64 = 5;
 
-/// The page of a node, as `host:port` or as an HTTP URL.
+/// The HTTP address of a node, given as `host:port` or as a URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Page(String);
 

@@ -1,7 +1,9 @@
 //! Submission of a node's own snapshots.
 
+use std::sync::Arc;
+
 use engram_bridge::snapshot_file::{FileSnapshot, RejectedLine};
-use engram_bridge::{ConsolidationCacheSource, Node};
+use engram_bridge::{ConsolidationCacheSource, Node, Space, SpaceId};
 
 use crate::event::{Event, Snapshot};
 use crate::notice;
@@ -31,14 +33,16 @@ impl Submitter {
     /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed
     /// before stay stored.
     pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
-        let Some(space) = self.node.store.space(&read.space) else {
-            let reason = format!("this node does not host {}; add it to node.spaces", read.space);
-            for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
-                let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
-                self.reject(RejectedLine { line: *line, pattern, reason });
+        let space = match self.space(&read.space) {
+            Ok(space) => space,
+            Err(reason) => {
+                for (line, pattern) in read.lines.iter().zip(&read.snapshot.patterns) {
+                    let (pattern, reason) = (Some(pattern.id.clone()), reason.clone());
+                    self.reject(RejectedLine { line: *line, pattern, reason });
+                }
+                let rejected = self.unreadable(read) + read.lines.len();
+                return Ok(Taken { rejected, ..Taken::default() });
             }
-            let rejected = self.unreadable(read) + read.lines.len();
-            return Ok(Taken { rejected, ..Taken::default() });
         };
         let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
             Ok(report) => report,
@@ -68,6 +72,19 @@ impl Submitter {
         }));
         self.report.changed();
         Ok(Taken { taken, written, rejected })
+    }
+
+    /// The space of a snapshot. A node with `spaces = "*"` hosts it from now on.
+    fn space(&self, id: &SpaceId) -> Result<Arc<Space>, String> {
+        let store = &self.node.store;
+        match store.space(id) {
+            Some(space) => Ok(space),
+            None if store.learns_spaces() => {
+                let added = self.node.add_space(id).map_err(|error| error.to_string())?;
+                Ok(Arc::clone(added.space()))
+            }
+            None => Err(format!("this node does not host {id}; add it to node.spaces")),
+        }
     }
 
     /// Reports the unreadable lines and patterns of a snapshot. Returns their number.

@@ -43,8 +43,8 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
-    /// The disk space, in bytes, that the next opening must find: that of a batch for which the disk had no
-    /// room, or 0.
+    /// Bytes of disk space that must be free before the database is opened again: those of a batch for which
+    /// the disk had no room, or 0.
     lacking: u64,
     /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
     unwritten: Option<Database>,
@@ -219,7 +219,8 @@ impl StateStore for RedbStateStore {
     }
 
     fn check_writable(&self) -> Result<(), StorageError> {
-        // An open database is writable. One that refused writes is opened again, unless it still refuses.
+        // An open database is writable. A file that could only be read so far is opened for writing, which
+        // fails if it still refuses writes.
         if self.is_unwritten() {
             self.with(|_| Ok(()))?;
             self.open_mut().unwritten = None;

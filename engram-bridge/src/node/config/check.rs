@@ -42,7 +42,7 @@ const MAX_REPLACED: usize = 16;
 pub(super) const MAX_AGE_DAYS: RangeInclusive<i64> = 1..=36_500;
 pub(super) const MAX_PATTERNS: RangeInclusive<i64> = 1..=1_000_000_000;
 const MAX_SPACES: usize = 1_024;
-/// Denotes every space that the store holds or a peer names.
+/// Denotes every space that the store, a snapshot file or a peer names.
 pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ pub(super) struct Document<'t> {
 pub(super) struct Read {
     pub(super) file: File,
     pub(super) table: Table,
-    /// Values of a wrong type. The file lacks them.
+    /// Values of a wrong type, which `file` and `table` lack.
     pub(super) wrong: Vec<ConfigProblem>,
     pub(super) unknown: Vec<ConfigProblem>,
 }
@@ -80,7 +80,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// A text that is not TOML.
+/// The problem of a text that is not TOML, or that cannot be read for another reason.
 fn unreadable(text: &str, error: &toml::de::Error) -> ConfigProblem {
     let line = error.span().map(|span| line_at(text, span.start));
     let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();

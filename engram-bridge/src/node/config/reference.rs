@@ -63,7 +63,7 @@ pub(super) const KEYS: [Key; 51] = [
         "node",
         "spaces",
         Text(
-            "1 to 1,024 names, or `\"*\"` for every space that the store or a peer names",
+            "1 to 1,024 names, or `\"*\"` for every space that the store, a snapshot file or a peer names",
             "[\"notes\"]",
         ),
         Value("[\"default\"]"),
@@ -190,7 +190,7 @@ pub(super) const KEYS: [Key; 51] = [
         "across_ids_max_patterns",
         Number(check::MAX_COMPARED),
         Value("20000"),
-        "The maximum number of visible patterns of a compared space. The first pass is quadratic.",
+        "A space with more visible patterns is not compared, because the first pass is quadratic.",
     ),
     key(
         "conflict",

@@ -10,7 +10,7 @@ use super::file::File;
 const PREFIX: &str = "ENGRAM_";
 const BETWEEN: &str = "__";
 
-/// A value from a variable that replaces the file's.
+/// The value of an environment variable, which replaces the value in the file.
 pub(super) struct Override {
     variable: String,
     section: String,
@@ -20,8 +20,8 @@ pub(super) struct Override {
     text: String,
 }
 
-/// The variables that name a key, in the order of their names. Reports a problem for a value that
-/// is not UTF-8.
+/// Returns the variables of the form `ENGRAM_SECTION__KEY`, sorted by name. Reports a problem for a
+/// value that is not UTF-8.
 pub(super) fn overrides(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     problems: &mut Vec<ConfigProblem>,
@@ -45,7 +45,7 @@ pub(super) fn overrides(
     meant
 }
 
-/// Numbers, truth values and lists as in the file; anything else is text without quotes.
+/// Parses a value as in the file, except that text needs no quotes.
 fn value(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok();
     let parsed =
@@ -53,8 +53,8 @@ fn value(text: &str) -> Value {
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Applies the overrides to the file, one after the other; `table` has the same values. Reports a
-/// problem for each one that does not apply.
+/// Applies the overrides to the file, one after the other. `table` holds the values of the file.
+/// Reports a problem for each override that cannot be applied.
 pub(super) fn apply(
     table: Table,
     file: File,
@@ -96,7 +96,7 @@ fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), 
     }
 }
 
-/// Replaces the line by the variable's name in problems that an override causes.
+/// In problems that an override causes, names the variable instead of the line.
 pub(super) fn name(overrides: &[Override], problems: &mut [ConfigProblem]) {
     for problem in problems {
         let blamed = |meant: &&Override| problem.key == format!("{}.{}", meant.section, meant.key);

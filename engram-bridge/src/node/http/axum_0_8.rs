@@ -1,8 +1,8 @@
 //! The routes, for a host with its own axum 0.8 application.
 //!
 //! The crate exposes no foreign type of a 0.x version, except here: a router can be merged only
-//! with one of the same axum version. The module's name therefore carries the version. A later axum
-//! gets a separate module, so that neither breaks the other's users.
+//! with one of the same axum version. The module's name therefore carries the version. A later
+//! version of axum will get a separate module, so that users of the earlier one need no change.
 //!
 //! ```no_run
 //! # use engram_bridge::http::axum_0_8;

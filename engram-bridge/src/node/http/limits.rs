@@ -10,7 +10,8 @@ pub const MAX_CONNECTIONS: usize = 32;
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Headers of one request; more are refused.
 pub const MAX_HEADERS: usize = 64;
-/// The time that a client may take to send a request's head, and that a connection may be idle.
+/// The time that a client may take to send the head of a request. A connection may be idle for as
+/// long.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a connection is closed. The answer in progress is finished if the client
 /// receives it within [`HEAD_TIMEOUT`].

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 /// The page, with its content security policy.
 pub(super) struct Page {
     pub(super) html: String,
-    /// Its content security policy: permits only its own style, its own script and this node.
+    /// Its content security policy. It permits only the page's own style and script, images in
+    /// `data:` URLs, and requests to this node.
     pub(super) policy: String,
 }
 

@@ -24,8 +24,9 @@ pub(super) struct Peer {
     cause: Option<String>,
     /// The time until the next dial.
     retry_in_seconds: Option<f64>,
-    /// Its agreement with this node by its latest roots: `in_step`, `behind`, `ahead`, `apart`,
-    /// `unknown` or `no_common_space`. `behind`: this node lacks records that the peer has.
+    /// Its agreement with this node, according to the latest roots that it sent: `in_step`,
+    /// `behind`, `ahead`, `apart`, `unknown` or `no_common_space`. `behind`: this node lacks
+    /// records that the peer has.
     agreement: &'static str,
     /// A lower bound on the number of records that one of the two lacks; for `behind` and `ahead`.
     records_apart: Option<u64>,

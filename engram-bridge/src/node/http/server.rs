@@ -27,9 +27,9 @@ use crate::node::telemetry::Telemetry;
 /// [`limits`](crate::node::http::limits), until it is dropped.
 ///
 /// There is no log-in and no encryption. Listen on a loopback address, or restrict access to the
-/// port to clients that may read pattern ids. On a loopback address, it answers only requests to an
-/// address or to `localhost`: a web site cannot point its own name at the node and read the answers
-/// (DNS rebinding).
+/// port to clients that may read pattern ids. A server on a loopback address answers only requests
+/// whose host is an IP address or `localhost`, so that a web site cannot point its own name at the
+/// node and read the answers (DNS rebinding).
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
-/// The time from the first line of an episode to its first count.
+/// The time from the first event of an episode to its first count.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest time between two counts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Aggregates repeated events: reports the first of an episode at once, and the number of further
-/// ones after one minute, after two more, four, eight, and then every fifteen minutes. A pause
-/// without an event ends the episode.
+/// ones after one minute, after two more, four, eight, and then every fifteen minutes. If no
+/// further event arrives before the next count is due, the episode ends.
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]

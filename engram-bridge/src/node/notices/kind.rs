@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// The kind of a notice: each episode reports it once.
+/// The kind of a notice. Repeated notices of one kind form an episode.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Kind {
     /// The code of the event.
@@ -18,7 +18,7 @@ pub struct Kind {
     pub(super) space: Option<String>,
 }
 
-/// Pairs of events of which each ends the state that the other one began.
+/// Pairs of events. Each event of a pair ends the state that the other one begins.
 const STATES: [[&str; 2]; 6] = [
     ["connected", "disconnected"],
     ["storage_failure", "storage_recovered"],
@@ -28,7 +28,7 @@ const STATES: [[&str; 2]; 6] = [
     ["no_control_socket", "control_socket_recovered"],
 ];
 
-/// Something that is in one of two states.
+/// A part of the node that is in one of two states, such as the connection to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
     states: [&'static str; 2],
@@ -49,7 +49,7 @@ impl Kind {
         parts(self) == parts(other)
     }
 
-    /// The kind of all further causes.
+    /// The common kind of all causes that have no episode of their own.
     pub(super) fn of_other_causes(&self) -> Self {
         Self { reason: Some("other reasons".to_owned()), ..self.clone() }
     }

@@ -25,8 +25,8 @@ pub enum Level {
     Error,
 }
 
-/// The explanation of states that stay different. The node that refuses records reports each of them
-/// with the reason; the other node knows only this.
+/// The explanation of sessions that make no progress. A node that refuses records reports each of
+/// them with the reason; its peer cannot know the reason, and reports this text.
 const STALLED: &str = "one of the two nodes refuses records of the other, and reports their ids and the \
      reasons; or one holds records that exceed a limit of the wire, which both report; or a record exceeds \
      the quota of bytes that one node grants the other";
@@ -66,7 +66,7 @@ impl Notice {
         Self { event, level, peer, space, pattern, writer, cap, reason, cause }
     }
 
-    /// The same notice, whose episodes are those of this cause.
+    /// The same notice with a cause. Each cause has its own episodes.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }
@@ -298,7 +298,8 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// Each cause has its own kind, and each peer, unless it only delivered a record that was refused.
+    /// The kind of the notice. Each cause has its own kind. So has each peer, except for refused
+    /// records, which the peer only delivered.
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));

@@ -10,8 +10,8 @@ use super::episodes::Episodes;
 use super::kind::{Kind, Subject};
 use super::notice::Notice;
 
-/// The maximum number of causes of one event, for each peer, that have episodes of their own at a time.
-/// Further ones share an episode.
+/// The maximum number of causes of one event, for each peer, that have episodes of their own at a
+/// time. All further causes share one episode.
 const MAX_CAUSES: usize = 16;
 
 /// Further notices of a kind that was reported before. They print as one line of text.
@@ -43,9 +43,10 @@ impl fmt::Display for Repeated {
     }
 }
 
-/// Decides which notices are reported, and counts the others: the first of a kind is reported at once, and the
-/// number of further ones after one minute, after two more, four, eight, and then every fifteen minutes. A
-/// pause without one ends the episode.
+/// Decides which notices are reported, and counts the others: the first of a kind is reported at
+/// once, and the number of further ones after one minute, after two more, four, eight, and then
+/// every fifteen minutes. If no further notice of the kind arrives before the next count is due,
+/// the episode ends.
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]

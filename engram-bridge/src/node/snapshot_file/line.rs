@@ -97,7 +97,8 @@ impl<'t> Line<'t> {
         Ok(Self { generated_at, stats, patterns })
     }
 
-    /// The patterns one by one; for an invalid one, its id if it can be read, and the fault.
+    /// Parses the patterns one by one. For an invalid one, returns its id if it can be read, and
+    /// the fault.
     pub(super) fn patterns(
         &self,
     ) -> impl Iterator<Item = Result<PatternLine<'t>, (Option<String>, String)>> {
@@ -121,14 +122,14 @@ pub(super) struct PatternLine<'t> {
     pub(super) embedding_row: Option<u64>,
 }
 
-/// A text that borrows from its line if it has no escapes.
+/// A string that borrows from its line if it contains no escapes.
 #[derive(Deserialize)]
 pub(super) struct Text<'t>(#[serde(borrow)] pub(super) Cow<'t, str>);
 
 impl PatternLine<'_> {
     /// The pattern with its embedding.
     pub(super) fn finish(mut self, embedding: Arc<[f32]>) -> Result<SemanticPattern, String> {
-        // A pattern may be kept for years, with the room that its lists had to grow.
+        // The node may keep a pattern for years: free the spare capacity of its list.
         self.source_episodes.shrink_to_fit();
         let missing = |name| format!("its {name} is missing or not a number; correct it");
         let confidence = self.schema_confidence.ok_or_else(|| missing("schema_confidence"))?;

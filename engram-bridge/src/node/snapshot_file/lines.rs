@@ -23,8 +23,8 @@ impl SnapshotLines {
     /// Reads the next line. Returns `None` for an empty one.
     ///
     /// # Errors
-    /// [`RejectedLine`] if the run and the space of the line cannot be read; the returned snapshot lists
-    /// other faults of the line. The next line can still be read.
+    /// [`RejectedLine`] if the run or the space of the line cannot be read. Other faults of the line
+    /// are listed in the returned snapshot. The next line can still be read.
     pub fn read(&mut self, line: &[u8]) -> Result<Option<FileSnapshot>, RejectedLine> {
         self.number += 1;
         let line = line.trim_ascii();

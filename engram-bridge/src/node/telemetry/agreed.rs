@@ -47,7 +47,8 @@ impl Divergence {
         divergence
     }
 
-    /// Whether the two were ever equal in this space. If not, everything may differ.
+    /// Whether this node and the peer have been equal in this space since the
+    /// [`Telemetry`](super::Telemetry) was created. If not, everything may differ.
     pub fn is_known(&self) -> bool {
         self.known
     }

@@ -67,7 +67,7 @@ pub enum Warning {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
-    /// It has peers, and its state has never been equal to that of any of them.
+    /// It has peers, and its state has not been equal to that of any of them since it started.
     #[error("this node has not been equal to any of its peers yet")]
     NeverEqual,
     /// It has peers, but is connected to none of them.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::replica::state::SpaceState;
 
 impl SpaceState {
-    /// The lower median, over the members with a live pattern, of the time of each member's newest
-    /// pattern, in nanoseconds. O(records).
+    /// The present of the space in nanoseconds: the lower median of the times of the members'
+    /// newest live patterns. Suppressed patterns, and members without a live pattern, do not count.
+    /// O(records).
     pub(crate) fn present(&self) -> Option<i64> {
         let mut newest = BTreeMap::<[u8; 32], i64>::new();
         for (_, entry) in self.entries() {

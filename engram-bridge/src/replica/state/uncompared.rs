@@ -9,8 +9,8 @@ use super::SpaceState;
 use crate::engram::pattern::SemanticPattern;
 use crate::replica::entry::Entry;
 
-/// An id, and its visible pattern with its digest; no digest for a pattern that is not a live
-/// content.
+/// An id and its visible pattern, if any, with the digest of the pattern; the digest is `None` if
+/// the pattern is a blend.
 type Visible = (Arc<str>, Option<(Arc<SemanticPattern>, Option<Digest>)>);
 
 impl SpaceState {

@@ -1,4 +1,4 @@
-//! The settings of a service that starts.
+//! A builder for a service.
 
 use std::fmt;
 use std::sync::Arc;

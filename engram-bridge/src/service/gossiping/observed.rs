@@ -21,7 +21,7 @@ pub(super) struct Observed {
 pub(super) struct Settings {
     pub(super) observer: Option<Arc<dyn ConsolidationObserver>>,
     pub(super) writes_log: bool,
-    /// Whether another service may have the updates.
+    /// Whether the service has ended: the updates then belong to the next service.
     pub(super) ended: bool,
 }
 

@@ -9,11 +9,11 @@ use crate::engram::belief::Cause;
 use crate::replica::content::Content;
 
 impl Space {
-    /// Holds submissions back until [`take_in`](Self::take_in), unless the first contact of the space is over.
-    /// Returns whether submissions wait. A [`Binding`](crate::Binding) calls this method.
+    /// Holds submissions back until [`take_in`](Self::take_in) is called, unless the first contact of the
+    /// space is over. Returns whether submissions wait. A [`Binding`](crate::Binding) calls this method.
     ///
-    /// A space whose store is new, or lost rows, does not know the versions of this node that its peers hold.
-    /// If the clock is behind, a submission would get a version below them.
+    /// A space whose store is new or has lost rows may not know all versions of this node that its peers
+    /// hold. If the clock is behind, a submission could get a version below them.
     pub fn await_contact(&self) -> bool {
         let _writer = self.writer();
         self.state_mut().await_contact()

@@ -30,8 +30,8 @@ impl Space {
         self.state_mut().end_service();
     }
 
-    /// The changes of beliefs since the last call, oldest first. The first call returns those since the space
-    /// is hosted.
+    /// The changes of beliefs since the last call, oldest first. The first call returns those since
+    /// the node began to host the space.
     pub(crate) fn collected_updates(&self) -> Vec<BeliefUpdateRecord> {
         let (updates, missed) = self.state_mut().take_collected();
         if missed > 0 {

@@ -81,7 +81,7 @@ impl Space {
         }
         report.rejected.sort_by_key(|rejected| rejected.index);
         self.note_refused(&snapshot.patterns, &report.rejected);
-        // A time in the future, of a clock that was wrong, would stay for as long.
+        // A future time from a wrong clock would otherwise remain the latest until that time.
         self.state_mut().note_generated(cause.snapshot_generated_at.min(cause.generated_at));
         Ok(report)
     }
@@ -198,7 +198,8 @@ impl Space {
     /// Withdraws this node's own versions of `id`; the versions of others stay. Returns whether there was
     /// anything to withdraw.
     ///
-    /// Afterwards, an equal submission of the engine changes nothing; a different one becomes a new version.
+    /// Afterwards, a submission that equals the engine's last one changes nothing; a different one becomes a
+    /// new version.
     ///
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
@@ -247,8 +248,8 @@ impl Space {
         self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
     }
 
-    /// Replaces all versions of a pattern that this node knows with `pattern`. Only for a person or a program
-    /// that compared them; never call it automatically.
+    /// Replaces all versions that this node knows under the pattern's id with `pattern`. Call it only for a
+    /// person or a program that has compared these versions, never automatically.
     ///
     /// # Errors
     /// [`SubmitError`] if the pattern, with the citations that `citations` selects, is not valid or cannot be
@@ -298,8 +299,8 @@ impl Space {
         versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
-    /// Plans a change of each id, and makes up to [`MAX_ROWS`] changes in one commit, after it submits the
-    /// waiting patterns of these ids. Returns the number of changes.
+    /// Submits the waiting patterns of these ids, then plans and commits a change of each id, up to
+    /// [`MAX_ROWS`] ids in one commit. Returns the number of changes.
     fn change_each<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,

@@ -219,7 +219,7 @@ fn contradictions(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     }
 }
 
-/// Some of the patterns, under new ids of the greatest length.
+/// Some of the patterns, under new ids of the maximum length.
 fn news(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let patterns = snapshot.patterns.iter().take(12).map(|pattern| {
         let id = format!("{:0<MAX_ID_BYTES$}", format!("news_{}_", pattern.id));

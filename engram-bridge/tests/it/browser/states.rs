@@ -57,7 +57,7 @@ fn fault(severity: &str, cause: &str, next: &str) -> String {
     )
 }
 
-/// Checks that the page fits a phone.
+/// Checks that the page fits the screen of a phone.
 async fn phone(browser: &Browser, name: &str) {
     browser.resize(390, 844, 2.0).await;
     let width = browser.run("return document.documentElement.scrollWidth").await;

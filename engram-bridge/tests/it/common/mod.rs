@@ -26,7 +26,7 @@ use engram_gossip_proto::{
 };
 use engram_vclock::Dot;
 
-/// The delivery of a session to a store.
+/// What a session delivers to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests that need only one.
@@ -40,7 +40,7 @@ pub(crate) fn store(node: u8, dimension: usize) -> Store {
     Store::new(config, environment)
 }
 
-/// Like [`store`], on the rows of `kept`.
+/// Like [`store`], with the rows of `kept`.
 pub(crate) fn open(node: u8, kept: impl StateStore + 'static) -> Result<Store, OpenError> {
     let (config, environment) = parts(node, 4);
     Store::open(config, environment, Arc::new(kept))

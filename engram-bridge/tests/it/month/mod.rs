@@ -95,7 +95,7 @@ impl Month {
             before.get(unstored).is_none_or(|before| after[unstored] > *before)
         });
         let full = before.next(&self.nodes());
-        // No alert about rejected records: the storage has its own.
+        // No alert about rejected records fires, because the storage failure has its own alert.
         let alerts = ["EngramNotReady", "EngramStorageFailure", "EngramStoreErrors"];
         let alerts = alerts.map(|alert| format!("{alert} node-b"));
         self.alerts.fire("a full disk", [&before, &full], &alerts.each_ref().map(String::as_str));
@@ -190,8 +190,8 @@ impl Month {
         self.all_is_well("a backup that was restored", 302);
     }
 
-    /// The configuration changes: some keys at once, some at the next start; an error changes
-    /// nothing.
+    /// The configuration changes: some keys take effect at once, others at the next start, and an
+    /// invalid file changes nothing.
     fn configuration(&mut self) {
         let a = &self.a;
         a.edit(

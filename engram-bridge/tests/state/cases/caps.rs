@@ -220,7 +220,8 @@ fn different_junk_names_stop_no_member() {
     eprintln!("{} bytes at first, {} for each later session", first.bytes, again.bytes);
     let unlisted = |store: &Store| only_space(store).stats().unlisted_entries;
     assert_eq!([0, 1].map(|at| unlisted(&stores[at])), [MAX_UNLISTED_NODES as u64; 2]);
-    // A member's word about this id gets through, in both directions, and so do other ids.
+    // Members still exchange their own writes under this id, in both directions, and records of
+    // other ids.
     only_space(&stores[1]).submit_pattern(&pattern("p", 2)).unwrap();
     only_space(&stores[0]).submit_pattern(&pattern("q", 3)).unwrap();
     session();

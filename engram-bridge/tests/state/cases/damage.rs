@@ -156,8 +156,8 @@ fn unchanged_write_stores_after_failed_commit() {
     assert_eq!(live(&only_space(&one), "p"), ["episode-1"]);
 }
 
-/// One commit rewrites at most 2,048 rows in doubt, so that it stays short; the next commits rewrite the
-/// others.
+/// After failed commits, the store does not know which rows are on the disk. One commit rewrites at
+/// most 2,048 of them, so that it stays short; the next commits rewrite the others.
 #[test]
 fn many_rows_in_doubt_are_written_again_in_parts() {
     const LIMIT: usize = 2_048;

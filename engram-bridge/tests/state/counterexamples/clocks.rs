@@ -45,7 +45,8 @@ fn implausible_part_does_not_block_other_parts() {
 
 #[test]
 fn implausible_part_does_not_block_suppression() {
-    // Node 0 forgets, loses its disk, and writes far ahead: its context covers its own forgetting.
+    // Node 0 forgets the value, loses its disk, and writes with its clock far ahead. Peers refuse that
+    // part of the record; the suppression still reaches all nodes.
     let steps = [
         Submit(1, 0, 2),
         Part(1, 0, 0),

@@ -11,7 +11,7 @@ use super::step::Clock;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwedWrite {
     pub(crate) value: u8,
-    /// The entry of its node when it was acknowledged.
+    /// The context entry of its node when the write was acknowledged.
     pub(crate) entry: u64,
     pub(crate) acknowledged: Acknowledged,
     /// The serial number of its input.
@@ -79,8 +79,8 @@ pub(crate) struct Book {
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// Values that were forgotten exactly once, and later the value of a resolution by a process that
-    /// knew of the forgetting.
+    /// Values that were forgotten exactly once, and to which a process that knew this later
+    /// resolved the pattern.
     pub(crate) released: [Values; KEYS],
     /// Per node: values that an operation saw and removed, and that were not submitted again since.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
@@ -94,8 +94,8 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Records a new write of the process `slot`, which knows `row`: it replaces the known writes
-    /// of its node, and its own latest one.
+    /// Records a new write of the process `slot`. It replaces the writes of the process's node that
+    /// `row` contains, and the latest write of the process.
     pub(crate) fn settle_own(&mut self, nodes: &[usize], slot: usize, key: usize, row: &Row) {
         let known = row.parts[nodes[slot]].live;
         for (other, owed) in self.owed.iter_mut().enumerate() {
@@ -106,8 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation at a process that knows `row`: it replaces the known writes of the nodes for
-    /// which `of` is true.
+    /// Records an operation at a process that knows `row`. It replaces the writes in `row` of the
+    /// nodes for which `of` is true.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -212,10 +212,10 @@ impl Book {
         *case += 1;
     }
 
-    /// After a fault: a value whose suppression is destroyed everywhere no longer counts as
-    /// forgotten; `before` and `left` are the values suppressed anywhere before and after the fault. A
-    /// removal or a release that `joined`, the join of the remaining rows, contradicts was destroyed,
-    /// too.
+    /// After a fault, a value no longer counts as forgotten if every suppression of it was
+    /// destroyed. `before` and `left` are the values that were suppressed anywhere before and after
+    /// the fault. Removals and releases that contradict `joined`, the join of the remaining rows,
+    /// were destroyed, too.
     pub(crate) fn settle_suppression(
         &mut self,
         before: [Values; KEYS],

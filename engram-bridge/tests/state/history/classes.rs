@@ -162,7 +162,7 @@ fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// The faults, and steps that end the waits for a first contact to which they lead.
+/// The faults, and steps that end the waits for a first contact that these faults cause.
 fn first_contact(faults: &[Step]) -> Vec<Step> {
     let ends = [Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(1)];
     [faults, &ends].concat()

@@ -17,7 +17,7 @@ pub(crate) enum Step {
     /// A process withdraws all writes of a node.
     WithdrawNode(usize, usize),
 
-    /// A whole session of two processes.
+    /// A complete session between two processes.
     Session(usize, usize),
     /// A session that breaks after a number of frames.
     Cut(usize, usize, usize),

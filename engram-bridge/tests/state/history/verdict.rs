@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     Lost,
     /// A forgotten value is visible.
     Returned,
-    /// A value is suppressed that no process forgot, or that was released.
+    /// A value is suppressed although no process forgot it, or although it was released.
     Hidden,
     /// A submission was acknowledged without a write, though nothing holds its value.
     Unheard,
@@ -48,7 +48,7 @@ pub(crate) enum Fault {
 pub(crate) struct Verdict {
     pub(crate) faults: Vec<Fault>,
     pub(crate) accepted: Accepted,
-    /// The final rows of the first process, and of every other one unless the nodes differ.
+    /// The final rows of the first process. All others have the same rows, unless the nodes differ.
     pub(crate) rows: [Row; KEYS],
     /// Rounds of sessions that changed anything.
     pub(crate) rounds: u32,
@@ -122,7 +122,7 @@ impl World {
         ENDLESS
     }
 
-    /// Runs a session of every pair of nodes. Returns whether any changed anything.
+    /// Runs a session between every pair of nodes. Returns whether any session changed anything.
     fn round(&mut self) -> bool {
         if self.pace.ticks() {
             self.now += SECOND;

@@ -35,7 +35,8 @@ impl Pace {
         matches!(self, Self::Ticking { .. })
     }
 
-    /// The seed of the randomness of a process, by the input that starts it.
+    /// The seed of a process's randomness; `serial` is the number of the input that starts the
+    /// process.
     fn seed(self, serial: u64) -> Option<u64> {
         match self {
             Self::Ticking { seed } | Self::Frozen { seed } => Some(seed ^ serial),
@@ -44,7 +45,7 @@ impl Pace {
     }
 }
 
-/// The value of each pattern that waits for the first contact.
+/// For each pattern, the submitted value that waits for the first contact.
 type Waiting = [Option<u8>; KEYS];
 
 /// A copy of the machine of node 0.

@@ -7,10 +7,10 @@ use super::Instance;
 use crate::NodeId;
 use crate::limits::MAX_MEMBERSHIP_PACKET;
 
-/// The length of the sender's id, removed before sending and restored by the receiver: the
-/// connection proves it.
+/// The length of the sender's id. The sender removes the id from each packet and the receiver
+/// restores it, because the connection proves it.
 pub(super) const HEADER_SOURCE: usize = 32;
-/// A list entry: id, incarnation, foca's count of refutations, state.
+/// The length of a list entry: id, incarnation, foca's count of refutations, state.
 const MEMBER: usize = 32 + 8 + 2 + 1;
 
 /// Encodes and decodes foca's packets. Numbers are little-endian, except the length of the member
@@ -127,7 +127,8 @@ fn take_instance(buf: &mut impl Buf) -> Result<Instance, Malformed> {
     Ok(Instance { node, incarnation: buf.try_get_u64_le().map_err(|_| Malformed)? })
 }
 
-/// The sender's incarnation and count of refutations, the receiver's incarnation, the message.
+/// Reads the header after the sender's id: the sender's incarnation and count of refutations, the
+/// receiver's incarnation, and the message.
 fn take_short_header(buf: &mut impl Buf) -> Result<(u64, u16, u64, Message<Instance>), Malformed> {
     let src = buf.try_get_u64_le().map_err(|_| Malformed)?;
     let src_incarnation = buf.try_get_u16_le().map_err(|_| Malformed)?;

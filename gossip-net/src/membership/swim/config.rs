@@ -12,8 +12,9 @@ use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwimConfig {
-    /// One member is probed per interval, in rotation, so each member once per `members` intervals.
-    /// Default: 1 s. At least three times `probe_timeout`, to leave time for indirect probes.
+    /// Time between two probes. The members are probed in rotation, so each one is probed once in
+    /// as many intervals as there are members. Default: 1 s. At least three times `probe_timeout`,
+    /// to leave time for indirect probes.
     pub probe_interval: Duration,
     /// How long a probe may take before other members are asked to probe the same member. Default:
     /// 300 ms. At least 10 ms.
@@ -91,7 +92,8 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        // Invitations replace the periodic announces, and contact only members that need one.
+        // Invitations replace the periodic announces, and go only to members that foca does not
+        // list as active.
         periodic_announce: None,
         periodic_announce_to_down_members: None,
         periodic_gossip: None,

@@ -2,7 +2,7 @@
 //!
 //! Signs and exponents of an embedding's values resemble each other, while their mantissas are
 //! noise. LZ4 finds no repetition where both are interleaved. With a separate plane for every bit,
-//! the planes of the exponents shrink and the others cost nothing extra.
+//! the planes of the exponents shrink, and the others stay about as large as they are.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -18,8 +18,8 @@ type Block = [[u32; GROUPS]; 8];
 
 /// Sorts the bits of the lower `width` bytes of `count` values into planes.
 ///
-/// `bits` converts each value of the rows; returns `None` at the first value that it does not
-/// convert. Zeros pad the values to a multiple of eight.
+/// `bits` converts each value of the rows; if it returns `None` for one, so does this function.
+/// Zeros pad the values to a multiple of eight.
 pub(super) fn shuffle<'a>(
     rows: impl Iterator<Item = &'a [f32]>,
     count: usize,

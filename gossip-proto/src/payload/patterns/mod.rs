@@ -25,7 +25,7 @@ pub struct PatternContent {
     pub embedding: Arc<[f32]>,
     /// The cited episodes, ascending, repeats kept.
     pub source_episodes: Vec<String>,
-    /// Coherence, at least 0; the engine emits values slightly above 1.
+    /// Coherence, at least 0; the engine may emit values slightly above 1.
     pub strength: f32,
     /// Confidence, 0..=1.
     pub schema_confidence: f32,

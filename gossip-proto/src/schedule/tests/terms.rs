@@ -166,7 +166,7 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.act();
     driver.wait(CLOCK_CHECK);
     assert!(driver.opened.is_empty(), "the bytes of an hour are owed");
-    // In the third minute of the day, the quiet hours are over, and the debt with them.
+    // In the third minute of the day, the quiet hours are over, and nothing is owed any more.
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
 }

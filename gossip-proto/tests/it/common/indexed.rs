@@ -1,4 +1,4 @@
-//! The clock index of a naive store, kept by comparing contexts.
+//! The clock index of a naive store, updated by comparing contexts.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl Indexed {
         }
     }
 
-    /// Like [`follow`](Self::follow), for all writes of this store itself.
+    /// Like [`follow`](Self::follow), for all records that changed, as writes of this store itself.
     pub(crate) fn follow_writes(&mut self, state: &State) {
         let changed: Vec<_> = state
             .records

@@ -106,7 +106,7 @@ impl Store {
         clocks
     }
 
-    /// The tree, for writers that use only [`write`](Self::write).
+    /// The cached tree. It is current only if all writes use [`write`](Self::write).
     #[allow(dead_code, reason = "for the tests of the scheduler, feature sim")]
     pub(crate) fn tree(&self) -> Rc<Tree> {
         let mut known = self.tree.borrow_mut();
@@ -118,7 +118,7 @@ impl Store {
         write(&mut self.state.borrow_mut())
     }
 
-    /// Like [`pin`](Self::pin), with the known tree.
+    /// Like [`pin`](Self::pin), with the cached tree.
     #[allow(dead_code, reason = "for the tests of the scheduler, feature sim")]
     pub(crate) fn pin_tree(&self) -> Memory {
         Memory { tree: self.tree(), store: self.clone() }

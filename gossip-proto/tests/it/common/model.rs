@@ -164,7 +164,8 @@ impl State {
         self.contents.extend(other.contents.clone());
     }
 
-    /// Whether every content that a record names is held, and every dot covered.
+    /// Whether every content that a record names is held, and every dot is covered by the entry of
+    /// its part.
     pub(crate) fn is_whole(&self) -> bool {
         let mut parts = self.records.values().flat_map(|record| &record.parts);
         parts.all(|part| {

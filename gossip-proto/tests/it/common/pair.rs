@@ -90,7 +90,7 @@ impl<V: View> Pair<V> {
         let mut events = Vec::new();
         for session in [&mut self.opener, &mut self.acceptor] {
             let events_of_one = std::iter::from_fn(|| session.poll_event());
-            // Every session has a greeting; separate tests cover it.
+            // Every session emits a greeting, which most tests do not check.
             events.extend(events_of_one.filter(|event| !matches!(event, Event::Greeted(_))));
         }
         Contact {

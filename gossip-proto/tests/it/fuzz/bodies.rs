@@ -36,7 +36,8 @@ pub(crate) const ALL: [Target; 18] = [
     ("session", |input| _ = super::session::run(input)),
 ];
 
-/// Any bytes as a whole frame. A frame that decodes must be the canonical encoding of its message.
+/// Decodes any bytes as a whole frame. A frame that decodes must be the canonical encoding of its
+/// message.
 pub(crate) fn frame(input: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(input) else { return };
     let again = message.encode(Compression::Off, ends_turn);
@@ -54,7 +55,7 @@ pub(crate) fn frame(input: &[u8]) {
     }
 }
 
-/// The bytes of the contents of a message, by one codec. Decoded contents survive re-encoding.
+/// Decodes the contents of a message with one codec. Decoded contents must survive re-encoding.
 fn delivery<C: Wire + Clone>(sync: &PatternSync) {
     let Ok(delivery) = sync.clone().into_delivery::<C>() else { return };
     for compression in [Compression::Off, Compression::Lz4] {
@@ -64,12 +65,12 @@ fn delivery<C: Wire + Clone>(sync: &PatternSync) {
     }
 }
 
-/// Any bytes as the body of a frame of this kind.
+/// Decodes any bytes as the body of a frame of this kind.
 pub(crate) fn body(kind: Kind, input: &[u8]) {
     frame(&with_header(kind, input));
 }
 
-/// Any bytes as the encoding of some contents, by each codec, under a small cap.
+/// Decodes any bytes as the encoding of some contents, with each codec, under a small cap.
 pub(crate) fn contents(input: &[u8]) {
     const MEMORY: usize = 1 << 16;
     let Some((&count, bytes)) = input.split_first() else { return };
@@ -85,7 +86,7 @@ pub(crate) fn contents(input: &[u8]) {
     take::<PatternContent>(bytes, count.into());
 }
 
-/// A record of raw parts, canonical or not: it decodes if and only if it is canonical.
+/// Encodes a record of raw parts, canonical or not: it must decode if and only if it is canonical.
 pub(crate) fn record(input: &[u8]) {
     let record = record_of(input);
     let canonical = is_canonical(&record);
@@ -103,7 +104,7 @@ pub(crate) fn record(input: &[u8]) {
     }
 }
 
-/// Any bytes as the packed sections of a batch, with any claimed unpacked length.
+/// Decodes any bytes as the packed sections of a batch, with any claimed unpacked length.
 pub(crate) fn decompression(input: &[u8]) {
     let Some((&[claim @ .., width], packed)) = input.split_first_chunk::<4>() else { return };
     let claim = u32::from_le_bytes([claim[0], claim[1], claim[2], 0]);
@@ -133,7 +134,7 @@ pub(crate) fn decompression(input: &[u8]) {
 const RAW: u8 = 0;
 const LZ4: u8 = 1;
 
-/// Any bytes as a root advert.
+/// Decodes any bytes as a root advert.
 pub(crate) fn advert(input: &[u8]) {
     let Ok(advert) = RootAdvert::decode(input) else { return };
     assert!(input.len() <= MAX_ADVERT);

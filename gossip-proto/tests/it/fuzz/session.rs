@@ -22,8 +22,8 @@ struct Attack<'a> {
     kinds: BTreeSet<u8>,
 }
 
-/// Sets up two nodes from the first bytes, and disturbs their session with the operations in the
-/// others.
+/// Sets up two nodes from the first four bytes of `input`, and disturbs their session with the
+/// operations in the rest.
 ///
 /// Whatever happens to the frames, nothing panics and both sessions end. If no frame was forged, an
 /// undisturbed session afterwards makes the two equal. Returns the kinds of the delivered frames.
@@ -64,8 +64,8 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
         let content = content(&format!("common-{n}"), seed);
         store.state.borrow_mut().submit(writer, u64::from(n) + 1, content);
     }
-    // Keys with the same beginning, so that the descent has several levels. Not many of them: two
-    // of many agree in 6 bytes, and their transfer may take a second session.
+    // Keys with the same beginning, so that the descent has several levels. Only a few: among many,
+    // two keys may agree in 6 bytes, and their transfer may take a second session.
     let crowded = (128..255).contains(&setup[usize::from(node)]);
     for n in 0..own {
         let name = if crowded { "crowd-one" } else { "own" };
@@ -75,8 +75,8 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     store
 }
 
-/// Mostly at most three, which is enough for nearly every case and keeps runs short. One byte makes
-/// so many that they are offered first.
+/// Turns a byte into a number of records: mostly at most three, which is enough for nearly every
+/// case and keeps runs short. 255 gives so many that they are offered first.
 fn few(byte: u8) -> u8 {
     match byte {
         255 => limits::MAX_NEWS as u8 + 2,
@@ -173,7 +173,7 @@ impl Attack<'_> {
         }
     }
 
-    /// Injects a frame that the end never sent, of any kind.
+    /// Injects a frame of any kind that the end never sent.
     fn inject(&mut self, from: usize) {
         let kind = self.take().unwrap_or_default() % common::kinds().count() as u8;
         let len = usize::from(self.take().unwrap_or_default()).min(self.input.len());

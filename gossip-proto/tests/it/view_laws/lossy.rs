@@ -124,7 +124,7 @@ impl State {
         let is_held = |part: &Part| entry(held, &part.node) >= part.entry;
         match self.loss {
             ArrivalReplacesTheRecord => return arrived,
-            // A concurrent record is joined.
+            // Only a record whose entries are all known is ignored; a concurrent one is joined.
             OlderArrivalIsIgnored if arrived.parts.iter().all(is_held) => return held.clone(),
             NewestEntryWins => arrived.parts.retain(|part| !is_held(part)),
             SuppressionIsDropped => arrived.suppressed.clear(),

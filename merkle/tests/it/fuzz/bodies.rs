@@ -25,8 +25,8 @@ const LIMIT: u64 = 500;
 
 static TREES: LazyLock<[Tree<[u8; 32], Placed>; 2]> = LazyLock::new(|| [tree(0), tree(1)]);
 
-/// A tree with shallow entries, with a crowd that differs only in its last bits, and with more
-/// entries of one place than a listing holds. Both sides differ in all three.
+/// A tree with scattered entries, with 20 entries whose key hashes share a long prefix, and with 20
+/// entries at one place. The trees of both sides differ in all three parts.
 fn tree(side: u64) -> Tree<[u8; 32], Placed> {
     let mut entries = BTreeMap::new();
     for n in 0..100_u64 {
@@ -49,7 +49,8 @@ pub(crate) fn key() -> TagKey {
     TagKey::of([0x5e; 8], [0xa1; 8])
 }
 
-/// Decodes arbitrary bytes as a request. One that decodes has one encoding, and so has its answer.
+/// Decodes arbitrary bytes as a request. If they decode, the request encodes to the same bytes, and
+/// the answer survives a round trip.
 pub(crate) fn request(input: &[u8]) {
     let Ok(request) = Request::from_bytes(input) else { return };
     assert_eq!(request.to_bytes(), input, "two encodings of one request");
@@ -58,7 +59,7 @@ pub(crate) fn request(input: &[u8]) {
     assert_eq!(Response::from_bytes(&answer.to_bytes()), Ok(answer));
 }
 
-/// Decodes arbitrary bytes as a response. One that decodes has one encoding.
+/// Decodes arbitrary bytes as a response. If they decode, the response encodes to the same bytes.
 pub(crate) fn response(input: &[u8]) {
     let Ok(response) = Response::from_bytes(input) else { return };
     assert_eq!(response.to_bytes(), input, "two encodings of one response");
@@ -69,8 +70,8 @@ pub(crate) fn response(input: &[u8]) {
     assert!(is_one || descent.handle(response).is_err(), "an answer for other nodes");
 }
 
-/// A whole descent, whose responses the input changes. It ends within its limit, and finds all
-/// differences if no response was changed.
+/// Runs a whole descent, in which the input changes the responses. It ends within its limit, and
+/// finds all differences if no response was changed.
 pub(crate) fn descent(mut input: &[u8]) {
     let mut descent = Descent::new(&TREES[0], key()).with_limit(LIMIT);
     let (mut asked, mut forged) = (0, false);
@@ -91,7 +92,8 @@ pub(crate) fn descent(mut input: &[u8]) {
     assert!(forged || found == DIFFERENCES, "{found} differences");
 }
 
-/// Five shallow values, one in the crowd, one at the shared place, and one key of each side.
+/// Five scattered values, one below the long prefix, one at the shared place, and on each side one
+/// key that the other lacks.
 const DIFFERENCES: usize = 9;
 
 /// Changes a response as the next bytes of the input say; returns whether it did.
@@ -100,20 +102,20 @@ fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
     *input = rest;
     match how {
         0..100 => return false,
-        // Another byte somewhere.
+        // Changes one byte.
         100..180 => {
             let Some((&[high, low, byte], rest)) = input.split_first_chunk() else { return false };
             *input = rest;
             let at = usize::from(u16::from_be_bytes([high, low])) % response.len();
             response[at] ^= byte;
         }
-        // The beginning of the input instead.
+        // Replaces the response with the next bytes of the input.
         180..220 => {
             let (head, rest) = input.split_at(input.len().min(usize::from(how) - 150));
             *response = head.to_vec();
             *input = rest;
         }
-        // All tags of all nodes differ.
+        // Replaces each node with sixteen children under false tags, or each with an empty listing.
         _ => {
             let seen = Response::from_bytes(response).expect("an honest response decodes");
             let len = seen.seen().len() as u16;
@@ -126,7 +128,8 @@ fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
     true
 }
 
-/// Decodes arbitrary bytes as a proof. One that decodes has one encoding, and does not lead to a foreign root.
+/// Decodes arbitrary bytes as a proof. If they decode, the proof encodes to the same bytes, and does not verify under
+/// an arbitrary root.
 pub(crate) fn proof(input: &[u8]) {
     let Ok(proof) = Proof::from_bytes(input) else { return };
     assert_eq!(proof.to_bytes(), input);

@@ -36,7 +36,7 @@ fn three_states() -> impl Strategy<Value = [State; 3]> {
     prop_oneof![real, [any_state(3), any_state(3), any_state(3)]]
 }
 
-/// Any state with up to three nodes, versions up to 3, and `values` values.
+/// Any state with up to three nodes, versions up to 3, and values below `values`.
 fn any_state(values: u32) -> impl Strategy<Value = State> {
     let node = (0..4_u64, btree_set((1..4_u64, 0..values), 0..MAX_NODE_DOTS));
     btree_map(0..3_u8, node, 0..4).prop_map(|nodes| {
@@ -142,7 +142,8 @@ proptest! {
         prop_assert_eq!(b.compare(&a), expected.reverse());
     }
 
-    /// A state may travel in any pieces of whole nodes, in any order, repeatedly.
+    /// A state may be sent in pieces, each with the parts of some nodes, in any order and
+    /// repeatedly.
     #[test]
     fn prop_parts_join_to_the_whole(
         [a, b, _] in three_states(),
@@ -184,7 +185,7 @@ proptest! {
         let repeated = copies.iter().map(|at| at.get(&sent));
         let mut pile: Vec<State> = sent.iter().chain(repeated).cloned().collect();
         pile.sort_by_cached_key(|_| order.next());
-        // Joins any two states until one is left.
+        // Joins two arbitrary states at a time until one is left.
         for group in groups.iter().cycle() {
             let Some(one) = pile.pop() else { break };
             if pile.is_empty() {

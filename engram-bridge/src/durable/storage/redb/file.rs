@@ -43,8 +43,8 @@ pub(super) fn definition(table: Table) -> Definition {
     TableDefinition::new(table.name())
 }
 
-/// Opens the database of a folder, and creates missing parts. If the creation of a file fails, no file is left. An
-/// empty file is damaged.
+/// Opens the database of a folder, and creates missing parts. Removes a new file that could not be
+/// completed. Reports an empty file as damage.
 pub(super) fn open_file(
     folder: &Path,
     cache: usize,
@@ -118,7 +118,8 @@ pub(super) fn room_for(batch: &Batch) -> u64 {
     bytes.sum::<usize>() as u64 + COMMIT_ROOM
 }
 
-/// Checks that the disk of `folder` has room for `bytes`, without opening the database.
+/// Checks that the disk of `folder` has room for `bytes` by writing a probe file, without opening
+/// the database.
 pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
     let path = folder.join(PROBE);
     let written = fill(&path, bytes);

@@ -23,7 +23,7 @@ impl Check<'_> {
             let default = i64::try_from(rate.per_second / unit).unwrap_or(i64::MAX);
             let value = self.integer(&format!("limits.{name}"), written, default, range)?;
             let per_second = value.unsigned_abs() * unit;
-            // The burst covers the same number of seconds as the default's.
+            // The burst covers as many seconds as that of the default rate.
             Some(Rate { per_second, burst: per_second * (rate.burst / rate.per_second) })
         };
         let peer = rates.peer;

@@ -18,7 +18,7 @@ pub(super) struct AcrossIds {
     pending: u64,
     /// Whether the space has too many patterns to be compared.
     over_limit: bool,
-    /// The groups with the most confident representatives.
+    /// The first groups, by descending confidence of their representatives.
     groups: Vec<Group>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Compared {
     /// `alone`, `representative`, `subset`, `superset` or `duplicate`.
     role: &'static str,
     confidence: f32,
-    /// The confidence in this comparison; never written back.
+    /// The confidence after the comparison across ids; never written back.
     adjusted_confidence: f32,
     /// The relation of a member to the representative of its group.
     representative: Option<Relation>,

@@ -85,7 +85,8 @@ impl World {
         self.begin(slot);
     }
 
-    /// Initializes a process: sets its roster, and lets it wait unless its first contact is over.
+    /// Initializes a process: sets its roster, and makes submissions wait unless its first contact
+    /// is over.
     fn begin(&mut self, slot: usize) {
         self.note_clock(slot);
         let members = self.members();
@@ -115,7 +116,8 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// Damages the record of a pattern or, if it has a live content, every second time that content.
+    /// Damages the record of a pattern or, if it has a live content and the serial number is even, that
+    /// content.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
