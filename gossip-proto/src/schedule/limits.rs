@@ -41,7 +41,9 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer. A session that the host requests does not wait,
 /// and one that the timer starts waits only after sessions that brought nothing. The time doubles
 /// with each session that brings nothing, so that sessions become rarer with a peer that lies about
-/// its roots or refuses the records that it receives.
+/// its roots or refuses the records that it receives. For a root that the peer has not advertised
+/// before, only the sessions count that such roots triggered. Sessions that repeatedly give way to
+/// other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;

@@ -18,7 +18,7 @@
 //!   permit long before it ends.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
 //!   by an advert whose roots differ, the timer, the host, or a previous session that left records.
-//!   While sessions with a peer bring nothing, they become rarer.
+//!   While sessions with a peer bring nothing, they become rarer, except for roots that are new.
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them brings the records.
