@@ -8,10 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::run::Run;
 use crate::scenario::Scenario;
 
-/// The maximum fraction of received record bytes that belong to records that the receiver already
-/// had.
-const MAX_REDUNDANT: f64 = 0.2;
-
 /// One line of the result. Percentiles are over the seeds that converged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -208,13 +204,13 @@ fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
 }
 
 fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
-    let name = scenario.name;
-    (redundant > MAX_REDUNDANT).then(|| {
+    let (name, limit) = (scenario.name, scenario.max_redundant());
+    let complaint = || {
         format!(
-            "{name}: receivers already had {redundant} of the record bytes; the limit is \
-             {MAX_REDUNDANT}"
+            "{name}: receivers already had {redundant} of the record bytes; the limit is {limit}"
         )
-    })
+    };
+    (redundant > limit).then(complaint)
 }
 
 #[cfg(test)]

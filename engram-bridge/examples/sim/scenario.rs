@@ -97,6 +97,15 @@ impl Scenario {
             Plan::Pair => pair::seed(setting),
         }
     }
+
+    /// The maximum fraction of received record bytes that belong to records that the receiver already
+    /// had. A changed summary hides from a sender which records the receiver has.
+    pub(crate) const fn max_redundant(&self) -> f64 {
+        match self.plan {
+            Plan::Faults => 0.25,
+            _ => 0.2,
+        }
+    }
 }
 
 macro_rules! scenarios {
