@@ -55,7 +55,8 @@ impl RootAdvert {
         room.min(MAX_ADVERT).saturating_sub(OVERHEAD) / ENTRY
     }
 
-    /// Encodes the roots of `spaces` into at most `room` bytes.
+    /// Encodes the roots of `spaces` into at most `room` bytes, or into 4 bytes, the size of an advert
+    /// without roots, if `room` is smaller.
     ///
     /// If not all spaces fit, only the first [`capacity`](Self::capacity) ones are encoded: put
     /// changed spaces first and rotate the others. If there is no room for any space, the advert

@@ -77,8 +77,8 @@ fn a_length_alone_allocates_nothing() {
 #[test]
 fn a_packed_section_is_not_unpacked_on_its_word() {
     let _alone = ALONE.lock().unwrap();
-    // A megabyte of zeros packs to 4 KiB. The claimed lengths: one above the cap, the cap, and one
-    // below it that the packed bytes cannot unfold to.
+    // A megabyte of zeros packs to 4 KiB. The claimed lengths are just above the cap, the cap itself,
+    // and 3 MiB: below the cap, but more than the packed bytes unfold to.
     let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
     for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {
         let mut body = vec![0, 1];

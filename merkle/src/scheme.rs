@@ -78,7 +78,7 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(LEAF, level, body.len()), body)
     }
 
-    /// The digest of an inner node at `level`, which is neither 0 nor empty.
+    /// The digest of an inner node that is not empty. `level` must not be 0.
     pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
         self.node_of(level, &line_of(&left, &right))
     }

@@ -31,7 +31,7 @@ pub(crate) fn write(reports: &[Report]) -> io::Result<()> {
     fs::write(FILE, format!("[\n{}\n]\n", encoded?.join(",\n"))).map_err(named)
 }
 
-/// Adds a complaint for every cost that exceeds the baseline and its tolerance.
+/// Adds a complaint for every cost that exceeds its baseline by more than the tolerance.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -47,7 +47,7 @@ fn named(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{FILE}: {error}"))
 }
 
-/// The costs above the baseline and its tolerance. Compares only runs with the same number of
+/// The costs that exceed their baseline by more than the tolerance. Compares only runs with the same number of
 /// seeds: by default these use the same seeds, so only a change of the code can cause a difference.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
     let same =

@@ -18,7 +18,7 @@ use crate::sync::apply::verify;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SyncPreview {
-    /// The spaces in which anything would change, by their names.
+    /// The spaces in which anything would change, keyed by name.
     pub spaces: BTreeMap<SpaceId, SpacePreview>,
     /// Whether the preview is complete. If not, the session left some differences out: it reached a
     /// limit, the peer accepts no records now, or another session was bringing them.

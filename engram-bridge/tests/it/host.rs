@@ -12,7 +12,7 @@ use self::cluster::{Cluster, read_section};
 use self::engram::engram_core::completion::SchedulerConfig;
 use self::engram::engram_core::{MemorySpaceId, MemoryStore};
 
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#[allow(dead_code, unreachable_pub, reason = "the tests use only part of it")]
 mod engram {
     pub(super) mod chrono {
         include!("../../examples/engram_stub/chrono.rs");
@@ -21,12 +21,12 @@ mod engram {
         include!("../../examples/engram_stub/engram_core.rs");
     }
 }
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#[allow(dead_code, unreachable_pub, reason = "the tests use only part of it")]
 pub(crate) mod adapter {
     use super::engram::{chrono, engram_core};
     include!("../../examples/engram_stub/adapter.rs");
 }
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#[allow(dead_code, unreachable_pub, reason = "the tests use only part of it")]
 mod cluster {
     use super::engram::engram_core;
     include!("../../examples/engram_stub/cluster.rs");

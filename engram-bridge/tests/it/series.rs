@@ -26,7 +26,7 @@ const FROM_THE_SCRAPE: [&str; 2] = ["instance", "job"];
 /// A metric as an expression selects it, and the labels that the expression or its text names.
 #[derive(Debug)]
 struct Wanted {
-    /// The alert or the panel.
+    /// The name of the alert or panel whose expression this is.
     by: String,
     name: String,
     matches: Vec<(String, String)>,

@@ -11,7 +11,7 @@ pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
 /// a SWIM ping.
 pub const ADVERT_ROOM: usize = 512;
 
-/// Relays the host's failure detector, for a host that runs SWIM itself.
+/// Relays the findings of the host's own failure detector, for a host that already runs SWIM.
 ///
 /// The host's messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
 ///

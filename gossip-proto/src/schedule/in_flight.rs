@@ -35,8 +35,8 @@ impl<P: Copy + Ord> InFlightRoots<P> {
         self.fetched.remove(&peer);
     }
 
-    /// The time until which sessions are fetching all of `roots`, if they are. `until` is the time
-    /// at which a session that brings nothing more is no longer relied upon.
+    /// The time until which sessions are fetching all of `roots`, if they are. `until` returns
+    /// the time after which a session is no longer relied upon, unless it brings something more.
     pub(super) fn covered_until(
         &self,
         roots: &[ShortRoot],

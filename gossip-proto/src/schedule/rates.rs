@@ -131,7 +131,8 @@ impl RateLimits {
         }
     }
 
-    /// Bytes per second that may be sent at this time since the Unix epoch.
+    /// The send rate in force at `time`, measured from the Unix epoch, in bytes per second; `None` if
+    /// it is unlimited.
     fn send_rate_at(&self, time: Duration) -> Option<u64> {
         let minute = (time.as_secs() / 60 % u64::from(DAY.end)) as u16;
         let quiet = self.quiet_hours.filter(|quiet| quiet.contain(minute));
@@ -211,7 +212,7 @@ pub(super) struct SendAccount {
 impl SendAccount {
     pub(super) const NEW: Self = Self { bucket: None };
 
-    /// Applies the send rate that is in force at `time` since the Unix epoch.
+    /// Applies the send rate that is in force at `time`, measured from the Unix epoch.
     fn keep_up(&mut self, limits: &RateLimits, now: Duration, time: Duration) {
         self.bucket = limits.send_rate_at(time).map(|per_second| {
             let rate = Rate { per_second, burst: per_second.saturating_mul(SEND_BURST) };

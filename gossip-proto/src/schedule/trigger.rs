@@ -10,7 +10,7 @@ use crate::limits::MAX_POSTPONED;
 pub(super) struct Trigger {
     /// The host requested a session.
     pub(super) is_requested: bool,
-    /// The timer reached the peer.
+    /// It is the peer's turn in the timer's rotation.
     pub(super) is_timed: bool,
     /// Another trigger of a session, and its time.
     pub(super) call: Option<(Call, Duration)>,

@@ -30,7 +30,7 @@ fn write() -> impl Strategy<Value = Write> {
     )
 }
 
-/// Two replicas, each written by different nodes, with some records exchanged.
+/// Two replicas with some records exchanged; each is written to by its own set of nodes.
 fn replicas(writes: &[Write]) -> (State, State) {
     let (mut a, mut b) = (State::default(), State::default());
     for (at, write) in writes.iter().enumerate() {

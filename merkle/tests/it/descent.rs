@@ -125,7 +125,7 @@ fn opened() -> (Descent<String, Sha256>, Request) {
     (descent, request)
 }
 
-/// Builds a response through its bytes.
+/// Builds a response by decoding hand-encoded bytes.
 fn response(seen: &[Seen]) -> Response {
     let mut bytes = Vec::from((seen.len() as u16).to_le_bytes());
     for seen in seen {

@@ -31,7 +31,7 @@ fn patterns(names: &[String], union: usize, history: &[Sample]) -> Panel {
         label: "visible patterns",
         height: 260.0,
         highest: most.max(union as u64).max(2) as f64,
-        goal: Some((union as f64, format!("union of what was fed in: {union}"))),
+        goal: Some((union as f64, format!("union of all inputs: {union} patterns"))),
         lines: names.iter().enumerate().map(line).collect(),
     }
 }

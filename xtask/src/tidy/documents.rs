@@ -84,7 +84,7 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
         .collect()
 }
 
-/// Finds names in back-ticks that do not exist: a `Type::item` with a part that no source names, or a missing file.
+/// Finds names in back-ticks that do not exist: a `Type::item` with a part that occurs in no source file, or a missing file.
 pub(super) fn check_code(
     documents: &[Document],
     names: &BTreeSet<String>,
@@ -105,13 +105,13 @@ pub(super) fn check_code(
     violations
 }
 
-/// Returns what is wrong with a `Type::item` if no source names one of its parts.
+/// Returns what is wrong with a `Type::item` if one of its parts occurs in no source file.
 fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     let path = span.split(['(', '<', ' ', '!']).next().unwrap_or_default();
     let is_name = |part: &str| part.starts_with(|c: char| c.is_alphabetic());
     let mut parts = path.split("::").filter(|part| path.contains("::") && is_name(part));
     let part = parts.find(|part| !names.contains(*part) && !ENGRAM.contains(part))?;
-    Some(format!("`{span}`: no source names {part}"))
+    Some(format!("`{span}`: `{part}` does not occur in any source file"))
 }
 
 /// Returns what is wrong with the name of a file that does not exist. A file may be named by the
@@ -253,7 +253,7 @@ mod tests {
         )];
         let found = check_code(&documents, &names, &files);
         let expected =
-            ["`Space::leave`: no source names leave", "`gone.rs`: there is no such file"];
+            ["`Space::leave`: `leave` does not occur in any source file", "`gone.rs`: there is no such file"];
         assert_eq!(says(&found), expected);
     }
 

@@ -27,7 +27,7 @@ pub struct Rules {
 
 /// A field of the rules is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("{field} is {value}, not a number {range}; use the default of the field if in doubt")]
+#[error("{field} is {value}, but must be {range}; if in doubt, use its default")]
 #[non_exhaustive]
 pub struct InvalidRules {
     /// The name of the field.

@@ -12,7 +12,7 @@ use crate::files::{New, create};
 use crate::words::counted;
 use crate::{Failure, days};
 
-/// Creates a cluster's certificates, and shows the node id of one.
+/// Creates and renews a cluster's certificates, and shows the node id in a certificate.
 #[derive(Subcommand)]
 pub(crate) enum Certs {
     Ca(Ca),
