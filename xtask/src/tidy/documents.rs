@@ -252,8 +252,10 @@ mod tests {
             "`Space::apply(x)` and `Space::leave`\n`src/space.rs`, `gone.rs` and `a: b`\n",
         )];
         let found = check_code(&documents, &names, &files);
-        let expected =
-            ["`Space::leave`: `leave` does not occur in any source file", "`gone.rs`: there is no such file"];
+        let expected = [
+            "`Space::leave`: `leave` does not occur in any source file",
+            "`gone.rs`: there is no such file",
+        ];
         assert_eq!(says(&found), expected);
     }
 
