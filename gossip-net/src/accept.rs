@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quinn::Incoming;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::command::Command;
 use crate::endpoint::HandshakePermit;
@@ -31,7 +32,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermit) {
-    let address = incoming.remote_address();
+    let (address, arrived) = (incoming.remote_address(), Instant::now());
     let address = (address.ip().to_canonical(), address.port()).into();
     let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
     let (connection, id) = match accepted {
@@ -50,7 +51,7 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
     shared.counters.update(|stats| stats.handshakes_accepted += 1);
     match shared.peer(&id) {
         // If the peer's task is ending, the command is lost and the connection is dropped.
-        Some(peer) => peer.command(Command::Accepted(connection)),
+        Some(peer) => peer.command(Command::Accepted(connection, arrived)),
         // The peer was evicted during the handshake.
         None => Close::Evicted.close(&connection),
     }

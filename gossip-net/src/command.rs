@@ -6,14 +6,15 @@ use std::time::Duration;
 use engram_gossip_proto::schedule::{Refusal, SessionId, Terms};
 use quinn::Connection;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::replicas::MakeMachine;
 use crate::{SessionReport, SyncError};
 
 /// A command for a peer's task.
 pub(crate) enum Command {
-    /// The peer dialled this node and proved its identity.
-    Accepted(Connection),
+    /// The peer dialled this node and proved its identity; its first packet arrived at this time.
+    Accepted(Connection, Instant),
     /// Open a session that begins after this request, and send its result.
     Request(Answer),
     /// Open a session over the caller's views.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{AsyncUdpSocket, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig};
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use socket2::{Domain, Protocol, Socket as Socket2, Type};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -47,11 +48,10 @@ impl Socket {
         server.transport_config(transport.clone()).migration(false);
         server.max_incoming(limits::MAX_INCOMING).incoming_buffer_size(limits::INCOMING_BUFFER);
         server.incoming_buffer_size_total(limits::INCOMING_BUFFER_TOTAL);
-        let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
         let failed = |source| BindError::Address { address, source };
         let socket = Arc::downgrade(&udp);
         let endpoint = Endpoint::new_with_abstract_socket(
-            EndpointConfig::new(Arc::new(reset)),
+            endpoint_config(identity),
             Some(server.clone()),
             udp,
             Arc::new(TokioRuntime),
@@ -158,6 +158,18 @@ fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
         endpoint.rebind(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?)?;
     }
     Ok(())
+}
+
+/// The endpoint of every process with this key answers packets of earlier connections with a reset,
+/// so that a peer notices a restart at its next packet.
+fn endpoint_config(identity: &Identity) -> EndpointConfig {
+    let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
+    let tag = ring::hmac::sign(&secret, b"engram-gossip connection ids");
+    let key = *tag.as_ref().first_chunk().expect("an HMAC-SHA256 tag has 32 bytes");
+    let ids = move || HashedConnectionIdGenerator::from_key(u64::from_le_bytes(key));
+    let mut config = EndpointConfig::new(Arc::new(secret));
+    config.cid_generator(move || Box::new(ids()));
+    config
 }
 
 fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {

@@ -1,7 +1,6 @@
 //! A connection to a peer, and the choice between two connections.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::time::Instant;
@@ -78,8 +77,17 @@ pub(crate) enum Proof {
     /// The peer has sent nothing yet. A connection that is still open at `until` counts as
     /// accepted.
     Awaited { until: Instant },
-    /// The peer dialled, or has sent something.
-    Given,
+    /// The peer's dial arrived at this time, or its first message on our dial was processed.
+    Given { at: Instant },
+}
+
+impl Proof {
+    fn at(self) -> Option<Instant> {
+        match self {
+            Self::Awaited { .. } => None,
+            Self::Given { at } => Some(at),
+        }
+    }
 }
 
 /// A connection to a peer with a verified identity.
@@ -100,8 +108,10 @@ impl Link {
         Self { connection, dialled_by_us: true, since: now, proof, events }
     }
 
-    pub(crate) fn accepted(connection: Connection, now: Instant) -> Self {
-        Self { dialled_by_us: false, proof: Proof::Given, ..Self::dialled(connection, now) }
+    /// A connection of a dial whose first packet arrived at `arrived`.
+    pub(crate) fn accepted(connection: Connection, arrived: Instant, now: Instant) -> Self {
+        let proof = Proof::Given { at: arrived };
+        Self { dialled_by_us: false, proof, ..Self::dialled(connection, now) }
     }
 
     /// Waits for the next event. This method is cancel safe.
@@ -111,13 +121,13 @@ impl Link {
         event
     }
 
-    fn age(&self) -> Age {
-        Age { dialled_by_us: self.dialled_by_us, since: self.since }
+    fn side(&self) -> Side {
+        Side { dialled_by_us: self.dialled_by_us, proved: self.proof.at() }
     }
 
     /// Whether `newer` replaces this link, see [`takes_over`].
     pub(crate) fn yields_to(&self, newer: &Self, us: NodeId, peer: NodeId) -> bool {
-        self.connection.close_reason().is_some() || takes_over(self.age(), newer.age(), us < peer)
+        self.connection.close_reason().is_some() || takes_over(self.side(), newer.side(), us < peer)
     }
 }
 
@@ -136,27 +146,25 @@ fn next_event(connection: Connection) -> Pin<Box<dyn Future<Output = LinkEvent> 
     })
 }
 
-/// The dialling side, and the time at which the handshake completed here.
+/// The dialling side, and the time of the [`Proof`].
 #[derive(Clone, Copy, Debug)]
-struct Age {
+struct Side {
     dialled_by_us: bool,
-    since: Instant,
+    proved: Option<Instant>,
 }
-
-/// On either side, the handshakes of two crossing dials complete less than this apart: each dial
-/// began before the other was accepted, and no dial takes longer than its time-out.
-const CROSSING: Duration = HANDSHAKE_TIMEOUT.saturating_mul(2);
 
 /// Whether the newer of two connections replaces the older one.
 ///
-/// A connected node does not dial. A second connection therefore means either crossing dials, or
-/// that the peer lost the first connection (after a restart, for example). For crossing dials both
-/// sides have to keep the same connection, whichever completes first: the one that the node with
-/// the smaller id dialled. Otherwise the newer one replaces the older one.
-fn takes_over(older: Age, newer: Age, us_is_smaller: bool) -> bool {
-    let by_smaller = |link: Age| link.dialled_by_us == us_is_smaller;
-    let crossed = newer.since.duration_since(older.since) < CROSSING;
-    !(crossed && by_smaller(older) && !by_smaller(newer))
+/// A connected node does not dial, and abandons its own dial once it has accepted a dial of the
+/// smaller id. So a dial of the peer that arrives after a message of the peer on the older
+/// connection means that the peer lost that connection (after a restart, for example): the newer
+/// one replaces it. Otherwise the two dials may have crossed, and both sides have to keep the same
+/// connection, whichever completes first: the one that the node with the smaller id dialled.
+fn takes_over(older: Side, newer: Side, us_is_smaller: bool) -> bool {
+    let by_smaller = |side: Side| side.dialled_by_us == us_is_smaller;
+    let lost =
+        matches!((older.proved, newer.proved), (Some(used), Some(arrived)) if used < arrived);
+    lost || by_smaller(newer) || !by_smaller(older)
 }
 
 /// Converts the end of a connection into the cause for dialling again.
@@ -170,35 +178,45 @@ pub(crate) fn diagnose(error: &ConnectionError) -> HandshakeError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    /// Whether this side dialled the surviving one of two connections, completed in this order.
-    fn survivor(us_is_smaller: bool, dialled_by_us: [bool; 2], gap: Duration) -> bool {
+    /// Whether this side dialled the surviving one of two connections, completed in this order. The
+    /// proof of the older one is given at `used`; a dial of the peer arrives a second after the start.
+    fn survivor(us_is_smaller: bool, order: [bool; 2], used: Option<Duration>) -> bool {
         let start = Instant::now();
-        let older = Age { dialled_by_us: dialled_by_us[0], since: start };
-        let newer = Age { dialled_by_us: dialled_by_us[1], since: start + gap };
+        let arrived = start + Duration::from_secs(1);
+        let proved = if order[0] { used.map(|used| start + used) } else { Some(start) };
+        let older = Side { dialled_by_us: order[0], proved };
+        let newer = Side { dialled_by_us: order[1], proved: (!order[1]).then_some(arrived) };
         match takes_over(older, newer, us_is_smaller) {
-            true => newer.dialled_by_us,
-            false => older.dialled_by_us,
+            true => order[1],
+            false => order[0],
         }
     }
 
     #[test]
     fn crossing_dials_keep_smaller_id() {
-        for gap in [Duration::ZERO, HANDSHAKE_TIMEOUT] {
+        for used in [None, Some(Duration::from_secs(1)), Some(Duration::MAX / 4)] {
             for order in [[true, false], [false, true]] {
-                assert!(survivor(true, order, gap), "the smaller keeps its own");
-                assert!(!survivor(false, order, gap), "the larger keeps the peer's");
+                assert!(survivor(true, order, used), "the smaller keeps its own");
+                assert!(!survivor(false, order, used), "the larger keeps the peer's");
             }
         }
     }
 
     #[test]
-    fn later_dial_replaces_the_old_connection() {
+    fn dial_after_a_message_replaces_the_connection() {
         for us_is_smaller in [true, false] {
-            for order in [[true, true], [true, false], [false, true], [false, false]] {
-                assert_eq!(survivor(us_is_smaller, order, CROSSING), order[1]);
-            }
+            assert!(!survivor(us_is_smaller, [true, false], Some(Duration::from_millis(999))));
+        }
+    }
+
+    #[test]
+    fn second_dial_of_a_side_replaces_its_first() {
+        for (us_is_smaller, by_us) in [(true, true), (true, false), (false, true), (false, false)] {
+            assert_eq!(survivor(us_is_smaller, [by_us, by_us], None), by_us);
         }
     }
 }

@@ -141,13 +141,15 @@ impl PeerTask {
     fn proof_due(&self) -> Option<Instant> {
         match self.link.as_ref()?.proof {
             Proof::Awaited { until } => Some(until),
-            Proof::Given => None,
+            Proof::Given { .. } => None,
         }
     }
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Accepted(connection) => self.take_link(Link::accepted(connection, self.now)),
+            Command::Accepted(connection, arrived) => {
+                self.take_link(Link::accepted(connection, arrived, self.now));
+            }
             Command::Request(answer) => self.on_request(answer),
             Command::RequestPreview(request) => self.on_preview_request(request),
             Command::Moved => self.on_moved(),

@@ -169,9 +169,8 @@ impl PeerTask {
             // Our own dial would lose against this connection.
             self.dial = None;
         }
-        let is_proved = newer.proof == Proof::Given;
         self.link = Some(newer);
-        if is_proved {
+        if self.proof_due().is_none() {
             return self.prove();
         }
         let id = self.id;
@@ -182,7 +181,9 @@ impl PeerTask {
     /// roots.
     pub(super) fn prove(&mut self) {
         let Some(link) = &mut self.link else { return };
-        link.proof = Proof::Given;
+        if let Proof::Awaited { .. } = link.proof {
+            link.proof = Proof::Given { at: self.now };
+        }
         self.told = None;
         let state = State::Connected {
             connection: link.connection.clone(),
@@ -218,9 +219,14 @@ impl PeerTask {
     pub(super) fn on_closed(&mut self, error: &ConnectionError) {
         let Some(link) = self.link.take() else { return };
         let why = Close::of(error);
-        if link.proof != Proof::Given {
+        if let Proof::Awaited { .. } = link.proof {
             self.drop_incoming();
-            return self.on_dial_failed(DialFailure::Refused, diagnose(error));
+            return match why {
+                // The peer keeps another connection, which may be an earlier one that it has not
+                // noticed to be lost.
+                Some(Close::Replaced) => self.on_disconnected(Disconnect::Lost, diagnose(error)),
+                _ => self.on_dial_failed(DialFailure::Refused, diagnose(error)),
+            };
         }
         let reason = why.map_or_else(|| error.to_string(), |why| why.reason().into());
         self.shared.events.publish(Event::Disconnected { peer: self.id, reason });

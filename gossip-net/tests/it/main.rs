@@ -13,6 +13,7 @@ mod neighbours;
 mod preview;
 mod processes;
 mod readme;
+mod restart;
 mod self_signed;
 mod sizes;
 mod suite;
