@@ -27,8 +27,10 @@ pub struct NetConfig {
     pub listen: SocketAddr,
     /// When the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
-    /// Silence after which a connection is closed; a keep-alive is sent after a third of it. `None`,
-    /// the default, means three intervals, but at least three minutes and at most a day.
+    /// Silence after which a connection without a session is closed; a keep-alive is sent after a
+    /// third of it. `None`, the default, means three intervals, but at least three minutes and at
+    /// most a day. A session closes the connection of a silent peer earlier, after
+    /// [`SessionConfig::idle_timeout`].
     pub idle_timeout: Option<Duration>,
     /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,
