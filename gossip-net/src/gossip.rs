@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use engram_gossip_proto::schedule::{Agreement, ConfigError, RateLimits, Reach};
 use engram_gossip_proto::{DecodeError, Parameters, RootAdvert, SpaceId, View};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -25,8 +26,9 @@ use crate::{
 
 /// A running node: connected to the members of its roster, and synchronized with them.
 ///
-/// Clones are handles of the same node. The node stops on [`shutdown`](Self::shutdown), or abruptly
-/// when the last handle is dropped.
+/// Clones are handles of the same node, for any thread: only [`bind`](Self::bind) has to be called
+/// within a tokio runtime. The node stops on [`shutdown`](Self::shutdown), or abruptly when the last
+/// handle is dropped.
 #[derive(Clone)]
 pub struct Gossip {
     node: Arc<Node>,
@@ -69,16 +71,21 @@ impl Gossip {
         replicas: Arc<R>,
         membership: Arc<dyn Membership>,
     ) -> Result<Self, BindError> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(BindError::NoRuntime);
-        }
+        let runtime = Handle::try_current().map_err(|_| BindError::NoRuntime)?;
         config.check()?;
         identity.check(SystemTime::now())?;
         let source = Replicated::new(replicas, parameters, config.session.clone())?;
         let socket = Socket::bind(&config, &identity)?;
         let address = socket.address();
-        let init =
-            SharedInit { config, identity, roster, socket, source: Arc::new(source), membership };
+        let init = SharedInit {
+            config,
+            identity,
+            roster,
+            socket,
+            source: Arc::new(source),
+            membership,
+            runtime,
+        };
         let shared = Arc::new(Shared::new(init)?);
         let (us, roster) = (shared.us, shared.roster());
         shared.tell_membership(MembershipInput::Started { us, roster: &roster });
@@ -111,7 +118,11 @@ impl Gossip {
 
     /// Opens a session with `peer` that begins after this call, and waits for its end.
     ///
-    /// A peer without a connection is dialled first, regardless of its back-off.
+    /// A peer without a connection is dialled first, regardless of its back-off. If a connected peer
+    /// has died silently, the session fails after
+    /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout) (10 s by
+    /// default) and its connection is closed; later calls fail within the time-out of a dial, 1.5 to
+    /// 5 s, until the peer answers.
     ///
     /// # Errors
     /// [`SyncError`] gives the cause. Records that were joined before the failure stay joined.
@@ -151,7 +162,8 @@ impl Gossip {
         let mut sessions = JoinSet::new();
         for peer in chosen {
             let gossip = self.clone();
-            sessions.spawn(async move { (peer, gossip.sync_with(peer).await) });
+            let session = async move { (peer, gossip.sync_with(peer).await) };
+            sessions.spawn_on(session, &self.shared().runtime);
         }
         let mut report = RoundReport::default();
         while let Some(contact) = sessions.join_next().await {
@@ -294,14 +306,9 @@ impl Gossip {
     /// Stops the node gracefully: begins nothing new, waits up to the configured grace for running
     /// sessions to end and their last bytes to arrive, then closes every connection. Idempotent.
     pub async fn shutdown(&self) {
-        let shared = self.shared();
-        shared.phase.send_replace(Phase::Draining);
-        // Every task holds a subscription to the phase until it ends.
-        shared.phase.closed().await;
-        // The state of a peer holds its connection, which holds the socket.
-        shared.peers().clear();
-        shared.socket.close(shared.config.shutdown_grace).await;
-        shared.events.close();
+        // The task also ends the node if this future is dropped.
+        let stop = self.shared().clone().stop();
+        _ = self.shared().runtime.spawn(stop).await;
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -310,6 +317,16 @@ impl Gossip {
 }
 
 impl Shared {
+    async fn stop(self: Arc<Self>) {
+        self.phase.send_replace(Phase::Draining);
+        // Every task holds a subscription to the phase until it ends.
+        self.phase.closed().await;
+        // The state of a peer holds its connection, which holds the socket.
+        self.peers().clear();
+        self.socket.close(self.config.shutdown_grace).await;
+        self.events.close();
+    }
+
     /// Sends a command to a peer's task and waits for the result.
     async fn ask_peer(
         &self,

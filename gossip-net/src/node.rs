@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use engram_gossip_proto::schedule::{ConfigError, Scheduler};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::endpoint::Socket;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
+    /// The runtime of the node's tasks; the host may call from outside of it.
+    pub(crate) runtime: Handle,
     /// Every task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
     /// Notified when the identity is replaced, so that each peer's task verifies its connection
@@ -64,11 +67,12 @@ pub(crate) struct SharedInit {
     pub(crate) socket: Socket,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) membership: Arc<dyn Membership>,
+    pub(crate) runtime: Handle,
 }
 
 impl Shared {
     pub(crate) fn new(init: SharedInit) -> Result<Self, ConfigError> {
-        let SharedInit { config, identity, roster, socket, source, membership } = init;
+        let SharedInit { config, identity, roster, socket, source, membership, runtime } = init;
         let us = identity.node_id();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let now = std::time::Duration::ZERO;
@@ -83,6 +87,7 @@ impl Shared {
             schedule: Arc::new(Schedule::new(scheduler)),
             events: EventBus::new(counters.clone()),
             counters,
+            runtime,
             phase: watch::Sender::new(Phase::Running),
             recheck: watch::Sender::new(()),
             identity: RwLock::new(Arc::new(identity)),

@@ -74,7 +74,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         lingering: Lingering::default(),
         recheck_at: now + RECHECK_INTERVAL,
     };
-    tokio::spawn(task.run());
+    shared.runtime.spawn(task.run());
     Peer { mailbox, state }
 }
 

@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod mesh;
 mod neighbours;
+mod outside;
 mod preview;
 mod processes;
 mod readme;
