@@ -1,5 +1,6 @@
 //! The accept loop: from connection attempts to verified peers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::Incoming;
@@ -10,13 +11,14 @@ use crate::command::Command;
 use crate::endpoint::HandshakePermit;
 use crate::link::Close;
 use crate::node::{Phase, Shared};
+use crate::refusals::Refusals;
 use crate::stats::count;
 use crate::{Event, HandshakeError};
 
 /// Answers each connection attempt in its own task until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut phase = shared.phase.subscribe();
-    let mut handshakes = JoinSet::new();
+    let (mut handshakes, mut refusals) = (JoinSet::new(), Refusals::default());
     loop {
         tokio::select! {
             incoming = shared.socket.incoming() => match incoming {
@@ -25,27 +27,44 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 }
                 None => return,
             },
-            Some(_) = handshakes.join_next() => {}
+            Some(ended) = handshakes.join_next() => {
+                if let Ok(Err((address, cause))) = ended
+                    && let Some(times) = refusals.note(address.ip(), &cause, Instant::now())
+                {
+                    shared.events.publish(Event::Refused { address, cause, times });
+                }
+            }
             () = Phase::draining(&mut phase) => return,
         }
     }
 }
 
-async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermit) {
+/// A refused remote, and the cause.
+type Refused = (SocketAddr, HandshakeError);
+
+/// Answers a connection attempt.
+///
+/// # Errors
+/// The refused remote, if it has to be reported.
+async fn answer(
+    shared: Arc<Shared>,
+    incoming: Incoming,
+    _permit: HandshakePermit,
+) -> Result<(), Refused> {
     let (address, arrived) = (incoming.remote_address(), Instant::now());
     let address = (address.ip().to_canonical(), address.port()).into();
     let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
     let (connection, id) = match accepted {
         Ok(accepted) => accepted,
         // The remote gave up: neither side refused the other.
-        Err(HandshakeError::Abandoned(_)) => return,
+        Err(HandshakeError::Abandoned(_)) => return Ok(()),
         Err(cause) => {
             shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
             // A remote that vanished was not refused either.
-            if cause != HandshakeError::TimedOut {
-                shared.events.publish(Event::Refused { address, cause });
-            }
-            return;
+            return match cause {
+                HandshakeError::TimedOut => Ok(()),
+                cause => Err((address, cause)),
+            };
         }
     };
     shared.counters.update(|stats| stats.handshakes_accepted += 1);
@@ -55,4 +74,5 @@ async fn answer(shared: Arc<Shared>, incoming: Incoming, _permit: HandshakePermi
         // The peer was evicted during the handshake.
         None => Close::Evicted.close(&connection),
     }
+    Ok(())
 }

@@ -39,11 +39,15 @@ pub enum Event {
     },
     /// A remote dialled this node and one side refused the other, or the handshake failed. No byte
     /// of gossip was exchanged. A remote that ends its own handshake, or vanishes, is not reported.
+    /// Published once per IP address and [`HandshakeError::reason`] in
+    /// [`REFUSED_PERIOD`](crate::limits::REFUSED_PERIOD).
     Refused {
         /// The remote address.
         address: SocketAddr,
         /// The cause.
         cause: HandshakeError,
+        /// Number of refusals since the last event of this address and reason, this one included.
+        times: u64,
     },
     /// A session completed, whichever side opened it.
     Session(Box<SessionReport>),

@@ -24,6 +24,7 @@ mod memory_network;
 mod node;
 mod node_id;
 mod peer;
+mod refusals;
 mod replicas;
 mod report;
 mod roster;

@@ -44,6 +44,12 @@ pub const MAX_HANDSHAKES: usize = 64;
 pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 /// Concurrent handshakes per address; further attempts from it are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
+/// Time after an [`Event::Refused`](crate::Event::Refused) in which further refusals of the same
+/// address for the same cause are only counted.
+pub const REFUSED_PERIOD: Duration = Duration::from_secs(60);
+/// Refusals, by address and cause, that are reported within [`REFUSED_PERIOD`]. Further ones appear
+/// only in [`Stats::connections_failed`](crate::Stats::connections_failed).
+pub const MAX_REFUSED_REMOTES: usize = 256;
 /// How often the certificates of connected peers are verified again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
 /// Concurrent name lookups. Each holds a blocking thread of the runtime until DNS answers.

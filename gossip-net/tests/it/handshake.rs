@@ -150,10 +150,10 @@ async fn missing_certificate_is_refused() {
 #[tokio::test]
 async fn acceptor_refuses_other_wire_versions() {
     let cluster = Cluster::new();
-    let [mut a] = take(cluster.start(&["a"], &quiet()));
     let b = cluster.issue("b");
-    a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
     for alpn in [&[b"engram-gossip/2".as_slice()][..], &[b"h3"], &[]] {
+        let [mut a] = take(cluster.start(&["a"], &quiet()));
+        a.gossip.set_roster(roster([a.member(), absent(&b, "127.0.0.1:9")]));
         let config = client_config(Certificate::Of(&b), alpn);
         let closed = raw_client().connect_and_wait(config, a.gossip.local_addr()).await;
         assert!(closed.contains("120"), "no_application_protocol: {closed}");

@@ -315,3 +315,20 @@ async fn false_replacement_close_fails_the_session() {
     assert_eq!(session.await.unwrap(), Err(HandshakeError::NoAddress.into()));
     scene.honest_nodes_sync().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn refused_stranger_displaces_no_events() {
+    let mut scene = Scene::new(&quiet()).await;
+    let address = scene.a.gossip.local_addr();
+    let refused = |event: &Event| match event {
+        Event::Refused { times, .. } => Some(*times),
+        _ => None,
+    };
+    for _ in 0..20 {
+        scene.client.connect_and_wait(client_config(Certificate::None, &[ALPN]), address).await;
+    }
+    assert_eq!(scene.a.wait_for(refused).await, 1);
+    sleep(limits::REFUSED_PERIOD).await;
+    scene.client.connect_and_wait(client_config(Certificate::None, &[ALPN]), address).await;
+    assert_eq!(scene.a.wait_for(refused).await, 20);
+}

@@ -197,7 +197,7 @@ impl Notice {
             Net::Noticed { peer, what: Noticed::Unsendable(record) } => {
                 Self::unsendable(name(*peer), record)
             }
-            Net::Refused { address, cause } => {
+            Net::Refused { address, cause, .. } => {
                 let reason = format!("a handshake with {address} was refused: {cause}");
                 Self::new("refused", reason).caused_by(cause.to_string())
             }

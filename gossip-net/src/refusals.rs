@@ -1,0 +1,80 @@
+//! Refused remotes: each is reported rarely, so that strangers do not displace other events.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+use crate::HandshakeError;
+use crate::limits::{MAX_REFUSED_REMOTES, REFUSED_PERIOD};
+
+/// The remotes that were refused in the last [`REFUSED_PERIOD`], by address and cause.
+#[derive(Default)]
+pub(crate) struct Refusals(BTreeMap<(IpAddr, &'static str), Refused>);
+
+/// The refusals of one address for one cause.
+struct Refused {
+    reported_at: Instant,
+    unreported: u64,
+}
+
+impl Refusals {
+    /// Notes a refusal. Returns the number of refusals to report, this one included; `None` if the
+    /// last report is recent, or if too many remotes were reported recently.
+    pub(crate) fn note(
+        &mut self,
+        address: IpAddr,
+        cause: &HandshakeError,
+        now: Instant,
+    ) -> Option<u64> {
+        let key = (address, cause.reason());
+        let is_recent = |refused: &Refused| now < refused.reported_at + REFUSED_PERIOD;
+        if let Some(refused) = self.0.get_mut(&key).filter(|refused| is_recent(refused)) {
+            refused.unreported += 1;
+            return None;
+        }
+        if self.0.len() >= MAX_REFUSED_REMOTES {
+            self.0.retain(|other, refused| *other == key || is_recent(refused));
+        }
+        let before = self.0.get(&key).map(|refused| refused.unreported);
+        if before.is_none() && self.0.len() >= MAX_REFUSED_REMOTES {
+            return None;
+        }
+        self.0.insert(key, Refused { reported_at: now, unreported: 0 });
+        Some(before.unwrap_or_default() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn repeated_refusal_is_reported_with_a_count() {
+        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        assert_eq!(refusals.note(ADDRESS, &HandshakeError::Expired, now), Some(1));
+        for _ in 0..9 {
+            assert_eq!(refusals.note(ADDRESS, &HandshakeError::Expired, now), None);
+        }
+        assert_eq!(refusals.note(ADDRESS, &HandshakeError::NoCertificate, now), Some(1));
+        let later = now + REFUSED_PERIOD;
+        assert_eq!(refusals.note(ADDRESS, &HandshakeError::Expired, later), Some(10));
+    }
+
+    #[test]
+    fn refusals_of_many_addresses_are_bounded() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        let mut reported = |at| {
+            let note = |n: u32| refusals.note(IpAddr::V4(n.into()), &HandshakeError::Expired, at);
+            (0..10_000).filter_map(note).count()
+        };
+        assert_eq!(reported(start), MAX_REFUSED_REMOTES);
+        assert_eq!(reported(start + REFUSED_PERIOD - Duration::from_millis(1)), 0);
+        assert_eq!(reported(start + REFUSED_PERIOD), MAX_REFUSED_REMOTES);
+        assert_eq!(refusals.0.len(), MAX_REFUSED_REMOTES);
+    }
+}
