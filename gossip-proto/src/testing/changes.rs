@@ -8,9 +8,9 @@ use super::convergence::convergence;
 use super::digests::told_apart;
 use super::join::join;
 use super::law::{Checked, IDS, all, delivery, expect, hex, id};
-use super::reads::record;
+use super::reads::snapshot;
 use super::{Replica, ViewLaw};
-use crate::{Part, Prefix, Record, View};
+use crate::{Part, Record, View};
 
 /// The node that deletes. It has no replica of its own.
 const DELETER: [u8; 32] = [5; 32];
@@ -22,11 +22,15 @@ pub(super) fn joins<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> C
     let (ours, theirs) = (held(&a, &id(IDS / 2)), held(&b, &id(IDS / 2)));
     let mut both = ours.clone();
     join(&mut both, theirs.clone());
-    let suppressed = ours.contents().map(|digest| (*digest, 1)).collect();
-    let suppression = Record { suppressed, ..theirs.clone() };
+    let suppression = |length| {
+        let suppressed = ours.contents().map(|digest| (*digest, length)).collect();
+        Record { suppressed, ..theirs.clone() }
+    };
     joined(&to, ViewLaw::Join, &b, &theirs)?;
     joined(&to, ViewLaw::Join, &b, &without_dots(&ours))?;
-    joined(&to, ViewLaw::Suppression, &b, &suppression)?;
+    for length in [1, 3, 2] {
+        joined(&to, ViewLaw::Suppression, &b, &suppression(length))?;
+    }
     joined(&to, ViewLaw::Deletions, &b, &deletion(&both))?;
     joined(&to, ViewLaw::Deletions, &a, &ours)
 }
@@ -52,14 +56,14 @@ pub(super) fn after_sync<R: Replica>(a: &mut R, b: &mut R) -> Checked {
                 format!("in sync, a replica holds {}, not {}", shown(&found), shown(expected))
             })?;
         }
-        view.entries(&Prefix::ROOT).iter().try_for_each(|entry| record(&view, entry))?;
+        snapshot(&view)?;
     }
     Ok(())
 }
 
 /// Writes an id that is held, and checks that the write replaces its contents and changes its
 /// digests.
-fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> Checked {
+pub(super) fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> Checked {
     let before = replica.pin();
     let old = held(&before, id);
     replica.write(id, number);

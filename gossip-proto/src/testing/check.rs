@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::convergence::convergence;
 use super::law::{Checked, IDS, all, delivery, expect, id};
 use super::reads::reads;
-use super::{BrokenView, Replica, ViewLaw, changes, clocks, digests};
+use super::{BrokenView, Replica, ViewLaw, changes, clocks, deliveries, digests, ids, reopen};
 use crate::{Delivery, Part, Prefix, Record, View};
 
 /// Checks the laws of a view on replicas from `new`, which creates an empty replica on the node
@@ -29,15 +29,20 @@ pub fn check_view<R: Replica>(new: impl Fn([u8; 32]) -> R) -> Result<(), BrokenV
     pinned(&mut a)?;
     applies(&a, &new)?;
     verification(&a, &new)?;
+    deliveries::refusals(&a, &new)?;
     order(&a, &new)?;
+    ids::kept(&new)?;
     parts(&a, &b, &new)?;
+    deliveries::joins(&a, &b, &new, &id(IDS / 2))?;
     digests::added(&a, &new)?;
     changes::joins(&a, &b, &new)?;
     repin(&mut a)?;
     convergence(&a, &b)?;
     changes::after_sync(&mut a, &mut b)?;
     clocks::index(&a)?;
-    clocks::arrivals(&a, &new)
+    clocks::arrivals(&a, &new)?;
+    clocks::own_writes(&new)?;
+    reopen::unchanged(&mut a)
 }
 
 fn pinned<R: Replica>(replica: &mut R) -> Checked {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::format;
 use std::vec::Vec;
 
-use super::law::{Checked, all, delivery, expect, hex};
+use super::law::{Checked, all, delivery, expect, hex, id};
 use super::{Replica, ViewLaw};
 use crate::tag::{self, KEY_LEN};
 use crate::{Clocks, VersionRange, View, short};
@@ -38,6 +38,19 @@ fn of_node(clocks: &mut dyn Clocks, node: &[u8; 32], entries: &Entries) -> Check
     expect(ViewLaw::Clocks, known == greatest && handled <= greatest, || {
         let node = hex(node);
         format!("the greatest entry of {node} is {greatest}, not {known}; handled up to {handled}")
+    })
+}
+
+/// Checks that a node's own writes count as handled.
+pub(super) fn own_writes<R: Replica>(new: &impl Fn([u8; 32]) -> R) -> Checked {
+    let (node, mut replica) = ([3; 32], new([3; 32]));
+    (0..2).for_each(|number| replica.write(&id(number), number));
+    let view = replica.pin();
+    let mut handled = None;
+    view.with_clocks(&mut |clocks| handled = Some(clocks.summary().get(&short(&node))));
+    let written = entries(&view).get(&node).and_then(|entries| Some(entries.last()?.0));
+    expect(ViewLaw::Clocks, handled.is_none() || handled == written, || {
+        format!("the node wrote up to {written:?}, but its own versions are handled to {handled:?}")
     })
 }
 

@@ -31,10 +31,13 @@ mod changes;
 mod check;
 mod clocks;
 mod convergence;
+mod deliveries;
 mod digests;
+mod ids;
 mod join;
 mod law;
 mod reads;
+mod reopen;
 mod tree;
 
 use crate::View;
@@ -50,11 +53,19 @@ pub trait Replica {
     /// Writes a content under `id` as the node of this replica, and replaces all contents that it
     /// sees under `id`.
     ///
-    /// Different numbers must give different contents.
+    /// Different numbers must give different contents. The write is durable when the method returns.
     fn write(&mut self, id: &str, number: u64);
 
     /// Pins the current state, as for a session.
     fn pin(&self) -> Self::View;
+
+    /// Closes the store, opens it again as a new process does, and returns true. All views are
+    /// dropped before.
+    ///
+    /// The default returns false: the suite then does not check what a restart keeps.
+    fn reopen(&mut self) -> bool {
+        false
+    }
 }
 
 impl Replica for ByteMap {
@@ -98,6 +109,12 @@ pub enum ViewLaw {
     Verification,
     /// Applied again, a record changes nothing and counts as stale.
     Idempotence,
+    /// Each record of a delivery is applied by itself: a refused one does not affect the others, and
+    /// two records of one id are joined.
+    Deliveries,
+    /// Every id of 1 to 128 bytes is kept byte for byte. Ids that differ in case, in spaces, in the
+    /// last byte or in the normal form of a letter are different ids.
+    Ids,
     /// The order of records, and their distribution over deliveries, changes nothing.
     Order,
     /// The parts of a record, applied one by one, add up to the whole record.
@@ -122,9 +139,13 @@ pub enum ViewLaw {
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
     /// sync. Every record is then the join of the records of both.
     Convergence,
-    /// The clocks have every context entry of every record, and do not count a record as handled
-    /// merely because it arrived; required of a view with clocks.
+    /// The clocks have every context entry of every record, count this node's own writes as handled,
+    /// and do not count a record as handled merely because it arrived; required of a view with
+    /// clocks.
     Clocks,
+    /// After a restart, root, records and clocks are what they were; checked if [`Replica::reopen`]
+    /// returns true. The next write then keeps the law [`Writes`](Self::Writes).
+    Reopen,
 }
 
 /// A view breaks a law: its sessions may leave replicas apart without an error. Correct the view.

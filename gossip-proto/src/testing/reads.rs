@@ -11,12 +11,7 @@ use crate::{Entry, Prefix, View};
 
 /// Checks the laws of an unchanged snapshot.
 pub(super) fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
-    let entries = view.entries(&Prefix::ROOT);
-    below(view, &Prefix::ROOT, &entries)?;
-    let count = view.summary().count;
-    expect(ViewLaw::Count, count == entries.len() as u64, || {
-        format!("the summary counts {count} records, but there are {} entries", entries.len())
-    })?;
+    let entries = tree(view)?;
     for id in ids {
         let key = view.key_of(id);
         expect(ViewLaw::KeyOf, entries.iter().any(|entry| entry.key == key), || {
@@ -27,6 +22,22 @@ pub(super) fn reads(view: &impl View, ids: &BTreeSet<String>) -> Checked {
         format!("{} entries for {} ids", entries.len(), ids.len())
     })?;
     entries.iter().try_for_each(|entry| record(view, entry))
+}
+
+/// Checks a snapshot without knowing its ids.
+pub(super) fn snapshot(view: &impl View) -> Checked {
+    tree(view)?.iter().try_for_each(|entry| record(view, entry))
+}
+
+/// Checks the whole tree, and returns its entries.
+fn tree(view: &impl View) -> Checked<Vec<Entry>> {
+    let entries = view.entries(&Prefix::ROOT);
+    below(view, &Prefix::ROOT, &entries)?;
+    let count = view.summary().count;
+    expect(ViewLaw::Count, count == entries.len() as u64, || {
+        format!("the summary counts {count} records, but there are {} entries", entries.len())
+    })?;
+    Ok(entries)
 }
 
 /// Checks entries, counts and children below a prefix, down to nodes with a single entry.
@@ -57,7 +68,7 @@ fn below(view: &impl View, prefix: &Prefix, expected: &[Entry]) -> Checked {
     Ok(())
 }
 
-pub(super) fn record(view: &impl View, entry: &Entry) -> Checked {
+fn record(view: &impl View, entry: &Entry) -> Checked {
     let key = || hex(&entry.key);
     let Some(record) = view.record(&entry.key) else {
         return expect(ViewLaw::Records, false, || {

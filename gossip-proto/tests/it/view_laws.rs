@@ -292,6 +292,17 @@ fn each_loss_is_named() {
         (Loss::ClocksMissWrites, ViewLaw::Clocks),
         (Loss::ClocksMissArrivals, ViewLaw::Clocks),
         (Loss::ArrivalsCountAsHandled, ViewLaw::Clocks),
+        (Loss::OwnWritesAreNotHandled, ViewLaw::Clocks),
+        (Loss::OneRefusalRefusesAll, ViewLaw::Deliveries),
+        (Loss::LastRecordOfAnIdWins, ViewLaw::Deliveries),
+        (Loss::LastSuppressionWins, ViewLaw::Suppression),
+        (Loss::CountsWithoutDeletions, ViewLaw::Count),
+        (Loss::IdsAreCut, ViewLaw::Ids),
+        (Loss::IdsAreLowerCase, ViewLaw::Ids),
+        (Loss::IdsAreTrimmed, ViewLaw::Ids),
+        (Loss::RestartLosesARecord, ViewLaw::Reopen),
+        (Loss::RestartLosesClocks, ViewLaw::Reopen),
+        (Loss::RestartForgetsTheVersion, ViewLaw::Writes),
     ];
     for (loss, law) in losses {
         let broken = check_view(|node| Lossy::new(loss, node));

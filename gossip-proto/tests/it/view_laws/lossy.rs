@@ -29,6 +29,17 @@ pub(super) enum Loss {
     ClocksMissWrites,
     ClocksMissArrivals,
     ArrivalsCountAsHandled,
+    OwnWritesAreNotHandled,
+    OneRefusalRefusesAll,
+    LastRecordOfAnIdWins,
+    LastSuppressionWins,
+    CountsWithoutDeletions,
+    IdsAreCut,
+    IdsAreLowerCase,
+    IdsAreTrimmed,
+    RestartLosesARecord,
+    RestartLosesClocks,
+    RestartForgetsTheVersion,
 }
 
 use Loss::*;
@@ -91,7 +102,38 @@ impl State {
         self.contents.insert(named, content);
         self.replace(record, self.loss != ClocksMissWrites);
         let node = *self.node.first_chunk().unwrap();
-        self.clocks.raise(node, self.version);
+        if self.loss != OwnWritesAreNotHandled {
+            self.clocks.raise(node, self.version);
+        }
+    }
+
+    /// Keeps the records and contents, and rebuilds the rest.
+    fn restart(&mut self) {
+        self.clocks = ClockIndex::new();
+        match self.loss {
+            RestartLosesARecord => _ = self.records.pop_last(),
+            RestartForgetsTheVersion => self.version = 0,
+            RestartLosesClocks => return,
+            _ => {}
+        }
+        for (key, record) in &self.records {
+            record.parts.iter().for_each(|part| self.clocks.change(key, &part.node, 0, part.entry));
+        }
+        self.clocks.restart();
+    }
+
+    fn stored(&self, id: &str) -> String {
+        match self.loss {
+            IdsAreCut => id.chars().take(20).collect(),
+            IdsAreLowerCase => id.to_lowercase(),
+            IdsAreTrimmed => id.trim().into(),
+            _ => id.into(),
+        }
+    }
+
+    fn is_counted(&self, key: &[u8; 32]) -> bool {
+        let is_live = |record: &Record| record.parts.iter().any(|part| !part.dots.is_empty());
+        self.loss != CountsWithoutDeletions || self.records.get(key).is_none_or(is_live)
     }
 
     fn join(
@@ -130,7 +172,11 @@ impl State {
             SuppressionIsDropped => arrived.suppressed.clear(),
             _ => {}
         }
-        join(held, &arrived)
+        let mut joined = join(held, &arrived);
+        if self.loss == LastSuppressionWins && !arrived.suppressed.is_empty() {
+            joined.suppressed = arrived.suppressed;
+        }
+        joined
     }
 
     fn held(&self, id: &str) -> Record {
@@ -147,7 +193,8 @@ impl State {
         if is_deleted && self.loss == DeletionIsForgotten {
             self.records.remove(&key);
         } else {
-            self.records.insert(key, record);
+            let id = self.stored(&record.id);
+            self.records.insert(key, Record { id, ..record });
         }
     }
 
@@ -181,6 +228,11 @@ impl Replica for Lossy {
     fn pin(&self) -> LossyView {
         LossyView { tree: Rc::new(self.state().tree()), store: self.clone() }
     }
+
+    fn reopen(&mut self) -> bool {
+        self.state().restart();
+        true
+    }
 }
 
 fn summary(tree: &Tree) -> Summary {
@@ -191,11 +243,12 @@ impl View for LossyView {
     type Content = OpaqueContent;
 
     fn summary(&self) -> Summary {
-        summary(&self.tree)
+        Summary { count: self.count(&Prefix::ROOT), ..summary(&self.tree) }
     }
 
     fn count(&self, prefix: &Prefix) -> u64 {
-        self.tree.count(prefix)
+        let (entries, state) = (self.tree.entries(prefix), self.store.state());
+        entries.iter().filter(|entry| state.is_counted(&entry.key)).count() as u64
     }
 
     fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16] {
@@ -225,12 +278,22 @@ impl View for LossyView {
     fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
         let (brought, mut receipt) = (delivery.contents.into_iter().collect(), Receipt::default());
         let mut state = self.store.state();
-        for record in delivery.records {
-            match state.join(&record, &brought) {
+        let (mut records, before) = (delivery.records, state.records.clone());
+        if state.loss == LastRecordOfAnIdWins {
+            let last: BTreeMap<_, _> = records.into_iter().map(|r| (key_of(&r.id), r)).collect();
+            records = last.into_values().collect();
+        }
+        for record in &records {
+            match state.join(record, &brought) {
                 Ok(true) => receipt.applied += 1,
                 Ok(false) => receipt.stale += 1,
-                Err(reason) => receipt.rejected.push((record.id, reason)),
+                Err(reason) => receipt.rejected.push((record.id.clone(), reason)),
             }
+        }
+        if let (OneRefusalRefusesAll, Some((_, reason))) = (state.loss, receipt.rejected.first()) {
+            let refused = records.iter().map(|record| (record.id.clone(), *reason)).collect();
+            receipt = Receipt { rejected: refused, ..Receipt::default() };
+            state.records = before;
         }
         receipt
     }
