@@ -18,10 +18,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Bytes of the IP and UDP headers of each datagram.
 const HEADERS: u64 = 20 + 8;
 
-/// An in-memory network for tests. Nodes on it can reach only each other.
+/// An in-memory network for tests (feature `memory-network`). Nodes on it can reach only each other.
 ///
 /// Set it as [`NetConfig::network`](crate::NetConfig::network). With tokio's time paused, a run
-/// takes only its computation time, and the seed determines the lost packets.
+/// takes only its computation time, and the seed determines the lost packets. Paused time needs a
+/// current-thread runtime, on which `tokio::task::block_in_place` panics; the section "Blocking
+/// stores" of the [crate documentation](crate) has a function that checks the runtime.
 #[derive(Clone)]
 pub struct MemoryNetwork {
     inner: Arc<Mutex<Inner>>,
@@ -29,7 +31,7 @@ pub struct MemoryNetwork {
     made: (SystemTime, Instant),
 }
 
-/// The conditions of a [`MemoryNetwork`].
+/// The conditions of a [`MemoryNetwork`] (feature `memory-network`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Conditions {
@@ -45,7 +47,7 @@ pub struct Conditions {
     pub mtu: usize,
 }
 
-/// Traffic that one address has sent.
+/// Traffic that one address of a [`MemoryNetwork`] has sent (feature `memory-network`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {

@@ -17,8 +17,11 @@ use crate::schedule::SessionClaims;
 ///
 /// Several tasks call these methods concurrently and often, so they have to be fast. A method that
 /// blocks, for example on an SQL store, has to block inside `tokio::task::block_in_place`, so that
-/// the sessions with other peers continue; on a single-threaded runtime it must not block. Each
-/// session pins a view, so it sees one consistent tree while the node continues to write.
+/// the sessions with other peers continue. `block_in_place` panics on a current-thread runtime; the
+/// section "Blocking stores" of the [crate documentation](crate) has a function that checks the
+/// runtime. A wait for a lock that [`View::apply`] holds during a write blocks as well: keep what
+/// these methods read under a lock of its own. Each session pins a view, so it sees one consistent
+/// tree while the node continues to write.
 pub trait Replicas: Send + Sync + 'static {
     /// A pinned snapshot of one space.
     type View: View<Content: Send> + Send + 'static;
@@ -38,10 +41,12 @@ pub trait Replicas: Send + Sync + 'static {
     /// Current root, count and generation of the space; `None` if this node does not host it.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
-    /// The greeting that this node sends to `peer` in a session: versions and time. Called before
-    /// the session begins.
+    /// The greeting that this node sends to `peer` in a session: the greatest version of `peer` that
+    /// this node knows, and this node's clock. Called before the session begins.
     ///
-    /// The default is empty.
+    /// It protects a node that lost its data or whose clock was set back: the node learns from its
+    /// peers which of its versions they know, and takes later ones. The default is empty: a node
+    /// that never loses its version counter needs no greeting.
     fn greeting(&self, peer: NodeId) -> Greeting {
         let _ = peer;
         Greeting::default()
@@ -49,6 +54,10 @@ pub trait Replicas: Send + Sync + 'static {
 
     /// Handles the greeting of `peer`. Called once per session, before any record of the peer is
     /// applied.
+    ///
+    /// Raise this node's version counter to [`Greeting::known`], so that its next write supersedes
+    /// its earlier ones everywhere. Ignore a value that is implausible for the version clock: a
+    /// faulty peer can send any number. The default ignores the greeting.
     fn greeted(&self, peer: NodeId, greeting: Greeting) {
         let _ = (peer, greeting);
     }
