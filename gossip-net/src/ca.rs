@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::{NodeId, Validity};
 
-/// The authority that issues a cluster's certificates.
+/// The authority that issues a cluster's certificates (feature `ca`).
 ///
 /// The holder of its key can issue certificates but cannot admit a node: admission is up to the
 /// roster.
@@ -34,7 +34,7 @@ pub struct ClusterCa {
     certificate_pem: String,
 }
 
-/// The credentials of one node.
+/// The credentials of one node (feature `ca`).
 #[derive(Clone)]
 pub struct NodeCredentials {
     /// The certificate.
@@ -45,7 +45,7 @@ pub struct NodeCredentials {
     pub node_id: NodeId,
 }
 
-/// The reason why no certificate was issued.
+/// The reason why no certificate was issued (feature `ca`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {

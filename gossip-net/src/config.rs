@@ -34,12 +34,15 @@ pub struct NetConfig {
     pub idle_timeout: Option<Duration>,
     /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,
-    /// The settings of the sync machine: message sizes, budgets, compression.
+    /// The settings of the sync machine: message sizes, budgets, compression. The node itself sets
+    /// `cursor`, `peer`, `suspects`, `postponed`, `greeting` and `intake` for each session, and lowers
+    /// the budgets to what the rate limits allow.
     pub session: SessionConfig,
     /// Makes the scheduler's random choices repeatable. `None`, the default, seeds from the system.
     /// The seed does not affect cryptography.
     pub seed: Option<u64>,
-    /// Listen on this in-memory network instead of the machine's. For tests.
+    /// Listen on this in-memory network instead of the machine's. For tests
+    /// (feature `memory-network`).
     #[cfg(feature = "memory-network")]
     pub network: Option<crate::MemoryNetwork>,
 }

@@ -10,7 +10,8 @@ use crate::limits::EVENT_QUEUE;
 use crate::stats::Counters;
 use crate::{HandshakeError, Liveness, NodeId, SessionReport, SyncError};
 
-/// An event of a node.
+/// An event of a node. It names peers by id: [`Gossip::roster`](crate::Gossip::roster) has their
+/// names, and `{id:.8}` prints the beginning of an id.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

@@ -29,7 +29,9 @@ pub enum HandshakeError {
         found: NodeId,
     },
     /// The peer's certificate was issued by an authority that we do not trust.
-    #[error("the certificate is not from the trusted authority; all nodes need one cluster CA")]
+    #[error(
+        "the peer's certificate is not from a trusted authority; trust its authority, or list its certificate if it is self-signed"
+    )]
     OtherAuthority,
     /// The peer's certificate has expired.
     #[error("the certificate has expired; renew it, or check the clocks")]
@@ -56,7 +58,9 @@ pub enum HandshakeError {
     #[error("the peer refused us: it expected another node id here; correct its roster")]
     RefusedWrongNode,
     /// The peer refused us: it does not trust our authority.
-    #[error("the peer refused us: it does not trust our authority; both need the same cluster CA")]
+    #[error(
+        "the peer refused us: it does not trust our authority; add our authority, or our certificate if it is self-signed, to those that it trusts"
+    )]
     RefusedAuthority,
     /// The peer refused us: by its clock our certificate has expired or is not valid yet, or it
     /// stopped accepting our certificate while we were connected.

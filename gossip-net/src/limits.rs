@@ -45,35 +45,35 @@ pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
 /// Concurrent handshakes per address; further attempts from it are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
 /// Time after an [`Event::Refused`](crate::Event::Refused) in which further refusals of the same
-/// address for the same cause are only counted.
+/// address for the same cause are only counted: 60 s.
 pub const REFUSED_PERIOD: Duration = Duration::from_secs(60);
 /// Refusals, by address and cause, that are reported within [`REFUSED_PERIOD`]. Further ones appear
 /// only in [`Stats::connections_failed`](crate::Stats::connections_failed).
 pub const MAX_REFUSED_REMOTES: usize = 256;
-/// How often the certificates of connected peers are verified again.
+/// How often the certificates of connected peers are verified again: 10 min.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
 /// Concurrent name lookups. Each holds a blocking thread of the runtime until DNS answers.
 pub const MAX_LOOKUPS: usize = 64;
-/// Maximum duration of a name lookup.
+/// Maximum duration of a name lookup: 5 s.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of addresses of a name that a dial tries.
 pub const MAX_ADDRESSES: usize = 8;
 /// How long a dial waits for an address to answer before it tries the next one in parallel (RFC
-/// 8305, section 5).
+/// 8305, section 5): 250 ms.
 pub const DIAL_DELAY: Duration = Duration::from_millis(250);
 /// Maximum number of certificates in a peer's chain, including its own.
 pub const MAX_CHAIN: usize = 8;
 
 // Limits per session.
 
-/// How long a peer may take to accept one frame, or to allow a stream. Silence is limited by
+/// How long a peer may take to accept one frame, or to allow a stream: 30 s. Silence is limited by
 /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout); a peer that
 /// has not answered a session with a single byte by then counts as dead, and its connection is
 /// closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum duration of a session. The next session continues with the rest.
+/// Maximum duration of a session: 10 min. The next session continues with the rest.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long a session waits for the acknowledgement of its last bytes.
+/// How long a session waits for the acknowledgement of its last bytes: 5 s.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 // Limits of the membership.

@@ -6,12 +6,14 @@ use std::str::FromStr;
 /// The id of a node: SHA-256 of the `SubjectPublicKeyInfo` (DER) of its certificate.
 ///
 /// It identifies the key, not the certificate: a renewed certificate for the same key keeps the id.
-/// Its text form is 64 lower-case hex digits; parsing accepts both cases.
+/// Its text form is 64 lower-case hex digits; parsing accepts both cases. A precision shortens it;
+/// [`Roster::member`](crate::Roster::member) knows the name of a member.
 ///
 /// ```
 /// use engram_gossip_net::NodeId;
 /// let id = NodeId::from([0xab; 32]);
 /// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert_eq!(format!("{id:.8}"), "abababab");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; 32]);
@@ -56,7 +58,8 @@ impl From<NodeId> for [u8; 32] {
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let text: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        f.pad(&text)
     }
 }
 

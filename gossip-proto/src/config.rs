@@ -19,39 +19,45 @@ pub enum Compression {
 }
 
 /// The limits and other settings of one session that each side chooses for itself.
+///
+/// A driver of the [`Scheduler`](crate::schedule::Scheduler) sets `cursor`, `postponed`, `suspects`
+/// and `intake` by [`Terms::apply`](crate::schedule::Terms::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// Maximum number of records in one message, 1 to 1,024. A session sends as many messages as it
-    /// needs.
+    /// needs. Default: 100.
     pub max_patterns_per_sync: u32,
-    /// Whether to compress records.
+    /// Whether to compress records. Default: LZ4.
     pub compression: Compression,
     /// Maximum bytes of records that this side sends in the session. The first message of records
     /// in each turn ignores this budget, so that every session makes progress.
+    /// Default: 256 MiB.
     pub send_budget: u64,
     /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
     /// included. The hello announces it, so that the peer stops in time.
+    /// Default: 512 MiB; minimum: 4 MiB.
     pub receive_budget: u64,
-    /// Maximum time for which the peer may be silent during its turn.
+    /// Maximum time for which the peer may be silent during its turn. Default: 10 s.
     pub idle_timeout: Duration,
-    /// Maximum duration of the whole session.
+    /// Maximum duration of the whole session. Default: 300 s.
     pub session_timeout: Duration,
     /// Position in the key space at which this side begins to send records: the first 8 bytes of a
     /// key hash, read as a big-endian number. Pass the [`Outcome::cursor`](crate::Outcome) of the
     /// last session with this peer, so that records which the peer keeps refusing cannot starve
-    /// others. `None` starts at the beginning.
+    /// others. `None`, the default, starts at the beginning.
     pub cursor: Option<u64>,
     /// The peer's node id, if known. It selects the base to which this side's version summaries are
-    /// relative.
+    /// relative. Default: `None`.
     pub peer: Option<[u8; 32]>,
     /// Spaces whose root is known or expected to differ at the peer. This side sends their version
     /// summaries together with its table, which saves half a round trip. At most 16 are used.
+    /// Default: none.
     pub suspects: Vec<SpaceId>,
     /// Number of consecutive sessions with this peer, directly before this one, that set
-    /// [`Outcome::postponed`](crate::Outcome::postponed).
+    /// [`Outcome::postponed`](crate::Outcome::postponed). Default: 0.
     pub postponed: u8,
     /// Sent in the hello: the greatest version of the peer's node that this node knows, and this
-    /// node's clock.
+    /// node's clock. Default: empty.
     pub greeting: Greeting,
     /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
     /// false.

@@ -1,6 +1,6 @@
 //! A deterministic simulation: many nodes that run the real
 //! [`Scheduler`](crate::schedule::Scheduler) and the real [`Session`](crate::Session) in virtual
-//! time, over a network whose faults are all drawn from one seed.
+//! time, over a network whose faults are all drawn from one seed (feature `sim`).
 //!
 //! - [`World`] owns the nodes, the network and the clock. It never reads the time of the machine,
 //!   starts a thread or iterates over a hash map, so a seed always gives the same run.

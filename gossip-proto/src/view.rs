@@ -113,12 +113,19 @@ pub trait View {
     type Content: Wire;
 
     /// Root, count and generation of the pinned tree.
+    ///
+    /// The root is a function of the records: two spaces have equal roots if and only if their
+    /// records are equal. It need not be computed from the digests of [`children`](Self::children).
+    /// The root of an empty space can be any value that all nodes share, such as zeros.
     fn summary(&self) -> Summary;
 
     /// Number of records below `prefix` in the pinned tree.
     fn count(&self, prefix: &Prefix) -> u64;
 
     /// The digests of the sixteen children of `prefix`; `None` for a child without entries.
+    ///
+    /// Two digests of one child are equal if and only if the records below it are. If the roots
+    /// differ, a session looks for the difference below the children whose digests differ.
     fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16];
 
     /// The entries below `prefix` in ascending key order.
@@ -139,8 +146,12 @@ pub trait View {
     /// Verifies and joins a delivery. Must be atomic per record, idempotent, and independent of
     /// order.
     ///
-    /// The session has verified nothing: a content can differ from the digest that names it, or
-    /// belong to an id other than that of the record that names it.
+    /// The session has checked only that each record is canonical and within the limits of the wire:
+    /// the id has 1 to 128 bytes, parts, dots and suppressed digests ascend, and each dot has a
+    /// version from 1 to the entry of its part. A content can differ from the digest that names it;
+    /// if contents contain their id, it can belong to another id. Versions can be any number up to
+    /// `u64::MAX`: refuse those that are implausible for your clock
+    /// ([`Rejection::ImplausibleVersion`]).
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, including everything applied so far.

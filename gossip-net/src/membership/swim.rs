@@ -22,7 +22,7 @@ pub use self::config::{SwimConfig, SwimConfigError};
 use self::out::{Due, Out};
 use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
 
-/// A failure detector: SWIM over the node's existing connections.
+/// A failure detector: SWIM over the node's existing connections (feature `swim`).
 ///
 /// Its packets are QUIC datagrams between authenticated members; each carries the sender's roots. A
 /// faulty member can falsely report another one down; the victim notices and starts a new

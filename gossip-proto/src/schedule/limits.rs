@@ -15,35 +15,35 @@ pub const MAX_LOST_DIALS: usize = 4;
 pub const MAX_UNREACHABLE_DIALS: usize = 2;
 /// Concurrent dials, with a permit or without.
 pub const MAX_DIALS_UNDER_WAY: usize = 512;
-/// Time for which a dial without an answer holds its permit, as long as no dial has succeeded.
+/// Time for which a dial without an answer holds its permit until a dial has succeeded: 80 ms.
 pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
 /// Once a dial has succeeded, a dial without an answer holds its permit for this multiple of the
 /// usual duration of a handshake, but at least for [`LEAST_DIAL_PERMIT`].
 pub const PERMIT_HANDSHAKES: u32 = 4;
-/// Minimum time for which a dial without an answer holds its permit.
+/// Minimum time for which a dial without an answer holds its permit: 20 ms.
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
-/// Maximum duration of a handshake.
+/// Maximum duration of a handshake: 5 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time after the end of a connection for which the member counts as lost recently.
+/// Time after the end of a connection for which the member counts as lost recently: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
-/// Maximum duration of a handshake with a member that was lost recently. It is short, so that a
-/// lost packet is followed by a retransmission or by the next dial within a second.
+/// Maximum duration of a handshake with a member that was lost recently: 1.5 s. It is short, so
+/// that a lost packet is followed by a retransmission or by the next dial within a second.
 pub const LOST_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Maximum pause between two dials of a member that was lost recently and does not answer.
+/// Maximum pause between two dials of a member that was lost recently and does not answer: 250 ms.
 pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 // Sessions.
 
-/// Time for which a session that a peer opens waits for a permit before it is refused as busy.
+/// Time for which a session that a peer opens waits for a permit before it is refused as busy: 2 s.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause before reopening a session that a peer refused because a quota was used up.
+/// Pause before reopening a session that a peer refused because a quota was used up: 1 s.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// Minimum time between two sessions with one peer. A session that the host requests does not wait,
-/// and one that the timer starts waits only after sessions that brought nothing. The time doubles
-/// with each session that brings nothing, so that sessions become rarer with a peer that lies about
-/// its roots or refuses the records that it receives. For a root that the peer has not advertised
-/// before, only the sessions count that such roots triggered. Sessions that repeatedly give way to
-/// other sessions become rarer in the same way.
+/// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
+/// not wait, and one that the timer starts waits only after sessions that brought nothing. The time
+/// doubles with each session that brings nothing, so that sessions become rarer with a peer that
+/// lies about its roots or refuses the records that it receives. For a root that the peer has not
+/// advertised before, only the sessions count that such roots triggered. Sessions that repeatedly
+/// give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
@@ -56,8 +56,9 @@ pub const MAX_SUSPECTS: usize = 16;
 pub const MAX_PEER_PREVIEWS: usize = 2;
 /// Previews of a node that may run or wait at once.
 pub const MAX_PREVIEWS: usize = 8;
-/// Minimum pause between two previews of one peer. The pause is at least as long as the previous
-/// preview took, so that previews leave at least half of the time to other sessions with the peer.
+/// Minimum pause between two previews of one peer: 100 ms. The pause is at least as long as the
+/// previous preview took, so that previews leave at least half of the time to other sessions with
+/// the peer.
 pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
@@ -67,11 +68,11 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 /// same records.
 pub const MAX_AT_ONCE: usize = 1;
 
-/// Time for which other sessions leave out the records that one session requested. It restarts each
-/// time the session requests or receives records.
+/// Time for which other sessions leave out the records that one session requested: 2 s. It restarts
+/// each time the session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which sessions with a peer claim nothing after one of them did not bring all claimed
-/// records.
+/// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);
 /// Maximum number of records that are noted as claimed by a session, or as brought while others
 /// ran. Also the maximum number of claimed ranges. Further records may arrive twice.
@@ -79,11 +80,11 @@ pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
 
-/// Time for which sessions with a peer do not request a record again that this node refused. Each
-/// further refusal of the record doubles it.
+/// Time for which sessions with a peer do not request a record again that this node refused: 60 s.
+/// Each further refusal of the record doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// Maximum time for which sessions do not request a refused record. A refused record arrives at
-/// most this long after the node would accept it.
+/// Maximum time for which sessions do not request a refused record: 60 min. A refused record
+/// arrives at most this long after the node would accept it.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
 /// Refused records that a node remembers, those of one peer at most as many as there is room left.
 /// Further ones are requested again in each session.
@@ -107,5 +108,5 @@ pub const LEAST_RECEIVED: u64 = 4 << 20;
 /// Minimum send rate in bytes per second. Below it, a message of records would take longer than
 /// peers wait.
 pub const LEAST_RATE: u64 = 1024;
-/// Interval for checking the time of day while sessions wait for the end of quiet hours.
+/// Interval for checking the time of day while sessions wait for the end of quiet hours: 60 s.
 pub const CLOCK_CHECK: Duration = Duration::from_secs(60);

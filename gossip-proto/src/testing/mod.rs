@@ -1,4 +1,5 @@
-//! A law suite for views, and a replica in memory to sync with: for tests and prototypes.
+//! A law suite for views, and a replica in memory to sync with: for tests and prototypes (feature
+//! `testing`).
 //!
 //! [`check_view`] drives your [`View`] and names the first law that it breaks. A view that breaks a
 //! law often syncs without any error: sessions send nothing, or the same records each time.

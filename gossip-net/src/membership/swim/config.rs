@@ -8,7 +8,7 @@ use foca::Config;
 use super::codec::HEADER_SOURCE;
 use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 
-/// The timing of SWIM.
+/// The timing of SWIM (feature `swim`).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwimConfig {
@@ -29,7 +29,7 @@ pub struct SwimConfig {
     pub seed: Option<u64>,
 }
 
-/// An invalid value of [`SwimConfig`].
+/// An invalid value of [`SwimConfig`] (feature `swim`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value:?}, but has to be {rule}")]
 #[non_exhaustive]
