@@ -147,6 +147,7 @@ fn damage_rows() -> Found {
                 batch.put(table, key, value);
             }
             damaged.commit(&batch).unwrap();
+            damaged.close();
             found.start(damaged.clone(), &peer, &format!("{damage} of {table:?} {key:02x?}"));
             let again = open(1, damaged).unwrap();
             assert_eq!(*again.recovery(), Recovery::Loaded { records: RECORDS }, "{damage}");

@@ -156,7 +156,7 @@ fn a_change_that_cannot_be_stored_never_happened() {
     let stats = store.write_stats();
     assert_eq!((stats.storage_failures, stats.storage_failure), (6, None));
     let shown = fingerprint(&space);
-    assert_eq!(fingerprint(&only_space(&open(1, kept).unwrap())), shown);
+    assert_eq!(fingerprint(&only_space(&open(1, kept.copy()).unwrap())), shown);
 }
 
 /// Reads the space in the middle of every commit, as a session or a query would.
@@ -387,7 +387,7 @@ proptest! {
     /// A node that restarts at any time shows the same as one that never does.
     #[test]
     fn prop_a_restart_changes_nothing(history in vec(op(), 0..40)) {
-        let kept = MemoryStateStore::new();
+        let mut kept = MemoryStateStore::new();
         let (mut node, steady) = (open(1, kept.clone()).unwrap(), store(1, 4));
         for op in history {
             let peer = only_space(&store(2, 4));
@@ -417,6 +417,7 @@ proptest! {
             }
             if let Op::Restart = op {
                 let before = (fingerprint(&only_space(&node)), records(&only_space(&node)));
+                kept = kept.copy();
                 node = open(1, kept.clone()).unwrap();
                 let sound = matches!(node.recovery(), Recovery::New | Recovery::Loaded { .. });
                 prop_assert!(sound);
