@@ -113,7 +113,7 @@ impl StoreUsage {
 pub enum Table {
     /// Schema and owner of the store; for each space its root, the time of its latest snapshot or change, and
     /// whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
-    /// versions.
+    /// versions; the row `owner copy` replaces it if it is damaged.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
     /// and it is short.
@@ -197,7 +197,7 @@ pub enum StorageError {
     /// [`Node::stop`](crate::Node::stop) has not returned still uses it, or a [`Store`](crate::Store) that
     /// was not closed.
     #[error(
-        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
+        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own store"
     )]
     InUse {
         /// The file.

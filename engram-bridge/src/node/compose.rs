@@ -59,7 +59,7 @@ pub enum StartError {
     #[error("[[peers]]: {0}")]
     Roster(#[from] RosterError),
     /// The store cannot be used with this configuration. Nothing in it was changed.
-    #[error("store.path: {0}")]
+    #[error("cannot open the store: {0}")]
     Store(#[from] OpenError),
     /// `store.path` is not a folder in which the node can write. Nothing was changed.
     #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
@@ -100,7 +100,7 @@ impl Node {
         Self::start_in(config, stored(config)?)
     }
 
-    /// Like [`start`](Self::start), with a given state store in place of `store.path`.
+    /// Like [`start`](Self::start), with a given state store. Ignores `store.path`.
     ///
     /// # Errors
     /// [`StartError`] names the key, the file or the address that prevents the start.
