@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::refused::RefusedPattern;
@@ -31,6 +32,8 @@ pub struct SubmitReport {
     pub many_versions: Vec<String>,
     /// Whether the visible patterns changed.
     pub view_changed: bool,
+    /// The changes of the merged view by patterns that wait.
+    pub(crate) shown_waiting: Vec<BeliefUpdateRecord>,
 }
 
 /// A pattern that was refused.
