@@ -1,4 +1,4 @@
-//! A suite that checks the contract of [`StateStore`]. Any implementation can run it in its own tests.
+//! A suite that checks the contract of [`StateStore`] (feature `conformance`). Any implementation can run it in its own tests.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, path::Path, sync::Arc};
