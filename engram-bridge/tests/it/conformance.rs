@@ -98,9 +98,8 @@ impl Memory {
         };
         let rows = PLACES.with(|places| places.lock().unwrap().entry(place).or_default().clone());
         let mut state = State::default();
-        match fault {
-            Fault::ReturnsStaleRows => state.shown = Some(rows.copy()),
-            _ => {}
+        if fault == Fault::ReturnsStaleRows {
+            state.shown = Some(rows.copy());
         }
         Self { rows, fault, state: Mutex::new(state), scans: AtomicU64::new(0) }
     }
