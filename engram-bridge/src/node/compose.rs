@@ -59,8 +59,11 @@ pub enum StartError {
     #[error("[[peers]]: {0}")]
     Roster(#[from] RosterError),
     /// The store cannot be used with this configuration. Nothing in it was changed.
-    #[error("cannot open the store: {0}")]
+    #[error("store.path: {0}")]
     Store(#[from] OpenError),
+    /// The store that was passed to [`Node::start_with`] cannot be used. Nothing in it was changed.
+    #[error("cannot open the given store: {0}")]
+    GivenStore(OpenError),
     /// `store.path` is not a folder in which the node can write. Nothing was changed.
     #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
     Folder {
@@ -108,7 +111,10 @@ impl Node {
         config: &ClusterConfig,
         store: Arc<dyn StateStore>,
     ) -> Result<Self, StartError> {
-        Self::start_in(config, Some(store))
+        Self::start_in(config, Some(store)).map_err(|error| match error {
+            StartError::Store(error) => StartError::GivenStore(error),
+            error => error,
+        })
     }
 
     fn start_in(
