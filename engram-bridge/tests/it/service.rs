@@ -354,7 +354,23 @@ async fn first_contact_can_be_awaited() {
     let mut contact = std::pin::pin!(gossiper.first_contact());
     assert!(timeout(Duration::ZERO, contact.as_mut()).await.is_err(), "it waits");
     space.take_in().unwrap();
-    assert_eq!(contact.await, Ok(()));
+    assert_eq!(timeout(Duration::ZERO, contact).await, Ok(Ok(())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_ends_the_wait_for_a_first_contact() {
+    let kept = MemoryStateStore::new();
+    let store = Arc::new(open(1, kept.clone()).unwrap());
+    let cluster = Cluster::start(&["a"], &quiet());
+    let binding = Binding::new(Arc::clone(&store), cluster.nodes[0].gossip.clone());
+    let gossiper = binding.gossiper(&crate::common::space()).unwrap();
+    assert!(gossiper.space().await_contact());
+    gossiper.update_pattern(&pattern("p", 1)).unwrap();
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    kept.fail(Some(StorageError::Full { place, reason }));
+    assert!(store.close().is_err());
+    let ended = timeout(Duration::ZERO, gossiper.first_contact()).await;
+    assert_eq!(ended, Ok(Err(StorageError::Stopped)));
 }
 
 /// Snapshots count as runs even if they arrive faster than they are stored.
