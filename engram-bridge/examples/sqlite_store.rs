@@ -6,14 +6,14 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use engram_bridge::durable::{Batch, StateStore, StorageError, StoreUsage, Table, conformance};
 use engram_bridge::{
-    Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, Store, StoreConfig,
-    Timestamp,
+    Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, SpaceId, Store,
+    StoreConfig, Timestamp,
 };
-use engram_gossip_proto::SpaceId;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 const SCHEMA: &str = "
@@ -23,18 +23,43 @@ const SCHEMA: &str = "
         kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;";
 
-/// Keeps the state in one SQLite file. Each commit is a transaction.
+/// Keeps the state in one SQLite file. Each commit is a transaction. Only one opening of the file
+/// exists at a time.
 struct SqliteStateStore {
     file: PathBuf,
-    /// The connection for writes. Each scan opens a separate one, so that scans do not wait for
-    /// commits.
-    writer: Mutex<Option<Connection>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    /// Holds an exclusive transaction on the lock file beside the data, so that no other opening
+    /// exists. SQLite's exclusive mode of the data itself would allow only one connection.
+    lock: Option<Connection>,
+    /// The connection for writes. Each scan and each backup opens a separate one, so that commits
+    /// do not wait for it.
+    writer: Option<Connection>,
 }
 
 impl SqliteStateStore {
     /// The store in `file`. Does not access the file yet.
     fn new(file: impl Into<PathBuf>) -> Self {
-        Self { file: file.into(), writer: Mutex::default() }
+        Self { file: file.into(), open: Mutex::default() }
+    }
+
+    /// Locks the file, unless this store has locked it.
+    fn opened(&self) -> Result<MutexGuard<'_, Open>, rusqlite::Error> {
+        let mut open = self.open();
+        if open.lock.is_none() {
+            let lock = Connection::open(format!("{}.lock", self.file.display()))?;
+            lock.busy_timeout(Duration::ZERO)?;
+            lock.execute_batch("BEGIN EXCLUSIVE")?;
+            open.lock = Some(lock);
+        }
+        Ok(open)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
@@ -48,13 +73,13 @@ impl SqliteStateStore {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, StorageError> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = match &mut *writer {
+        let mut open = self.opened().map_err(|error| self.error(&error))?;
+        let done = match &mut open.writer {
             Some(connection) => work(connection),
-            None => self.connect().and_then(|connection| work(writer.insert(connection))),
+            None => self.connect().and_then(|connection| work(open.writer.insert(connection))),
         };
         if done.is_err() {
-            *writer = None;
+            open.writer = None;
         }
         done.map_err(|error| self.error(&error))
     }
@@ -75,7 +100,7 @@ impl SqliteStateStore {
 
 impl StateStore for SqliteStateStore {
     fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        let scanned = self.connect().and_then(|connection| {
+        let scanned = self.opened().and_then(|_| self.connect()).and_then(|connection| {
             let query = "SELECT key, value FROM engram_rows WHERE kind = ?1";
             let mut statement = connection.prepare(query)?;
             let mut rows = statement.query(params![table.name()])?;
@@ -117,7 +142,7 @@ impl StateStore for SqliteStateStore {
     }
 
     fn set_aside(&self) -> Result<String, StorageError> {
-        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.open().writer = None;
         let aside = (1..).map(|n| PathBuf::from(format!("{}.damaged-{n}", self.file.display())));
         let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
         let place = aside.display().to_string();
@@ -137,11 +162,15 @@ impl StateStore for SqliteStateStore {
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         let to = to.display().to_string();
-        let copied = self.connect().and_then(|connection| {
+        let copied = self.opened().and_then(|_| self.connect()).and_then(|connection| {
             // Fails if the file exists.
             connection.execute("VACUUM INTO ?1", params![to]).map(|_| ())
         });
         copied.map_err(|error| self.error(&error))
+    }
+
+    fn close(&self) {
+        *self.open() = Open::default();
     }
 }
 
@@ -155,7 +184,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let space = node.iter().next().ok_or("no space")?;
     space.submit_pattern(&Arc::new(pattern()?))?;
     let root = node.root();
-    drop(node);
+    node.close()?;
     let node = open(&file)?;
     println!("{}, with the root {}", node.recovery(), node.root());
     if node.root() != root || node.visible_len() != 1 {

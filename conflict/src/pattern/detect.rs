@@ -207,6 +207,7 @@ impl fmt::Display for Conflict {
             Containment::Equal => ", the same episodes",
         };
         let (shared, jaccard) = (self.overlap.shared(), self.overlap.jaccard());
-        write!(f, "{shared} episodes in common (Jaccard {jaccard:.3}{relation})")
+        let episodes = if shared == 1 { "episode" } else { "episodes" };
+        write!(f, "{shared} {episodes} in common (Jaccard {jaccard:.3}{relation})")
     }
 }

@@ -109,7 +109,10 @@ fn contribution<T: PatternValue>(
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { strategy, reason, confidence, citations, citations_lost, .. } = self;
-        write!(f, "{strategy}: {reason}; confidence {confidence}, {citations} citations")?;
+        write!(f, "{strategy}: {reason}; confidence {confidence}, {}", Citations(*citations))?;
+        if self.contributions.iter().filter(|part| part.kept).count() > 1 {
+            f.write_str(" in all")?;
+        }
         if *citations_lost > 0 {
             write!(f, ", {citations_lost} not shown")?;
         }
@@ -122,7 +125,16 @@ impl fmt::Display for Contribution {
         let (digest, percent) = (short(&self.digest), self.share * 100.0);
         let Self { confidence, confirmations, citations, citations_of_its_own: own, .. } = self;
         write!(f, "{digest}: {percent:.1} % of the embedding, confidence {confidence}, ")?;
-        write!(f, "{confirmations} x confirmed, {citations} citations ({own} of its own)")?;
+        write!(f, "{confirmations} x confirmed, {} ({own} of its own)", Citations(*citations))?;
         f.write_str(if self.kept { ", stays visible" } else { "" })
+    }
+}
+
+/// A number of citations, in words.
+struct Citations(usize);
+
+impl fmt::Display for Citations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "citation" } else { "citations" })
     }
 }

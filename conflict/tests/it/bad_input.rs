@@ -149,7 +149,7 @@ fn detection_is_total() {
     // Without a cosine two patterns are not similar, so a shared episode is disputed.
     assert_eq!(
         conflict.unwrap().to_string(),
-        "episode ownership: no cosine, 1 episodes in common (Jaccard 1.000, the same episodes)"
+        "episode ownership: no cosine, 1 episode in common (Jaccard 1.000, the same episodes)"
     );
     assert_eq!(thresholds.detect(None, &observed("a", &[]), &observed("a", &[])), None);
 }

@@ -172,6 +172,9 @@ fn explanation_lists_shares_and_citations() {
          02020202: 0.0 % of the embedding, confidence 0.75, 1 x confirmed, 2 citations (1 of its own)"
     );
 
+    let both = explain(&KeepBoth, &versions).to_string();
+    assert!(both.contains("confidence 0.875, 3 citations in all\n"), "{both}");
+
     let last = explain(&LastWriter, &versions);
     assert_eq!((last.citations, last.citations_lost), (2, 1));
 

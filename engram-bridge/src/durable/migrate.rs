@@ -9,7 +9,7 @@ use engram_merkle::Digest;
 
 use crate::durable::recovery::OpenError;
 use crate::durable::restore::{Hosting, restore};
-use crate::durable::schema::{self, OWNER, Owner};
+use crate::durable::schema::{self, Owner};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::precision::Precision;
 use crate::replica::content::{Content, Contents, PatternError, Shape};
@@ -76,7 +76,7 @@ pub(crate) fn migrate(
         migration.spaces += 1;
         migrate_space(space, state, &rules, &mut batch, &mut migration)?;
     }
-    batch.put(Table::Meta, OWNER.to_vec(), Owner::new(node.into(), &rules).encode());
+    Owner::new(node.into(), &rules).put(&mut batch);
     store.commit(&batch)?;
     Ok(migration)
 }

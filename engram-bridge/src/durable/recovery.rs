@@ -98,17 +98,17 @@ pub enum OpenError {
     /// Another version of the program wrote the store.
     #[error(
         "the store has schema {found}, but this version reads schema {known}; run the version that \
-         wrote it, or start with another store.path and let the peers fill it"
+         wrote it, or start with an empty store, which the peers fill"
     )]
     Schema {
-        /// The schema of the store: 1 is that of version 0.1.
+        /// The schema of the store: the first four bytes of the row `owner` of [`Table::Meta`](crate::durable::Table::Meta).
         found: u32,
-        /// The schema that this version reads.
+        /// The schema that this version reads: 5 since version 0.1.0.
         known: u32,
     },
     /// Another node wrote the store.
     #[error(
-        "the store belongs to another node ({found}); give this one its own store.path, or the \
+        "the store belongs to another node ({found}); give this one its own store, or the \
          certificate and key of that node"
     )]
     Foreign {
@@ -118,7 +118,7 @@ pub enum OpenError {
     /// The store was written with other parameters.
     #[error(
         "the store was written with {found}, but the configuration says {configured}; restore the \
-         configuration, or start with another store.path and let the peers fill it"
+         configuration, or start with an empty store, which the peers fill"
     )]
     Parameters {
         /// The parameters of the store.

@@ -9,7 +9,7 @@ use engram_gossip_proto::limits::MAX_SPACES;
 use engram_merkle::AnyHasher;
 
 use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
-use crate::durable::schema::{self, OWNER, Owner, SCHEMA};
+use crate::durable::schema::{self, OWNERS, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::change::StoredRoot;
@@ -59,7 +59,7 @@ pub(crate) fn restore(
     };
     let states: Vec<_> = hosting.spaces.into_iter().map(state).collect();
     if loaded.owner.is_none() {
-        loaded.repairs.put(Table::Meta, OWNER.to_vec(), owner.encode());
+        owner.put(&mut loaded.repairs);
     }
     let records = states.iter().map(|(_, state)| state.stored_root().count).sum();
     let Loaded { owner, unhosted, damaged: rows, lost, repairs, .. } = loaded;
@@ -88,6 +88,20 @@ pub(crate) fn restore_space(
     loaded.load(store, &owner, &mut hosting, &rules.hasher)?;
     let state = loaded.take_state(space, rules);
     Ok((state, loaded.repairs))
+}
+
+/// The owner that a sound one of its rows names.
+fn owner_in(rows: &[Vec<u8>; OWNERS.len()]) -> Result<Owner, OpenError> {
+    let mut sound = OWNERS.iter().zip(rows).filter_map(|(key, row)| Owner::decode(key, row));
+    if let Some(owner) = sound.next() {
+        return Ok(owner);
+    }
+    if let Some(found) = Owner::schema(&rows[0]).filter(|found| *found != SCHEMA) {
+        return Err(OpenError::Schema { found, known: SCHEMA });
+    }
+    let place = "the store".to_owned();
+    let reason = "the two rows that name its node are damaged or missing".to_owned();
+    Err(StorageError::Damaged { place, reason }.into())
 }
 
 /// The sound rows of a store.
@@ -151,21 +165,18 @@ impl Loaded {
         if rows.is_empty() {
             return Ok(());
         }
-        let written = rows.remove(OWNER).unwrap_or_default();
-        if let Some(found) = Owner::schema(&written).filter(|found| *found != SCHEMA) {
-            return Err(OpenError::Schema { found, known: SCHEMA });
-        }
-        let Some(found) = Owner::decode(&written) else {
-            let place = "the store".to_owned();
-            let reason = "the row that names its node is damaged or missing".to_owned();
-            return Err(StorageError::Damaged { place, reason }.into());
-        };
+        let written = OWNERS.map(|key| rows.remove(key).unwrap_or_default());
+        let found = owner_in(&written)?;
         if found.node != owner.node {
             return Err(OpenError::Foreign { found: found.node.into() });
         }
         if found != *owner {
             let (found, configured) = (found.to_string(), owner.to_string());
             return Err(OpenError::Parameters { found, configured });
+        }
+        if OWNERS.iter().zip(&written).any(|(key, row)| *row != found.encode(key)) {
+            self.damaged += 1;
+            found.put(&mut self.repairs);
         }
         self.owner = Some(found);
         for space in rows.keys().filter_map(|key| schema::root_space(key)) {

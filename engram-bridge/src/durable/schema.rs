@@ -25,9 +25,10 @@ use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
 
 /// The version of the stored format. A node refuses a store of another version.
-pub(crate) const SCHEMA: u32 = 4;
+pub(crate) const SCHEMA: u32 = 5;
 
-pub(crate) const OWNER: &[u8] = b"owner";
+/// The keys of the two equal rows that name the owner: without such a row a store cannot be read.
+pub(crate) const OWNERS: [&[u8]; 2] = [b"owner", b"owner copy"];
 const ROOT: &[u8] = b"root";
 const SETTLED: &[u8] = b"settled";
 const GENERATED: &[u8] = b"generated";
@@ -52,7 +53,12 @@ impl Owner {
         Self { node, hash, depth: rules.depth.levels(), dimension: dimension as u64, precision }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// Appends both rows of the owner.
+    pub(crate) fn put(&self, batch: &mut Batch) {
+        OWNERS.iter().for_each(|key| batch.put(Table::Meta, key.to_vec(), self.encode(key)));
+    }
+
+    pub(crate) fn encode(&self, key: &[u8]) -> Vec<u8> {
         let mut bytes = SCHEMA.to_le_bytes().to_vec();
         bytes.extend(self.node);
         put_bytes(&mut bytes, self.hash.as_bytes());
@@ -62,7 +68,7 @@ impl Owner {
             Precision::F32 => 0,
             Precision::F16 => 1,
         });
-        checked(OWNER, bytes)
+        checked(key, bytes)
     }
 
     /// Reads the schema of the row. Its position is the same in all versions.
@@ -70,9 +76,12 @@ impl Owner {
         bytes.first_chunk().map(|schema| u32::from_le_bytes(*schema))
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut bytes = Cursor::new(unchecked(OWNER, bytes)?);
-        bytes.take(4)?;
+    /// Decodes a row of this schema.
+    pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> Option<Self> {
+        let mut bytes = Cursor::new(unchecked(key, bytes)?);
+        if bytes.array()? != SCHEMA.to_le_bytes() {
+            return None;
+        }
         let node = bytes.array()?;
         let hash = bytes.text()?.to_owned();
         let depth = bytes.byte()?;

@@ -16,10 +16,15 @@ pub use redb::RedbStateStore;
 /// crate has two implementations: [`RedbStateStore`] (in a file, feature `redb`) and [`MemoryStateStore`] (in
 /// memory, for tests).
 ///
+/// Only one opening of the stored data may exist at a time: two nodes on one store would overwrite each other's
+/// rows. An implementation refuses a second opening with [`StorageError::InUse`], when it is opened or in its
+/// first call, until the first one is [closed](Self::close) or dropped.
+///
 /// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
 pub trait StateStore: Send + Sync {
-    /// Calls `row` with the key and the value of every row of `table`, in any order.
+    /// Calls `row` with the key and the value of every row of `table`, in any order. A scan during a commit sees
+    /// the whole batch or none of it. `row` does not call the store.
     ///
     /// # Errors
     /// [`StorageError`] if the table cannot be read; [`StorageError::Damaged`] if the bytes read differ from
@@ -44,7 +49,8 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
-    /// The size of the store, as far as it is known. Does not wait for a commit.
+    /// The size of the store, as far as it is known. Called for each reading of metrics and of the status page,
+    /// so it should be cheap: it neither scans the rows nor waits for a commit.
     fn usage(&self) -> StoreUsage {
         StoreUsage::default()
     }
@@ -58,21 +64,28 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
-    /// Moves the stored data to another place, and continues with an empty store. Returns the place. Called if
-    /// the data cannot be read.
+    /// Moves the stored data to another place, and continues with an empty store. Returns the place, which a
+    /// message names to the operator: the path of the file or folder, if there is one. Called when the store is
+    /// opened, if the data cannot be read; an operator may still recover rows from it, so it is never deleted.
     ///
     /// # Errors
     /// [`StorageError`] if that is not possible; nothing was removed.
     fn set_aside(&self) -> Result<String, StorageError>;
 
-    /// Writes a copy of all rows to `to`, which must not exist. Commits continue meanwhile.
+    /// Writes a copy of all rows to `to`, which must not exist. The implementation chooses whether `to` becomes
+    /// a file or a folder; its own opening function accepts it as the path of a store. The copy contains the
+    /// rows of a moment during the call. Commits continue meanwhile.
     ///
     /// # Errors
-    /// [`StorageError`] if this store cannot be copied, or if the copy cannot be written.
+    /// [`StorageError`] if this store cannot be copied, if `to` exists, or if the copy cannot be written; no
+    /// part of the copy remains.
     fn backup(&self, to: &Path) -> Result<(), StorageError>;
 
-    /// Releases the files that the store holds open, so that another store can open the same data. Waits for
-    /// running calls. A later call reopens the files. Does nothing by default.
+    /// Releases the files and locks that the store holds, so that another store can open the same data. Waits for
+    /// running calls. A later call opens the data again, like a new opening.
+    ///
+    /// Does nothing by default: override it if the store holds a file, a connection or a lock. Otherwise, a
+    /// stopped node keeps its data in use until it is dropped.
     fn close(&self) {}
 }
 
@@ -99,7 +112,8 @@ impl StoreUsage {
 #[non_exhaustive]
 pub enum Table {
     /// Schema and owner of the store; for each space its root, the time of its latest snapshot or change, and
-    /// whether its first contact is over.
+    /// whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
+    /// versions; the row `owner copy` replaces it if it is damaged.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
     /// and it is short.
@@ -183,7 +197,7 @@ pub enum StorageError {
     /// [`Node::stop`](crate::Node::stop) has not returned still uses it, or a [`Store`](crate::Store) that
     /// was not closed.
     #[error(
-        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own path"
+        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own store"
     )]
     InUse {
         /// The file.

@@ -61,6 +61,9 @@ pub enum StartError {
     /// The store cannot be used with this configuration. Nothing in it was changed.
     #[error("store.path: {0}")]
     Store(#[from] OpenError),
+    /// The store that was passed to [`Node::start_with`] cannot be used. Nothing in it was changed.
+    #[error("cannot open the given store: {0}")]
+    GivenStore(OpenError),
     /// `store.path` is not a folder in which the node can write. Nothing was changed.
     #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
     Folder {
@@ -100,7 +103,7 @@ impl Node {
         Self::start_in(config, stored(config)?)
     }
 
-    /// Like [`start`](Self::start), with a given state store in place of `store.path`.
+    /// Like [`start`](Self::start), with a given state store. Ignores `store.path`.
     ///
     /// # Errors
     /// [`StartError`] names the key, the file or the address that prevents the start.
@@ -108,7 +111,10 @@ impl Node {
         config: &ClusterConfig,
         store: Arc<dyn StateStore>,
     ) -> Result<Self, StartError> {
-        Self::start_in(config, Some(store))
+        Self::start_in(config, Some(store)).map_err(|error| match error {
+            StartError::Store(error) => StartError::GivenStore(error),
+            error => error,
+        })
     }
 
     fn start_in(

@@ -1,4 +1,4 @@
-//! `cluster.toml`: the configuration of a node.
+//! `cluster.toml`: the configuration of a node (feature `config`).
 
 mod check;
 mod document;

@@ -1,4 +1,4 @@
-//! Metrics of a node: one table, and its text for Prometheus.
+//! Metrics of a node: one table, and its text for Prometheus (feature `metrics`).
 
 mod encode;
 mod reading;

@@ -1,5 +1,5 @@
-//! Events of a node as text for a log: with the names of the nodes, the cause and the next step. Repeats are
-//! counted.
+//! Events of a node as text for a log (feature `metrics`): with the names of the nodes, the cause and the next step.
+//! Repeats are counted.
 
 mod episodes;
 mod kind;

@@ -1,4 +1,4 @@
-//! Consolidation snapshots from files of JSON lines, in both layouts of Engram's exports.
+//! Consolidation snapshots from files of JSON lines, in both layouts of Engram's exports (feature `files`).
 
 mod line;
 mod lines;

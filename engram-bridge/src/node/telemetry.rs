@@ -1,4 +1,4 @@
-//! Observes a running node, for metrics, health checks and operators.
+//! Observes a running node, for metrics, health checks and operators (feature `metrics`).
 
 mod agreed;
 mod recent;

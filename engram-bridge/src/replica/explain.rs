@@ -1,6 +1,7 @@
 //! Explanations of visible patterns.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use engram_conflict::Strategy;
@@ -17,7 +18,7 @@ use crate::replica::record::Record;
 use crate::replica::visible::versions;
 
 /// Everything that a node knows about one pattern id: the live versions, their writers, and the
-/// rule that selects the visible one.
+/// rule that selects the visible one. `Display` writes it in a few lines.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PatternExplanation {
@@ -96,6 +97,47 @@ impl PatternExplanation {
             compared: None,
         }
     }
+}
+
+impl fmt::Display for PatternExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.resolution {
+            Some(resolution) => write!(f, "{resolution}")?,
+            None => f.write_str("not visible")?,
+        }
+        self.versions.iter().try_for_each(|version| write!(f, "\n  {version}"))?;
+        let forgotten = |digest| write!(f, "\n  {}: forgotten", short(digest));
+        self.suppressed.iter().try_for_each(forgotten)?;
+        match &self.compared {
+            Some(compared) => write!(f, "\nacross ids: {compared}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LiveVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = |dot: &Dot| format!("{} (version {})", NodeId::from(dot.node), dot.version);
+        let writers: Vec<_> = self.writes.iter().map(written).collect();
+        let digest = short(&self.digest);
+        write!(f, "{digest}: written by {}; {}", writers.join(", "), self.introduced)?;
+        f.write_str(if self.suppressed { "; not shown" } else { "" })
+    }
+}
+
+impl fmt::Display for Introduced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByEngine => f.write_str("submitted here"),
+            Self::By(peer) => write!(f, "sent by {peer}"),
+            Self::BySomePeer => f.write_str("sent by a peer"),
+        }
+    }
+}
+
+/// The beginning of a digest, as [`Explanation`] writes it.
+fn short(digest: &Digest) -> String {
+    format!("{:.8}", digest.to_string())
 }
 
 fn live_versions(record: &Record, contents: &Contents) -> Vec<LiveVersion> {

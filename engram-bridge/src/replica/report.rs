@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::BeliefUpdateRecord;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::refused::RefusedPattern;
@@ -21,7 +22,8 @@ pub struct SubmitReport {
     pub unchanged: usize,
     /// Patterns whose contents were forgotten on purpose and stay forgotten.
     pub suppressed: usize,
-    /// Patterns of the merged view that were handed back.
+    /// Patterns of the merged view that were handed back: blends of several versions, or all patterns of a view
+    /// that is handed back unchanged.
     pub echoed: usize,
     /// Patterns that wait for the first contact of the space.
     pub waiting: usize,
@@ -31,6 +33,8 @@ pub struct SubmitReport {
     pub many_versions: Vec<String>,
     /// Whether the visible patterns changed.
     pub view_changed: bool,
+    /// The changes of the merged view by patterns that wait.
+    pub(crate) shown_waiting: Vec<BeliefUpdateRecord>,
 }
 
 /// A pattern that was refused.
@@ -135,7 +139,8 @@ pub enum Submitted {
     Unchanged,
     /// Its content was forgotten on purpose and stays forgotten; nothing was written.
     Suppressed,
-    /// It is a blend of several versions that was handed out before; nothing was written.
+    /// It belongs to the merged view that was handed out before, for example as a blend of several versions;
+    /// nothing was written.
     Echoed,
     /// It waits for the first contact of the space. Until then, the merged view shows it if its id has
     /// no visible pattern.

@@ -83,6 +83,16 @@ impl ConsolidationGossiper {
         self.binding.register(pending, follower);
     }
 
+    /// Waits for the end of the first contact of the space: from then on, submitted patterns are
+    /// written and announced to the peers. Returns at once if the space does not wait. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`StorageError::Stopped`] if the node was stopped, and the waiting patterns could not be
+    /// stored.
+    pub async fn first_contact(&self) -> Result<(), StorageError> {
+        self.space.first_contact().await
+    }
+
     /// Submits the patterns that this node's engine consolidated, and announces the changes to the
     /// peers.
     ///

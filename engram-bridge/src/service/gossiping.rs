@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 pub use self::builder::ServiceBuilder;
-use self::observed::{Observed, Settings};
+use self::observed::{Observed, Run, Settings};
 use crate::durable::storage::StorageError;
 use crate::engram::ports::{
     BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationService, ConsolidationSnapshot,
@@ -239,19 +239,28 @@ impl Shared {
     fn take(&self, handed: &Handed) {
         let Handed { snapshot, source, .. } = handed;
         let mut forwarded = self.forwarded();
-        let report = self.submit(handed);
-        let rejected = report.as_ref().map(|report| report.rejected.clone()).unwrap_or_default();
+        let mut report = self.submit(handed);
+        let stored = report.is_ok();
+        let (waiting, rejected) = match &mut report {
+            Ok(report) => (std::mem::take(&mut report.shown_waiting), report.rejected.clone()),
+            Err(_) => Default::default(),
+        };
         {
             let mut local = self.local();
             local.snapshots += 1;
             local.stats.clone_from(&snapshot.stats);
         }
         self.pending.set_report(report);
-        let updates = self.observed.log(&self.inner.alert_log_path());
-        for merged in handed.merged() {
-            self.observed.note_run(snapshot.generated_at, merged, &[], &[]);
+        let mut updates = self.observed.log(&self.inner.alert_log_path());
+        updates.extend(waiting);
+        let generated_at = snapshot.generated_at;
+        for source in handed.merged() {
+            let run = Run { generated_at, source, updates: &[], rejected: &[], stored };
+            self.observed.note_run(&run);
         }
-        self.observed.note_run(snapshot.generated_at, *source, &updates, &rejected);
+        let run =
+            Run { generated_at, source: *source, updates: &updates, rejected: &rejected, stored };
+        self.observed.note_run(&run);
         self.forward(&mut forwarded, *source);
     }
 

@@ -40,7 +40,7 @@ pub struct ConsolidationRun {
     pub patterns: usize,
     /// Citations of the patterns in the merged view.
     pub citations: usize,
-    /// Visible beliefs that the snapshot changed.
+    /// Visible beliefs that the snapshot changed, those of patterns that wait for the first contact included.
     pub updates: usize,
     /// The greatest absolute change of a strength among the updates.
     pub max_novelty: f32,
@@ -50,6 +50,11 @@ pub struct ConsolidationRun {
     pub citation_churn: f32,
     /// Patterns of the snapshot that were refused.
     pub refused: usize,
+    /// Whether the snapshot was submitted as a whole; `false` if a part of it could not be stored. The error is
+    /// that of [`last_report`](crate::GossipingConsolidationService::last_report) and
+    /// [`WriteStats::storage_failure`](crate::spaces::WriteStats::storage_failure). The other figures then
+    /// describe the view without that part, and `refused` is 0.
+    pub stored: bool,
 }
 
 /// The inputs of [`ConsolidationRun::new`].
@@ -61,11 +66,13 @@ pub(crate) struct RunInput<'u> {
     pub(crate) citations: usize,
     pub(crate) updates: &'u [BeliefUpdateRecord],
     pub(crate) refused: usize,
+    pub(crate) stored: bool,
 }
 
 impl ConsolidationRun {
     pub(crate) fn new(input: &RunInput<'_>) -> Self {
-        let RunInput { source, generated_at, now, patterns, citations, updates, refused } = *input;
+        let RunInput { source, generated_at, now, patterns, citations, updates, refused, stored } =
+            *input;
         let age = now.as_nanoseconds().saturating_sub(generated_at.as_nanoseconds()).max(0);
         let count = updates.len().max(1) as f32;
         let novelty = || updates.iter().map(|update| update.novelty.abs());
@@ -84,6 +91,7 @@ impl ConsolidationRun {
             novelty_variance: variance,
             citation_churn: 100.0 * cited as f32 / count,
             refused,
+            stored,
         }
     }
 }
@@ -139,6 +147,7 @@ mod tests {
             citations: 9,
             updates,
             refused: 1,
+            stored: true,
         };
         let updates = [update(-1.0, 2), update(0.5, 0)];
         let run = ConsolidationRun::new(&input(&updates));

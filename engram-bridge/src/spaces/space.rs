@@ -49,6 +49,8 @@ pub struct Space {
     writers: Mutex<()>,
     state: RwLock<SpaceState>,
     view_version: watch::Sender<u64>,
+    /// Whether submissions wait for the first contact.
+    waits: watch::Sender<bool>,
     pub(super) comparison: Option<Comparison>,
     runs: Mutex<RunStats>,
     /// Whether the last attempt to write the belief log failed.
@@ -62,8 +64,8 @@ impl Space {
         let (rules, view_version) = (state.rules().clone(), watch::Sender::new(0));
         let comparison = rules.across_ids.map(Comparison::new);
         let (state, runs, log_fails) = (RwLock::new(state), Mutex::default(), Mutex::default());
-        let writers = Mutex::new(());
-        Self { id, rules, shared, writers, state, view_version, comparison, runs, log_fails }
+        let (writers, waits) = (Mutex::new(()), watch::Sender::new(false));
+        Self { id, rules, shared, writers, state, view_version, waits, comparison, runs, log_fails }
     }
 
     /// The name of the space.

@@ -514,6 +514,7 @@ impl Store {
         let times: Vec<_> = self.iter().map(time).collect();
         let stored = stored.and_then(|()| self.shared.journal.commit_generated(times.into_iter()));
         self.shared.journal.close();
+        self.iter().for_each(|space| space.stop_first_contact());
         stored
     }
 }

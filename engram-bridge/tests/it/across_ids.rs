@@ -131,7 +131,7 @@ proptest! {
             space.compare_across_ids(slice);
         }
         compare(&space);
-        let after = only_space(&open(1, kept).unwrap());
+        let after = only_space(&open(1, kept.copy()).unwrap());
         compare(&after);
         prop_assert_eq!(space.all_compared(), after.all_compared());
         prop_assert_eq!(space.groups(None, 99), after.groups(None, 99));

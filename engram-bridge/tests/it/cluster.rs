@@ -293,6 +293,10 @@ async fn introducer_is_the_sender_not_the_writer() {
     cluster.connect(&[&[0], &[1, 2]]);
     cluster.nodes[2].gossip.sync_with(b).await.unwrap();
     let known = cluster.nodes[2].space().explain("news_0").unwrap();
+    let text = known.to_string();
+    let digest = format!("{:.8}", known.versions[0].digest.to_string());
+    let version = format!("\n  {digest}: written by {a} (version ");
+    assert!(text.contains("1 x confirmed") && text.contains(&version), "{text}");
     assert_eq!(known.versions[0].introduced, Introduced::By(b));
     assert_eq!(known.versions[0].writes[0].node, <[u8; 32]>::from(a));
 }

@@ -56,8 +56,6 @@ enum Fault {
     ReturnsStaleRows,
     /// The stores at all paths share their rows.
     SharesAFolder,
-    /// Each opening has its own copy of the rows, and each commit replaces the rows by this copy.
-    WritesBackAtWill,
     /// The edits of a batch take effect one by one.
     TearsBatches,
     /// A scan returns a row twice.
@@ -69,6 +67,14 @@ enum Fault {
     Miscounts,
     /// A compaction drops rows that were not compacted before.
     CompactsRowsAway,
+    /// Each opening works, although another one is open.
+    OpensTwice,
+    /// A closed store keeps its path in use.
+    StaysOpen,
+    /// A closed store never works again.
+    StaysClosed,
+    /// A store that takes changes claims that it does not.
+    SeemsReadOnly,
 }
 
 #[derive(Default)]
@@ -77,6 +83,7 @@ struct State {
     held_back: Option<Batch>,
     /// The rows that a scan returns; `None` for the current rows.
     shown: Option<MemoryStateStore>,
+    closed: bool,
 }
 
 impl Memory {
@@ -91,9 +98,8 @@ impl Memory {
         };
         let rows = PLACES.with(|places| places.lock().unwrap().entry(place).or_default().clone());
         let mut state = State::default();
-        match fault {
-            Fault::ReturnsStaleRows | Fault::WritesBackAtWill => state.shown = Some(rows.copy()),
-            _ => {}
+        if fault == Fault::ReturnsStaleRows {
+            state.shown = Some(rows.copy());
         }
         Self { rows, fault, state: Mutex::new(state), scans: AtomicU64::new(0) }
     }
@@ -143,14 +149,20 @@ impl StateStore for Memory {
             self.scans.fetch_add(1, Ordering::AcqRel);
             return scanned;
         }
-        let shown = self.state.lock().unwrap().shown.clone();
-        shown.as_ref().unwrap_or(&self.rows).scan(table, row)
+        let state = self.state.lock().unwrap();
+        state.shown.as_ref().unwrap_or(&self.rows).scan(table, row)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         let mut state = self.state.lock().unwrap();
         state.commits += 1;
         match self.fault {
+            Fault::StaysClosed if state.closed => Err(StorageError::Stopped),
+            Fault::OpensTwice => {
+                let committed = self.rows.commit(batch);
+                self.rows.close();
+                committed
+            }
             Fault::LosesAWrite if state.commits.is_multiple_of(5) => Ok(()),
             Fault::LosesAWriteAtTheEnd => {
                 let shown = state.shown.take().unwrap_or_else(|| self.rows.copy());
@@ -177,11 +189,6 @@ impl StateStore for Memory {
             Fault::ReturnsStaleRows => {
                 state.shown = Some(self.rows.copy());
                 self.rows.commit(batch)
-            }
-            Fault::WritesBackAtWill => {
-                let own = state.shown.clone().expect("each opening has separate rows");
-                own.commit(batch)?;
-                self.replace(&own)
             }
             Fault::TearsBatches => {
                 let edits = Self::edits(batch, |_| true);
@@ -214,6 +221,16 @@ impl StateStore for Memory {
         Ok(())
     }
 
+    fn check_writable(&self) -> Result<(), StorageError> {
+        match self.fault {
+            Fault::SeemsReadOnly => {
+                let (place, reason) = ("memory".to_owned(), "read-only".to_owned());
+                Err(StorageError::ReadOnly { place, reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn set_aside(&self) -> Result<String, StorageError> {
         match self.fault {
             Fault::KeepsWhatIsSetAside => Ok("nowhere".to_owned()),
@@ -223,6 +240,13 @@ impl StateStore for Memory {
 
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         self.rows.backup(to)
+    }
+
+    fn close(&self) {
+        self.state.lock().unwrap().closed = true;
+        if self.fault != Fault::StaysOpen {
+            self.rows.close();
+        }
     }
 }
 
@@ -237,6 +261,8 @@ fn found(fault: Fault) -> &'static str {
         Violation::Repeated { .. } => "repeated",
         Violation::Torn => "torn",
         Violation::Miscounted { .. } => "miscounted",
+        Violation::OpenTwice { .. } => "open twice",
+        Violation::Failed { .. } => "failed",
         other => panic!("{other}"),
     }
 }
@@ -250,13 +276,16 @@ fn every_kind_of_breach_is_found() {
         (Fault::ReordersBatches, ["lost", "unknown"]),
         (Fault::ReturnsStaleRows, ["lost", "stale"]),
         (Fault::SharesAFolder, ["unknown", "unknown"]),
-        (Fault::WritesBackAtWill, ["lost", "lost"]),
         (Fault::TearsBatches, ["torn", "torn"]),
         (Fault::RepeatsRows, ["repeated", "repeated"]),
         (Fault::KeepsWhatIsSetAside, ["unknown", "unknown"]),
         (Fault::KeepsRemovedRows, ["unknown", "unknown"]),
         (Fault::Miscounts, ["miscounted", "miscounted"]),
         (Fault::CompactsRowsAway, ["lost", "lost"]),
+        (Fault::OpensTwice, ["open twice", "open twice"]),
+        (Fault::StaysOpen, ["failed", "failed"]),
+        (Fault::StaysClosed, ["failed", "failed"]),
+        (Fault::SeemsReadOnly, ["failed", "failed"]),
     ] {
         let found = found(fault);
         assert!(BTreeSet::from(expected).contains(found), "{expected:?}, but {found}");
@@ -286,6 +315,9 @@ fn a_bad_backup_is_found() {
         fn set_aside(&self) -> Result<String, StorageError> {
             self.0.set_aside()
         }
+        fn close(&self) {
+            self.0.close();
+        }
         fn backup(&self, to: &Path) -> Result<(), StorageError> {
             let copy = Memory::at(to);
             if self.1 == Backup::LacksARow && copy.usage().records > Some(0) {
@@ -309,4 +341,14 @@ fn a_bad_backup_is_found() {
         };
         assert_eq!(found, expected);
     }
+}
+
+/// A key may be long, and a violation is printed on one line.
+#[test]
+fn a_violation_shows_the_start_of_a_key() {
+    let of = |key: Vec<u8>| Violation::Lost { step: "a step", table: Table::Meta, key }.to_string();
+    let shown = of(vec![7; 4_000]);
+    assert!(shown.contains("07, 07] and 3984 more bytes"), "{shown}");
+    assert!(shown.len() < 200, "{shown}");
+    assert!(!of(vec![7; 16]).contains("more"));
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use engram_bridge::{Confidence, SemanticPattern, SpaceId, Timestamp};
+use engram_bridge::durable::{MemoryStateStore, OpenError, StorageError};
+use engram_bridge::{Confidence, Node, SemanticPattern, SpaceId, StartError, Timestamp};
 use engram_gossip_net::{ClusterCa, Validity};
 
 use self::cluster::{Cluster, read_section};
@@ -133,4 +134,26 @@ async fn no_scheduler_starts_after_a_stop() {
     assert_eq!(Arc::strong_count(&store), 1, "a scheduler holds the store");
     let late = MemorySpaceId::try_from("late").unwrap();
     assert!(cluster.service(&late, folder.path().join("late.jsonl")).is_err());
+}
+
+/// A store in memory is exclusive like a file, and the error names no key of `cluster.toml`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn second_node_on_a_given_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("engram.toml");
+    configure(folder.path(), &file);
+    let config = read_section(&file).unwrap().unwrap();
+    let rows = MemoryStateStore::new();
+    let start = || Node::start_with(&config, Arc::new(rows.clone()));
+    let first = start().unwrap();
+    let second = start().err().unwrap();
+    let text = second.to_string();
+    let in_use = StartError::GivenStore(OpenError::Storage(StorageError::InUse {
+        place: "the store in memory".to_owned(),
+    }));
+    assert_eq!(text, in_use.to_string());
+    assert!(!text.contains("store.path"), "{text}");
+    first.stop().await.unwrap();
+    start().unwrap().stop().await.unwrap();
+    assert!(!folder.path().join("gossip").exists(), "store.path is ignored");
 }

@@ -3,17 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::replica::{PatternError, RejectedPattern};
 use engram_bridge::spaces::{AddSpaceError, StateEvent};
 use engram_bridge::{
-    BeliefUpdateRecord, Confidence, ConsolidationCacheSource, ConsolidationObserver,
+    BeliefUpdateRecord, Binding, Confidence, ConsolidationCacheSource, ConsolidationObserver,
     ConsolidationRun, ConsolidationService, ConsolidationSnapshot, Environment,
     GossipingConsolidationService, SemanticPattern, ServiceError, SpaceId, Store, Timestamp,
 };
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::common::cluster::*;
 use crate::common::{only_space, open, parts, pattern, snapshot, tick};
@@ -305,6 +307,70 @@ async fn observer_receives_each_run() {
         runs.iter().map(|(run, updates, _)| (run.source, run.updates, *updates)).collect();
     assert_eq!(told, [(Scheduler, 3, 3), (OnDemand, 0, 3)]);
     assert!(!Path::new("data/consolidation").exists());
+}
+
+/// A run counts the patterns that it shows while they wait for the first contact.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_counts_its_waiting_patterns() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let space = only_space(&cluster.nodes[0].store);
+    assert!(space.await_contact());
+    let (_, service) = service(&cluster.nodes[0]);
+    for updates in [3, 0] {
+        service.update_cache(&snapshot(patterns("own", 3)), Scheduler);
+        assert_eq!(service.durable().await.unwrap().waiting, 3);
+        let run = space.run_stats().last.unwrap();
+        assert_eq!((run.updates, run.max_novelty > 0.0), (updates, updates > 0));
+    }
+    assert_eq!(space.run_stats().changing_runs, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_that_is_not_stored_says_so() {
+    let kept = MemoryStateStore::new();
+    let store = Arc::new(open(1, kept.clone()).unwrap());
+    let cluster = Cluster::start(&["a"], &quiet());
+    let binding = Binding::new(store, cluster.nodes[0].gossip.clone());
+    let gossiper = binding.gossiper(&crate::common::space()).unwrap();
+    let service = GossipingConsolidationService::new(Witness::new(), gossiper.clone()).unwrap();
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    kept.fail(Some(StorageError::Full { place, reason }));
+    for stored in [false, true] {
+        service.update_cache(&snapshot(vec![pattern("p", 1)]), Scheduler);
+        assert_eq!(service.durable().await.is_ok(), stored);
+        let run = gossiper.space().run_stats().last.unwrap();
+        assert_eq!((run.stored, run.patterns), (stored, usize::from(stored)));
+        kept.fail(None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_contact_can_be_awaited() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let gossiper = cluster.nodes[0].gossiper();
+    assert_eq!(gossiper.first_contact().await, Ok(()), "it does not wait");
+    let space = only_space(&cluster.nodes[0].store);
+    assert!(space.await_contact());
+    let mut contact = std::pin::pin!(gossiper.first_contact());
+    assert!(timeout(Duration::ZERO, contact.as_mut()).await.is_err(), "it waits");
+    space.take_in().unwrap();
+    assert_eq!(timeout(Duration::ZERO, contact).await, Ok(Ok(())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_ends_the_wait_for_a_first_contact() {
+    let kept = MemoryStateStore::new();
+    let store = Arc::new(open(1, kept.clone()).unwrap());
+    let cluster = Cluster::start(&["a"], &quiet());
+    let binding = Binding::new(Arc::clone(&store), cluster.nodes[0].gossip.clone());
+    let gossiper = binding.gossiper(&crate::common::space()).unwrap();
+    assert!(gossiper.space().await_contact());
+    gossiper.update_pattern(&pattern("p", 1)).unwrap();
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    kept.fail(Some(StorageError::Full { place, reason }));
+    assert!(store.close().is_err());
+    let ended = timeout(Duration::ZERO, gossiper.first_contact()).await;
+    assert_eq!(ended, Ok(Err(StorageError::Stopped)));
 }
 
 /// Snapshots count as runs even if they arrive faster than they are stored.

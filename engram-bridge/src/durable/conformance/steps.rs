@@ -10,6 +10,8 @@ use super::{Rows, Subject, Violation, compare};
 const TORN_ROWS: u8 = 32;
 /// The number of scans that must complete while batches are committed.
 const TORN_SCANS: u64 = 40;
+/// The number of batches that are committed at least, since all scans may complete before the first commit.
+const TORN_COMMITS: usize = 8;
 
 /// Commits `batch`, and applies its edits to `rows`.
 pub(super) fn commit(
@@ -110,10 +112,14 @@ pub(super) fn scans_see_whole_batches(subject: &mut Subject<'_, '_>) -> Result<(
             }
             Ok(())
         });
-        let enough = || reader.is_finished() || scans.load(Ordering::Acquire) >= TORN_SCANS;
-        let mut values = (1..=u8::MAX).cycle().take_while(|_| !enough());
+        let enough = |commits| {
+            let scanned = scans.load(Ordering::Acquire) >= TORN_SCANS;
+            reader.is_finished() || scanned && commits >= TORN_COMMITS
+        };
+        let values = (1..=u8::MAX).cycle().enumerate();
+        let mut values = values.take_while(|(commits, _)| !enough(*commits));
         let mut last = 0;
-        let committed = values.try_for_each(|value| {
+        let committed = values.try_for_each(|(_, value)| {
             last = value;
             store.commit(&batch(value))
         });
@@ -145,26 +151,61 @@ pub(super) fn paths_are_separate(subject: &mut Subject<'_, '_>) -> Result<(), Vi
     compare(step, &*subject.open(step, "other")?, &other)
 }
 
-/// A second opening of a path is refused, or both openings see each other's writes.
-pub(super) fn a_second_opening_is_refused_or_coherent(
-    subject: &mut Subject<'_, '_>,
-) -> Result<(), Violation> {
+/// A second opening of a path is refused, and does not affect the first one.
+pub(super) fn a_second_opening_is_refused(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("one path is opened twice", Rows::new());
     let first = subject.open(step, "twice")?;
     commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
-    if let Ok(second) = subject.open(step, "twice") {
-        // A store that opens its files lazily refuses the second opening only at this call.
-        if second.commit(&single(b"b", b"2")).is_ok() {
-            rows.insert((Table::Records, b"b".to_vec()), b"2".to_vec());
-            compare(step, &*first, &rows)?;
-            commit(step, &*first, &single(b"c", b"3"), &mut rows)?;
-            compare(step, &*second, &rows)?;
-        }
+    match (subject.open)(&subject.root.join("twice")) {
+        // A store that opens its files lazily refuses the second opening only in its first call.
+        Ok(second) => is_refused(step, &*second)?,
+        Err(error) => is_in_use(step, Err(error))?,
     }
-    commit(step, &*first, &single(b"d", b"4"), &mut rows)?;
+    commit(step, &*first, &single(b"b", b"2"), &mut rows)?;
     compare(step, &*first, &rows)?;
     drop(first);
     compare(step, &*subject.open(step, "twice")?, &rows)
+}
+
+/// A closed store leaves its path to another opening. Its next call opens the path again, once the other one is
+/// closed.
+pub(super) fn a_closed_store_can_be_opened(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("a closed store is opened again", Rows::new());
+    let first = subject.open(step, "closed")?;
+    commit(step, &*first, &single(b"a", b"1"), &mut rows)?;
+    first.close();
+    let second = subject.open(step, "closed")?;
+    compare(step, &*second, &rows)?;
+    commit(step, &*second, &single(b"b", b"2"), &mut rows)?;
+    is_refused(step, &*first)?;
+    second.close();
+    let step = "a closed store is used again";
+    commit(step, &*first, &single(b"c", b"3"), &mut rows)?;
+    compare(step, &*first, &rows)
+}
+
+/// Checks that a store whose path is open elsewhere takes no changes.
+fn is_refused(step: &'static str, store: &dyn StateStore) -> Result<(), Violation> {
+    is_in_use(step, store.commit(&single(b"of the other", b"")))
+}
+
+fn is_in_use(step: &'static str, used: Result<(), StorageError>) -> Result<(), Violation> {
+    match used {
+        Ok(()) => Err(Violation::OpenTwice { step }),
+        Err(StorageError::InUse { .. }) => Ok(()),
+        Err(error) => Err(Violation::Failed { step, error }),
+    }
+}
+
+/// A store that takes changes says so.
+pub(super) fn a_writable_store_says_so(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
+    let (step, mut rows) = ("a store that takes changes is checked", Rows::new());
+    let store = subject.open(step, "writable")?;
+    commit(step, &*store, &single(b"a", b"1"), &mut rows)?;
+    store.check_writable().map_err(|error| Violation::Failed { step, error })?;
+    compare(step, &*store, &rows)?;
+    commit(step, &*store, &single(b"b", b"2"), &mut rows)?;
+    compare(step, &*store, &rows)
 }
 
 /// A store is empty after it was set aside, and accepts new rows.

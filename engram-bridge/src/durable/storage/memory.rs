@@ -2,20 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 /// Keeps the rows in memory. All clones share them, so that a test can drop a [`Store`](crate::Store), alter
 /// the rows, and open another store on them.
-#[derive(Clone, Debug, Default)]
+///
+/// Each clone is an opening of its own: from its first scan or commit until it is closed or dropped, the other
+/// clones fail with [`StorageError::InUse`]. The methods that only this type has work on every clone.
+#[derive(Debug, Default)]
 pub struct MemoryStateStore {
     inner: Arc<Mutex<Inner>>,
+    opening: Arc<()>,
+}
+
+/// An opening of the same rows.
+impl Clone for MemoryStateStore {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), opening: Arc::default() }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    /// The clone that has the rows open.
+    open: Weak<()>,
     commits: u64,
     failure: Option<StorageError>,
     /// The number of commits that still succeed before `failure` applies.
@@ -56,7 +69,21 @@ impl MemoryStateStore {
     pub fn copy(&self) -> Self {
         let inner = self.inner();
         let copy = Inner { rows: inner.rows.clone(), ..Inner::default() };
-        Self { inner: Arc::new(Mutex::new(copy)) }
+        Self { inner: Arc::new(Mutex::new(copy)), opening: Arc::default() }
+    }
+
+    /// The rows, which this clone opens unless another one has them open.
+    fn open(&self) -> Result<MutexGuard<'_, Inner>, StorageError> {
+        let mut inner = self.inner();
+        match inner.open.upgrade() {
+            Some(other) if !Arc::ptr_eq(&other, &self.opening) => {
+                Err(StorageError::InUse { place: "the store in memory".to_owned() })
+            }
+            _ => {
+                inner.open = Arc::downgrade(&self.opening);
+                Ok(inner)
+            }
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -66,7 +93,7 @@ impl MemoryStateStore {
 
 impl StateStore for MemoryStateStore {
     fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        let inner = self.inner();
+        let inner = self.open()?;
         for ((of, key), value) in &inner.rows {
             if *of == table {
                 row(key, value);
@@ -76,7 +103,7 @@ impl StateStore for MemoryStateStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        let mut inner = self.inner();
+        let mut inner = self.open()?;
         match &inner.failure {
             Some(failure) if inner.spared == 0 => return Err(failure.clone()),
             _ => inner.spared = inner.spared.saturating_sub(1),
@@ -100,7 +127,7 @@ impl StateStore for MemoryStateStore {
     }
 
     fn set_aside(&self) -> Result<String, StorageError> {
-        self.inner().rows.clear();
+        self.open()?.rows.clear();
         Ok("nowhere".to_owned())
     }
 
@@ -108,5 +135,12 @@ impl StateStore for MemoryStateStore {
         let (place, reason) =
             (to.display().to_string(), "a store in memory cannot be backed up".to_owned());
         Err(StorageError::Failed { place, reason })
+    }
+
+    fn close(&self) {
+        let mut inner = self.inner();
+        if inner.open.ptr_eq(&Arc::downgrade(&self.opening)) {
+            inner.open = Weak::new();
+        }
     }
 }

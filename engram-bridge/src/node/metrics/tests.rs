@@ -91,6 +91,7 @@ fn runs() -> RunStats {
         citations: 19,
         updates: &[],
         refused: 18,
+        stored: true,
     }));
     runs
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::SpaceState;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
+use crate::engram::ports::BeliefUpdateRecord;
 use crate::replica::content::Content;
+use crate::replica::entry::Entry;
 
 impl SpaceState {
     /// Holds submissions back from now on, unless the first contact is over. Returns whether
@@ -40,26 +42,37 @@ impl SpaceState {
         self.waiting.as_ref()?.cause
     }
 
-    /// Holds the contents back until the first contact is over. Returns whether the merged view
-    /// changed.
+    /// Holds the contents back until the first contact is over. Returns the changes of the merged view.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,
         cause: Cause,
-    ) -> bool {
+    ) -> Vec<BeliefUpdateRecord> {
         let waiting = self.waiting.get_or_insert_default();
-        let mut changed = false;
+        let (mut changed, mut updates) = (false, Vec::new());
         for content in contents {
             let (id, digest) = (Arc::from(content.pattern().id.as_str()), content.digest());
-            let before = waiting.contents.insert(id, content);
-            changed |= before.is_none_or(|before| before.digest() != digest);
+            let before = waiting.contents.insert(Arc::clone(&id), content.clone());
+            if before.as_ref().is_some_and(|before| before.digest() == digest) {
+                continue;
+            }
+            changed = true;
+            let entry = self.entries.get(&id).map(|entry| &**entry);
+            let shown =
+                |content: &Content| shows(entry, content).then(|| content.pattern().clone());
+            let (was, is) = (before.as_ref().and_then(shown), shown(&content));
+            if was.is_some() || is.is_some() {
+                updates.push(cause.update(&id, was.as_deref(), is.as_deref(), None));
+            }
         }
         if changed {
             waiting.cause = Some(cause);
-            self.view_changed_at = cause.generated_at;
             self.note_generated(cause.generated_at);
         }
-        changed
+        if !updates.is_empty() {
+            self.view_changed_at = cause.generated_at;
+        }
+        updates
     }
 
     /// Drops the waiting contents of these ids.
@@ -80,10 +93,7 @@ impl SpaceState {
         let mut patterns = self.visible();
         let missing = self.waiting().filter(|content| {
             let entry = self.entries.get(content.pattern().id.as_str());
-            entry.is_none_or(|entry| {
-                entry.visible().is_none()
-                    && !entry.record.suppression.is_suppressed(&content.digest())
-            })
+            shows(entry.map(|entry| &**entry), content)
         });
         let before = patterns.len();
         patterns.extend(missing.map(|content| Arc::clone(content.pattern())));
@@ -92,4 +102,11 @@ impl SpaceState {
         }
         patterns
     }
+}
+
+/// Whether the merged view shows a waiting content, given the entry of its id.
+fn shows(entry: Option<&Entry>, waiting: &Content) -> bool {
+    entry.is_none_or(|entry| {
+        entry.visible().is_none() && !entry.record.suppression.is_suppressed(&waiting.digest())
+    })
 }

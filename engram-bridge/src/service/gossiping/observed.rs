@@ -25,6 +25,15 @@ pub(super) struct Settings {
     pub(super) ended: bool,
 }
 
+/// A run of the engine: one snapshot, and what its submission led to.
+pub(super) struct Run<'r> {
+    pub(super) generated_at: Timestamp,
+    pub(super) source: ConsolidationCacheSource,
+    pub(super) updates: &'r [BeliefUpdateRecord],
+    pub(super) rejected: &'r [RejectedPattern],
+    pub(super) stored: bool,
+}
+
 /// Figures of one version of the merged view.
 #[derive(Clone, Copy, Default)]
 struct Totals {
@@ -66,19 +75,21 @@ impl Observed {
         updates
     }
 
-    /// Counts a run of the engine, and passes it to the observer. The run led to `updates`.
-    pub(super) fn note_run(
-        &self,
-        generated_at: Timestamp,
-        source: ConsolidationCacheSource,
-        updates: &[BeliefUpdateRecord],
-        rejected: &[RejectedPattern],
-    ) {
+    /// Counts a run of the engine, and passes it to the observer.
+    pub(super) fn note_run(&self, run: &Run<'_>) {
+        let Run { generated_at, source, updates, rejected, stored } = *run;
         let Totals { patterns, citations, .. } = self.totals();
         let now = self.space.now();
-        let refused = rejected.len();
-        let input = RunInput { source, generated_at, now, patterns, citations, updates, refused };
-        let run = ConsolidationRun::new(&input);
+        let run = ConsolidationRun::new(&RunInput {
+            source,
+            generated_at,
+            now,
+            patterns,
+            citations,
+            updates,
+            refused: rejected.len(),
+            stored,
+        });
         self.space.note_run(run);
         let observer = self.settings().observer.clone();
         if let Some(observer) = observer {

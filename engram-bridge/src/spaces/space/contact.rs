@@ -6,6 +6,7 @@ use super::write::part_len;
 use super::{Space, Writer};
 use crate::durable::storage::StorageError;
 use crate::engram::belief::Cause;
+use crate::engram::ports::BeliefUpdateRecord;
 use crate::replica::content::Content;
 
 impl Space {
@@ -16,7 +17,21 @@ impl Space {
     /// hold. If the clock is behind, a submission could get a version below them.
     pub fn await_contact(&self) -> bool {
         let _writer = self.writer();
-        self.state_mut().await_contact()
+        let waits = self.state_mut().await_contact();
+        self.waits.send_replace(waits);
+        waits
+    }
+
+    /// Waits for the end of the first contact.
+    pub(crate) async fn first_contact(&self) -> Result<(), StorageError> {
+        // It cannot fail: `self` owns the sender.
+        _ = self.waits.subscribe().wait_for(|waits| !waits).await;
+        if self.is_waiting() { Err(StorageError::Stopped) } else { Ok(()) }
+    }
+
+    /// Ends every [`first_contact`](Self::first_contact) when the store is closed.
+    pub(crate) fn stop_first_contact(&self) {
+        self.waits.send_replace(false);
     }
 
     /// Whether submissions wait for the first contact.
@@ -43,6 +58,7 @@ impl Space {
                     self.shared.journal.commit_settled(self.id())?;
                 }
                 self.state_mut().settle();
+                self.waits.send_replace(false);
                 return Ok(());
             }
             let ids = part.iter().map(|content| content.pattern().id.as_str()).collect();
@@ -65,14 +81,18 @@ impl Space {
         Ok(())
     }
 
-    /// Holds the contents until the first contact of the space is over. Returns whether the merged view
-    /// changed.
-    pub(super) fn wait_with(&self, contents: impl Iterator<Item = Content>, cause: Cause) -> bool {
-        let changed = self.state_mut().wait_with(contents, cause);
-        if changed {
+    /// Holds the contents until the first contact of the space is over. Returns the changes of the merged
+    /// view.
+    pub(super) fn wait_with(
+        &self,
+        contents: impl Iterator<Item = Content>,
+        cause: Cause,
+    ) -> Vec<BeliefUpdateRecord> {
+        let updates = self.state_mut().wait_with(contents, cause);
+        if !updates.is_empty() {
             self.note_view_change();
         }
-        changed
+        updates
     }
 
     /// Submits the waiting patterns of these ids, so that a later operation on an id comes after them.

@@ -157,7 +157,8 @@ impl Space {
         if self.state().is_waiting() {
             report.waiting += contents.len();
             let contents = contents.into_iter().map(|(_, content)| content);
-            report.view_changed |= self.wait_with(contents, cause);
+            report.shown_waiting.extend(self.wait_with(contents, cause));
+            report.view_changed |= !report.shown_waiting.is_empty();
             return Ok(());
         }
         report.view_changed |= self.change(&writer, cause, |state, issuer| {

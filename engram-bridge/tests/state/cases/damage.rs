@@ -52,7 +52,7 @@ fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
     converge(&[&one, &peer]);
     assert_eq!(only_space(&one).visible_len(), 10);
-    assert_eq!(*open(1, &disk).recovery(), Recovery::Loaded { records: 12 });
+    assert_eq!(*open(1, &disk.copy()).recovery(), Recovery::Loaded { records: 12 });
 }
 
 #[test]
@@ -177,5 +177,5 @@ fn many_rows_in_doubt_are_written_again_in_parts() {
         space.submit_pattern(&pattern(id, 1)).unwrap();
         assert_eq!(disk.records.load(Ordering::Relaxed), 1 + again, "{id}");
     }
-    assert_eq!(open(1, &disk.rows).recovery(), &Recovery::Loaded { records: 3 });
+    assert_eq!(open(1, &disk.rows.copy()).recovery(), &Recovery::Loaded { records: 3 });
 }
