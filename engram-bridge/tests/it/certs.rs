@@ -1,17 +1,8 @@
 //! `engram-node certs` and `init`: impossible validities, and files that exist.
 
 use std::fs;
-use std::path::Path;
 
 use crate::common::process::*;
-
-/// The names in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn impossible_validities_are_refused() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
@@ -118,6 +118,34 @@ fn every_step_of_the_runbook_is_a_request() {
         assert_eq!(event["node"], "node-a");
         assert!(event["time"].as_str().unwrap().ends_with('Z') && event["level"].is_string());
     }
+}
+
+#[test]
+fn an_export_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    let mine = ["keep.jsonl", "shown.jsonl.part"];
+    mine.iter().for_each(|name| fs::write(node.join(name), "mine").unwrap());
+    symlink(node.join("keep.jsonl"), node.join("link")).unwrap();
+    symlink(node.join("nowhere"), node.join("dangling")).unwrap();
+    symlink(node.join("state"), node.join("other")).unwrap();
+    let refused = |path: &str| fails(&["ctl", "--config", "cluster.toml", "export", path], &node);
+    let before = names(&node);
+    for path in ["keep.jsonl", "link", "dangling", "/dev/null"] {
+        let said = refused(path);
+        assert!(said.contains("it exists") && said.contains("nothing was written"), "{said}");
+    }
+    for path in ["state/state.redb", "state/shown.jsonl", "other/shown.jsonl"] {
+        let said = refused(path);
+        assert!(said.contains("store.path contains it"), "{said}");
+    }
+    assert_eq!(names(&node), before);
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    succeeds(&["ctl", "--config", "cluster.toml", "export", "shown.jsonl"], &node);
+    assert!(mine.iter().all(|name| fs::read(node.join(name)).unwrap() == b"mine"));
+    assert_eq!(names(&node).len(), before.len() + 1);
 }
 
 #[test]

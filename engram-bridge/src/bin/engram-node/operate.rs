@@ -64,11 +64,8 @@ impl Host {
             Request::Submit { path } => self.submit(path).await?,
             Request::Export { path } => {
                 let (store, to) = (Arc::clone(&self.node.store), path.clone());
-                let exported = move || {
-                    export::export(&store, &to)
-                        .map_err(|error| format!("{}: {error}", to.display()))
-                };
-                change(exported).await?;
+                let state = self.config.store.path.clone();
+                change(move || export::export(&store, &to, state.as_deref())).await?;
                 Event::Exported { path: path.display().to_string() }
             }
             Request::Backup { path } => {
