@@ -128,6 +128,8 @@ fn a_pipe_is_followed_from_writer_to_writer() {
     let node = init(folder.path(), 1).remove(0);
     let path = node.join("own.pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = fails(&["run", "--config", "cluster.toml", "--snapshots", "own.pipe"], &node);
+    assert!(refused.contains("it is no regular file; use run --follow"), "{refused}");
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.pipe"];
     let mut process = Process::start(&arguments, &node);
     // No writer has opened the pipe, and the node runs.
