@@ -5,6 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use engram_bridge::durable::{Batch, RedbStateStore, StateStore as _};
@@ -61,6 +62,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes no visible pattern");
     assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
 
+    assert!(Command::new("mkfifo").arg(node.join("pipe")).status().unwrap().success());
     fs::write(node.join("garbage.jsonl"), "no JSON\n{}\n").unwrap();
     let own_id = succeeds(&["certs", "show", "node.pem"], &node);
     let own_id = own_id.lines().next().unwrap().to_owned();
@@ -75,6 +77,8 @@ fn every_step_of_the_runbook_is_a_request() {
         (&["explain", "default", "none"], "never held the pattern \"none\""),
         (&["resolve", "default", "ff", "p"], "no version, or more than one, begins with ff"),
         (&["submit", "missing.jsonl"], "cannot read"),
+        (&["submit", "pipe"], "no regular file"),
+        (&["submit", "/dev/zero"], "no regular file"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),
         (&["forget", "--node", &own_id], "is this node"),
@@ -158,7 +162,8 @@ fn stale_control_socket_is_replaced() {
     assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket");
     let mut second = Process::start(&["--config", "cluster.toml"], &node);
     let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
-    let silent: Vec<_> = (0..7).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    // More than are served one after the other within the time limit of the client.
+    let silent: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     succeeds(&["ctl", "--config", "cluster.toml", "state"], &node);
     drop(silent);
     second.signal("TERM");

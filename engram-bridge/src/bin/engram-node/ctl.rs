@@ -13,8 +13,10 @@ use crate::socket::SOCKET;
 use crate::source::Source;
 use engram_bridge::notices::printable;
 
-/// The time that `stop` waits for the end of the process.
-const STOP_TIME: Duration = Duration::from_secs(60);
+/// The time that a node may take to answer, and after a stop, to end its process.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The time that a node may take for requests that read or write whole files.
+const FILE_TIME_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
@@ -114,7 +116,7 @@ impl Ctl {
             }
             None => self.state_folder,
         };
-        let mut connection = connect(&folder.join(SOCKET))?;
+        let mut connection = connect(&folder.join(SOCKET), time_limit(&request))?;
         let answer = connection.ask(&request)?;
         if answer.done && request == Request::Stop {
             connection.await_end()?;
@@ -178,17 +180,29 @@ fn state_folder(source: &Source) -> Result<PathBuf, Failure> {
     })
 }
 
+fn time_limit(request: &Request) -> Duration {
+    match request {
+        Request::Submit { .. }
+        | Request::Export { .. }
+        | Request::Backup { .. }
+        | Request::Compact => FILE_TIME_LIMIT,
+        _ => TIME_LIMIT,
+    }
+}
+
 /// A connection to a node.
 struct Connection {
     socket: PathBuf,
     stream: BufReader<UnixStream>,
     begun: Instant,
+    /// The time from the beginning after which the client gives up.
+    limit: Duration,
 }
 
-fn connect(socket: &Path) -> Result<Connection, Failure> {
+fn connect(socket: &Path, limit: Duration) -> Result<Connection, Failure> {
     let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
     let (socket, stream) = (socket.to_owned(), BufReader::new(stream));
-    Ok(Connection { socket, stream, begun: Instant::now() })
+    Ok(Connection { socket, stream, begun: Instant::now(), limit })
 }
 
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {
@@ -204,13 +218,11 @@ impl Connection {
         let failed = |error: io::Error| unreachable(&self.socket, &error);
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
+        self.limit().map_err(failed)?;
         self.stream.get_mut().write_all(&line).map_err(failed)?;
-        if *request == Request::Stop {
-            self.limit().map_err(failed)?;
-        }
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(|error| match is_timeout(&error) {
-            true => still_running(),
+            true => self.unanswered(request),
             false => failed(error),
         })?;
         serde_json::from_str(&answer).map_err(|_| -> Failure {
@@ -219,9 +231,9 @@ impl Connection {
         })
     }
 
-    /// Limits the next read to the rest of [`STOP_TIME`].
+    /// Limits the next read to the rest of the time.
     fn limit(&self) -> io::Result<()> {
-        let left = STOP_TIME.saturating_sub(self.begun.elapsed());
+        let left = self.limit.saturating_sub(self.begun.elapsed());
         // Zero would switch the limit off.
         self.stream.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))
     }
@@ -230,23 +242,33 @@ impl Connection {
     fn await_end(&mut self) -> Result<(), Failure> {
         self.limit().map_err(|error| unreachable(&self.socket, &error))?;
         match self.stream.read(&mut [0]) {
-            Err(error) if is_timeout(&error) => Err(still_running()),
+            Err(error) if is_timeout(&error) => Err(self.still_running()),
             // An error also means that the connection has ended.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    fn unanswered(&self, request: &Request) -> Failure {
+        format!(
+            "the node has not answered {} within {} s, and may still carry it out; its log reports the \
+             outcome",
+            request.name(),
+            self.limit.as_secs()
+        )
+        .into()
+    }
+
+    fn still_running(&self) -> Failure {
+        format!(
+            "the node is stopping, but its process has not ended within {} s; check its log, and wait",
+            self.limit.as_secs()
+        )
+        .into()
     }
 }
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn still_running() -> Failure {
-    format!(
-        "the node is stopping, but its process has not ended within {} s; check its log, and wait",
-        STOP_TIME.as_secs()
-    )
-    .into()
 }
 
 #[cfg(test)]
@@ -258,5 +280,25 @@ mod tests {
         assert_eq!(unquoted("a b".to_owned()).unwrap(), "a b");
         assert_eq!(unquoted(r#""a\tb\u001b""#.to_owned()).unwrap(), "a\tb\u{1b}");
         assert!(unquoted("\"a".to_owned()).is_err());
+    }
+
+    fn failure(answer: Option<&Answer>) -> String {
+        let (client, mut node) = UnixStream::pair().unwrap();
+        let answer = answer.map(|answer| serde_json::to_string(answer).unwrap() + "\n");
+        node.write_all(answer.unwrap_or_default().as_bytes()).unwrap();
+        let (socket, stream) = (PathBuf::from(SOCKET), BufReader::new(client));
+        let (begun, limit) = (Instant::now(), Duration::from_millis(1));
+        let mut connection = Connection { socket, stream, begun, limit };
+        let stopped = connection.ask(&Request::Stop).and_then(|_| connection.await_end());
+        stopped.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_a_confirmed_stop_is_reported_as_one() {
+        let silent = failure(None);
+        assert!(silent.starts_with("the node has not answered stop"), "{silent}");
+        let answer = Answer { done: true, text: String::new(), json: serde_json::Value::Null };
+        let confirmed = failure(Some(&answer));
+        assert!(confirmed.starts_with("the node is stopping, but"), "{confirmed}");
     }
 }
