@@ -212,6 +212,24 @@ fn a_stopped_node_has_freed_folder_and_ports() {
 }
 
 #[test]
+fn submissions_before_the_first_contact_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 2).remove(0);
+    let config = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    let patient = config.replacen("[store]\n", "[store]\nsettle_seconds = 3600\n", 1);
+    fs::write(node.join("cluster.toml"), patient).unwrap();
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    fs::write(node.join("own.jsonl"), line(0, &["p", "q"])).unwrap();
+    let submit = ["ctl", "--config", "cluster.toml", "submit", "own.jsonl"];
+    let said = succeeds(&submit, &node);
+    let told = "2 patterns, 0 new, 2 wait for the first contact and are only in memory, 0 rejected";
+    assert!(said.contains(told), "{said}");
+    let submitted = process.event("submitted");
+    assert_eq!((&submitted["waiting"], &submitted["taken"]), (&2.into(), &2.into()));
+}
+
+#[test]
 fn a_member_is_not_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = init(folder.path(), 2);

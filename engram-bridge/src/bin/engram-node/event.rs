@@ -32,7 +32,15 @@ pub(crate) enum Event {
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
     /// Every snapshot of a file was submitted on request.
-    Submitted { path: String, snapshots: u64, taken: usize, written: usize, rejected: usize },
+    Submitted {
+        path: String,
+        snapshots: u64,
+        taken: usize,
+        written: usize,
+        /// Patterns that wait for the first contact of their space, only in memory.
+        waiting: usize,
+        rejected: usize,
+    },
     /// A session with a peer ended.
     Session(Session),
     /// The membership changed its view of a peer, or the peer restarted.
@@ -202,10 +210,11 @@ impl Event {
                 spaces.iter().map(Groups::sentence).collect::<Vec<_>>().join("; ")
             }
             Self::Snapshot(snapshot) => snapshot.sentence(),
-            Self::Submitted { path, snapshots, taken, written, rejected } => format!(
-                "submitted {} of {path}: {}, {written} new, {rejected} rejected",
+            Self::Submitted { path, snapshots, taken, written, waiting, rejected } => format!(
+                "submitted {} of {path}: {}, {written} new{}, {rejected} rejected",
                 counted(*snapshots, "snapshot", "snapshots"),
-                patterns(*taken as u64)
+                patterns(*taken as u64),
+                held_back(*waiting)
             ),
             Self::Session(Session { peer, result, sent, received, records_in, records_out }) => {
                 format!(
@@ -341,15 +350,21 @@ impl Groups {
     }
 }
 
+/// The part of a sentence about patterns that wait for the first contact of their space.
+fn held_back(waiting: usize) -> String {
+    match waiting {
+        0 => String::new(),
+        1 => ", 1 waits for the first contact and is only in memory".to_owned(),
+        n => format!(", {n} wait for the first contact and are only in memory"),
+    }
+}
+
 impl Snapshot {
     fn sentence(&self) -> String {
         let Self { space, snapshot, taken, written, waiting, suppressed, rejected } = self;
         let mut sentence =
             format!("snapshot {snapshot} of {space}: {}, {written} new", patterns(*taken as u64));
-        if *waiting > 0 {
-            let waiting = counted(*waiting as u64, "waits", "wait");
-            sentence += &format!(", {waiting} for a session with a peer");
-        }
+        sentence += &held_back(*waiting);
         if *suppressed > 0 {
             let suppressed = counted(*suppressed as u64, "stays", "stay");
             sentence += &format!(", {suppressed} forgotten");
