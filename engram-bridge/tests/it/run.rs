@@ -58,6 +58,27 @@ fn file_is_followed_over_bad_lines_and_rotation() {
 }
 
 #[test]
+fn a_followed_file_that_disappears_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let (path, moved) = (node.join("own.jsonl"), node.join("moved.jsonl"));
+    append(&path, line(0, &["a"]).as_bytes());
+    let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
+    let mut process = Process::start(&arguments, &node);
+    patterns(&mut process, 1);
+    fs::rename(&path, &moved).unwrap();
+    process.event("snapshots_unreadable");
+    // The open file is still read.
+    append(&moved, line(1, &["b"]).as_bytes());
+    patterns(&mut process, 2);
+    assert!(process.seen.iter().all(|event| event["event"] != "snapshots_readable"));
+    fs::rename(&moved, &path).unwrap();
+    process.event("snapshots_readable");
+    append(&path, line(2, &["c"]).as_bytes());
+    patterns(&mut process, 3);
+}
+
+#[test]
 fn snapshot_adds_its_space_if_all_are_hosted() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
