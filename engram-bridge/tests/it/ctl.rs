@@ -230,6 +230,24 @@ fn submissions_before_the_first_contact_wait() {
 }
 
 #[test]
+fn each_failure_is_json_if_requested() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    for (arguments, command, reason) in [
+        (&["cluster.toml", "state"][..], "state", "is it running"),
+        (&["missing.toml", "stop"], "stop", "missing.toml"),
+        (&["cluster.toml", "withdraw", "default", "\"lead"], "withdraw", "not a JSON string"),
+        (&["cluster.toml", "forget", "--node", "ab"], "forget-node", "is it running"),
+    ] {
+        let output = engram_node(&[&["ctl", "--json", "--config"], arguments].concat(), &node);
+        assert_eq!(output.status.code(), Some(1));
+        let failed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&failed["event"], &failed["command"]), (&"failed".into(), &command.into()));
+        assert!(failed["reason"].as_str().unwrap().contains(reason), "{failed}");
+    }
+}
+
+#[test]
 fn a_member_is_not_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = init(folder.path(), 2);

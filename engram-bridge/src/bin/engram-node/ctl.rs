@@ -1,6 +1,7 @@
 //! Sends requests to a running node over the socket in its state folder.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use crate::Failure;
 use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::source::Source;
+use crate::terminal::failed;
 use engram_bridge::notices::printable;
 
 /// The time that a node may take to answer, and after a stop, to end its process.
@@ -109,24 +111,18 @@ struct Forget {
 
 impl Ctl {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let request = self.task.request()?;
-        let folder = match &self.config {
-            Some(config) => {
-                state_folder(&Source { path: config.clone(), section: self.section.clone() })?
-            }
-            None => self.state_folder,
-        };
-        let mut connection = connect(&folder.join(SOCKET), time_limit(&request))?;
-        let answer = connection.ask(&request)?;
-        if answer.done && request == Request::Stop {
-            connection.await_end()?;
-        }
-        if self.json {
+        let (json, request) = (self.json, self.task.request());
+        let place = Place { config: self.config, section: self.section, folder: self.state_folder };
+        let answer = place.ask(request.clone()).or_else(|error| match json {
+            true => Err(failed(request.name(), error)),
+            false => Err(error),
+        })?;
+        if json {
             outln!("{}", answer.json);
         } else if answer.done {
             answer.text.lines().for_each(|line| outln!("{}", printable(line)));
         }
-        match (answer.done, self.json) {
+        match (answer.done, json) {
             (true, _) => Ok(()),
             (false, true) => Err("the node refused".into()),
             (false, false) => Err(printable(&answer.text).into()),
@@ -134,32 +130,69 @@ impl Ctl {
     }
 }
 
+/// Where to find the node.
+struct Place {
+    config: Option<PathBuf>,
+    section: Option<String>,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn ask(self, mut request: Request) -> Result<Answer, Failure> {
+        complete(&mut request)?;
+        let folder = match self.config {
+            Some(path) => state_folder(&Source { path, section: self.section })?,
+            None => self.folder,
+        };
+        let mut connection = connect(&folder.join(SOCKET), time_limit(&request))?;
+        let answer = connection.ask(&request)?;
+        if answer.done && request == Request::Stop {
+            connection.await_end()?;
+        }
+        Ok(answer)
+    }
+}
+
 impl Task {
-    fn request(self) -> Result<Request, Failure> {
-        Ok(match self {
-            Self::Submit { path } => Request::Submit { path: absolute(path)? },
-            Self::Backup { path } => Request::Backup { path: absolute(path)? },
+    /// The request as it was written.
+    fn request(self) -> Request {
+        match self {
+            Self::Submit { path } => Request::Submit { path },
+            Self::Backup { path } => Request::Backup { path },
             Self::Compact => Request::Compact,
-            Self::Export { path } => Request::Export { path: absolute(path)? },
+            Self::Export { path } => Request::Export { path },
             Self::Forget(Forget { node: Some(node), space, .. }) => {
                 Request::ForgetNode { node, space }
             }
             Self::Forget(Forget { space, id, node: None }) => {
                 let (space, id) = (space.unwrap_or_default(), id.unwrap_or_default());
-                Request::Forget { space, id: unquoted(id)? }
+                Request::Forget { space, id }
             }
-            Self::Withdraw(Pattern { space, id }) => Request::Withdraw { space, id: unquoted(id)? },
-            Self::Explain(Pattern { space, id }) => Request::Explain { space, id: unquoted(id)? },
+            Self::Withdraw(Pattern { space, id }) => Request::Withdraw { space, id },
+            Self::Explain(Pattern { space, id }) => Request::Explain { space, id },
             Self::DropImplausible => Request::DropImplausible,
             Self::Groups => Request::Groups,
-            Self::Resolve { space, version, id } => {
-                Request::Resolve { space, version, id: unquoted(id)? }
-            }
+            Self::Resolve { space, version, id } => Request::Resolve { space, version, id },
             Self::Reload => Request::Reload,
             Self::State => Request::State,
             Self::Stop => Request::Stop,
-        })
+        }
     }
+}
+
+/// Makes the path of a request absolute, and reads its id.
+fn complete(request: &mut Request) -> Result<(), Failure> {
+    match request {
+        Request::Submit { path } | Request::Backup { path } | Request::Export { path } => {
+            *path = absolute(&*path)?;
+        }
+        Request::Forget { id, .. }
+        | Request::Withdraw { id, .. }
+        | Request::Explain { id, .. }
+        | Request::Resolve { id, .. } => *id = unquoted(mem::take(id))?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Reads an id, given plain or as a JSON string.

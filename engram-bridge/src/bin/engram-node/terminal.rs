@@ -4,6 +4,10 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::exit;
 
+use serde_json::json;
+
+use crate::Failure;
+
 /// Prints like `print!`; see [`print()`] for errors.
 macro_rules! out {
     ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
@@ -25,4 +29,11 @@ pub(crate) fn print(text: Arguments<'_>) {
         }
         _ => {}
     }
+}
+
+/// Prints the failure of a command whose output is JSON, and returns it.
+pub(crate) fn failed(command: &str, error: Failure) -> Failure {
+    let failed = json!({ "event": "failed", "command": command, "reason": error.to_string() });
+    outln!("{failed}");
+    error
 }
