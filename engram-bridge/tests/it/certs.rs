@@ -50,7 +50,19 @@ fn a_refused_init_writes_nothing() {
     };
     let said = addresses("host:7701", "HOST:7701");
     assert!(said.contains("node-a and node-b both have the address host:7701"), "{said}");
-    assert!(addresses("host:7701", "host").contains("write a host and a port"));
+    for wrong in [
+        "host",
+        ":7701",
+        "a b:7701",
+        "a:b:7701",
+        "[::1:7701",
+        "[]:77",
+        "::1:7701",
+        "q\"x:77",
+        "x:0",
+    ] {
+        assert!(addresses("host:7701", wrong).contains("write a host and a port"), "{wrong}");
+    }
     assert_eq!(names(at), Vec::<String>::new());
 
     // First a file of an earlier cluster exists, and then a file where a folder has to be.
@@ -66,8 +78,11 @@ fn a_refused_init_writes_nothing() {
     assert!(said.contains("node-b") && said.contains("nothing was written"), "{said}");
     assert_eq!(names(&cluster), ["node-b"], "what was written is removed");
     fs::remove_file(cluster.join("node-b")).unwrap();
-    succeeds(&init, at);
+    succeeds(&[&init[..], &["--address", "[::1]:7701", "--address", "host:7701"]].concat(), at);
     assert_eq!(names(&cluster), ["ca.key", "ca.pem", "node-a", "node-b"]);
+    for node in ["node-a", "node-b"] {
+        succeeds(&["check", "--config", "cluster.toml"], &cluster.join(node));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engram_gossip_net::NodeId;
+use engram_gossip_net::{NodeId, Roster};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
@@ -152,11 +152,10 @@ impl Check<'_> {
     /// The address to dial a peer at; the outer `None` if it is not an address, the inner if none
     /// is given.
     fn peer_address(&mut self, key: String, value: Option<String>) -> Option<Option<String>> {
-        let Some(value) = value else { return Some(None) };
-        let port = value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
-            Some(1..) => Some(Some(value)),
-            _ => self.refuse(
+        match value {
+            None => Some(None),
+            Some(value) if Roster::is_address(&value) => Some(Some(value)),
+            Some(value) => self.refuse(
                 key,
                 format!("{value:?} is not an address; write a host and a port, such as 10.0.0.2:7701 or node-b:7701"),
             ),

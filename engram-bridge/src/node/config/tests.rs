@@ -205,6 +205,7 @@ fn invalid_value_is_refused_by_key_and_line() {
         ("node-b.example:7701", "node-b", "peers.0.address", 15, "10.0.0.2:7701"),
         ("node-b.example:7701", ":7701", "peers.0.address", 15, "host"),
         ("node-b.example:7701", "b:0", "peers.0.address", 15, "port"),
+        ("node-b.example:7701", "::1:7701", "peers.0.address", 15, "host"),
         ("bbbb\"", "bbbz\"", "peers.0.node_id", 14, "certs show"),
         ("bbbb\"", "bb\"", "peers.0.node_id", 14, "certs show"),
         ("\"node-c\"", "\"node-b\"", "peers.1.name", 18, "once"),
