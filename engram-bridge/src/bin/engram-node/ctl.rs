@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::source::Source;
-use crate::terminal::failed;
+use crate::terminal::{failed, print_json};
 use engram_bridge::notices::printable;
 
 /// The time that a node may take to answer, and after a stop, to end its process.
@@ -118,7 +118,7 @@ impl Ctl {
             false => Err(error),
         })?;
         if json {
-            outln!("{}", answer.json);
+            print_json(&answer.json);
         } else if answer.done {
             answer.text.lines().for_each(|line| outln!("{}", printable(line)));
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::agreement::Agreement;
 use crate::status::{Page, text};
-use crate::terminal::failed;
+use crate::terminal::{failed, print_json};
 use crate::words::patterns;
 use engram_bridge::notices::printable;
 
@@ -45,7 +45,7 @@ impl Diff {
             false => error,
         })?;
         if self.json {
-            outln!("{}", json!(compared.iter().map(Compared::json).collect::<Vec<_>>()));
+            print_json(&compared.iter().map(Compared::json).collect());
         } else {
             compared.iter().for_each(|space| out!("{}", space.text(&names)));
         }

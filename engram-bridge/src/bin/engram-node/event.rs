@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::words::{counted, patterns};
-use engram_bridge::notices::{Level, Notice, Repeated, printable};
+use engram_bridge::notices::{Level, Notice, Repeated, printable, printable_json};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -163,7 +163,7 @@ impl Event {
     /// The event as one line, without a line ending.
     pub(crate) fn line(&self, reader: Reader, node: &str, now: Timestamp) -> String {
         match reader {
-            Reader::Program => self.json(node, now).to_string(),
+            Reader::Program => printable_json(&self.json(node, now).to_string()),
             Reader::Person => {
                 let level = match self.level() {
                     Level::Info => "info",
@@ -434,7 +434,12 @@ mod tests {
     #[test]
     fn control_characters_never_reach_the_terminal() {
         let (space, version) = ("a\u{1b}[2J".to_owned(), "0".repeat(64));
-        let event = Event::Resolved { space, pattern: "p\u{9b}\n".to_owned(), version };
-        assert!(!text(&event).chars().any(char::is_control));
+        let pattern = "p\u{9b}\n\u{7f}\u{202e}\u{2069}é".to_owned();
+        let event = Event::Resolved { space, pattern: pattern.clone(), version };
+        for line in [text(&event), json(&event)] {
+            assert!(!line.contains(|c: char| c.is_control() || c > 'é'), "{line}");
+        }
+        let read: Value = serde_json::from_str(&json(&event)).unwrap();
+        assert_eq!(read["pattern"], pattern);
     }
 }

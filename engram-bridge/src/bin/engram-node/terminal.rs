@@ -4,7 +4,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::exit;
 
-use serde_json::json;
+use engram_bridge::notices::printable_json;
+use serde_json::{Value, json};
 
 use crate::Failure;
 
@@ -33,7 +34,11 @@ pub(crate) fn print(text: Arguments<'_>) {
 
 /// Prints the failure of a command whose output is JSON, and returns it.
 pub(crate) fn failed(command: &str, error: Failure) -> Failure {
-    let failed = json!({ "event": "failed", "command": command, "reason": error.to_string() });
-    outln!("{failed}");
+    print_json(&json!({ "event": "failed", "command": command, "reason": error.to_string() }));
     error
+}
+
+/// Prints JSON as one line.
+pub(crate) fn print_json(value: &Value) {
+    outln!("{}", printable_json(&value.to_string()));
 }

@@ -20,6 +20,7 @@ use super::{
     PeerConfig, StorageConfig, TlsConfig,
 };
 use crate::engram::precision::Precision;
+use crate::node::printable::is_control;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 use crate::spaces::store::DEFAULT_SPACE;
@@ -98,6 +99,17 @@ impl Check<'_> {
         }
     }
 
+    /// The name of a node, which terminals and logs show.
+    fn name(&mut self, key: &str, value: Option<String>, example: &str) -> Option<String> {
+        let name = self.required(key, value, example)?;
+        if name.contains(is_control) {
+            let message =
+                format!("{name:?} contains control characters; write for example {example}");
+            return self.refuse(key, message);
+        }
+        Some(name)
+    }
+
     fn integer(
         &mut self,
         key: &str,
@@ -163,7 +175,7 @@ impl Check<'_> {
     }
 
     fn node(&mut self, node: Node) -> Option<NodeConfig> {
-        let name = self.required("node.name", node.name, "\"node-a\"");
+        let name = self.name("node.name", node.name, "\"node-a\"");
         let listen = self.address("node.listen", node.listen);
         let learn_spaces = matches!(node.spaces, Some(SpaceNames::All(_)));
         let spaces = self.spaces(node.spaces);
@@ -254,7 +266,7 @@ impl Check<'_> {
     }
 
     fn peer(&mut self, at: usize, peer: Peer) -> Option<PeerConfig> {
-        let name = self.required(&format!("peers.{at}.name"), peer.name, "\"node-b\"");
+        let name = self.name(&format!("peers.{at}.name"), peer.name, "\"node-b\"");
         let address = self.peer_address(format!("peers.{at}.address"), peer.address);
         let key = format!("peers.{at}.node_id");
         let node_id =

@@ -210,6 +210,8 @@ fn invalid_value_is_refused_by_key_and_line() {
         ("bbbb\"", "bb\"", "peers.0.node_id", 14, "certs show"),
         ("\"node-c\"", "\"node-b\"", "peers.1.name", 18, "once"),
         ("name = \"node-c\"", "", "peers.1.name", 17, "missing"),
+        ("\"node-a\"", "\"a\\u001B[2J\"", "node.name", 3, "control"),
+        ("\"node-c\"", "\"c\\u202E\"", "peers.1.name", 18, "control"),
         ("\"notes\"", "\"default\"", "node.spaces.1", 5, "twice"),
         ("\"notes\"", "\"No Tes\"", "node.spaces.0", 5, "a-z"),
         ("[\"notes\", \"default\"]", "[]", "node.spaces", 5, "1024"),
