@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -99,6 +100,34 @@ fn snapshot_adds_its_space_if_all_are_hosted() {
     assert_eq!(patterns(&mut process, 1), 0);
     process.signal("TERM");
     assert!(process.ends());
+}
+
+#[test]
+fn a_used_page_port_prevents_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let used = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    let page = format!("[http]\nlisten = \"{}\"", used.local_addr().unwrap());
+    let config = config.replacen("[http]\nlisten = \"127.0.0.1:0\"", &page, 1);
+    fs::write(node.join("cluster.toml"), config).unwrap();
+    let said = fails(&["run", "--config", "cluster.toml"], &node);
+    assert!(said.contains("cannot serve HTTP on"), "{said}");
+    assert!(!node.join("state").exists(), "no store was created");
+}
+
+#[test]
+#[cfg(unix)]
+fn too_few_files_prevent_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let script = "ulimit -n 6; exec \"$0\" run --config cluster.toml";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_engram-node")]).current_dir(&node);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("raise the limit (ulimit -n"), "{said}");
 }
 
 /// The counts of the first snapshot of a process.
