@@ -113,9 +113,9 @@ impl Ctl {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (json, request) = (self.json, self.task.request());
         let place = Place { config: self.config, section: self.section, folder: self.state_folder };
-        let answer = place.ask(request.clone()).or_else(|error| match json {
-            true => Err(failed(request.name(), error)),
-            false => Err(error),
+        let answer = place.ask(request.clone()).map_err(|error| match json {
+            true => failed(request.name(), error),
+            false => error,
         })?;
         if json {
             print_json(&answer.json);
