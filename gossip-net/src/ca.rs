@@ -5,9 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SubjectPublicKeyInfo,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use x509_parser::prelude::{GeneralName, X509Certificate};
 
 use crate::{NodeId, Validity};
 
@@ -55,6 +58,9 @@ pub enum IssueError {
     /// The PEM of the authority's certificate or key cannot be used.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
+    /// The certificate to replace is not one that an authority of this type issued to a node.
+    #[error("the certificate cannot be renewed: {0}")]
+    Renewal(String),
     /// The key or the certificate could not be created.
     #[error("cannot create a certificate: {0}")]
     Failed(String),
@@ -77,8 +83,14 @@ impl ClusterCa {
     /// Loads an existing authority, created by this type or by another tool.
     ///
     /// # Errors
-    /// [`IssueError::Authority`] if `certificate` is not a PEM certificate or `key` not a PEM key.
+    /// [`IssueError::Authority`] if `certificate` is not the PEM certificate of an authority, or
+    /// `key` not a PEM key.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
+        let is_ca = with_parsed(certificate, |parsed| Ok(parsed.is_ca()));
+        if !is_ca.map_err(IssueError::Authority)? {
+            let reason = "its certificate is that of a node; name the one of the authority";
+            return Err(IssueError::Authority(reason.to_owned()));
+        }
         let key = KeyPair::from_pem(key).map_err(IssueError::authority)?;
         let issuer = Issuer::from_ca_cert_pem(certificate, key).map_err(IssueError::authority)?;
         Ok(Self { issuer, certificate_pem: certificate.into() })
@@ -105,7 +117,22 @@ impl ClusterCa {
         validity: Validity,
     ) -> Result<NodeCredentials, IssueError> {
         let key = KeyPair::generate().map_err(IssueError::failed)?;
-        self.certify(name, &key, validity)
+        self.issue(name, &key, validity)
+    }
+
+    /// Creates a new certificate, as PEM, for the key and the name of `certificate`, which a
+    /// [`ClusterCa`] issued to a node. The node id stays the same.
+    ///
+    /// # Errors
+    /// [`IssueError::Renewal`] if `certificate` is that of an authority, or has more names than one,
+    /// [`IssueError::Failed`] if the new certificate cannot be created.
+    pub fn renew(&self, certificate: &str, validity: Validity) -> Result<String, IssueError> {
+        let read = with_parsed(certificate, |parsed| {
+            let key = SubjectPublicKeyInfo::from_der(parsed.public_key().raw);
+            Ok((node_name(parsed)?, key.map_err(|error| error.to_string())?))
+        });
+        let (name, key) = read.map_err(IssueError::Renewal)?;
+        self.certify(&name, &key, validity)
     }
 
     /// Creates a new certificate for an existing key of a node. The node id stays the same.
@@ -119,15 +146,27 @@ impl ClusterCa {
         validity: Validity,
     ) -> Result<NodeCredentials, IssueError> {
         let key = KeyPair::from_pem(key).map_err(IssueError::failed)?;
-        self.certify(name, &key, validity)
+        self.issue(name, &key, validity)
     }
 
-    fn certify(
+    fn issue(
         &self,
         name: &str,
         key: &KeyPair,
         validity: Validity,
     ) -> Result<NodeCredentials, IssueError> {
+        let certificate_pem = self.certify(name, key, validity)?;
+        let node_id = NodeId::of_certificate(&certificate_pem)
+            .map_err(|fault| IssueError::Failed(fault.to_string()))?;
+        Ok(NodeCredentials { certificate_pem, key_pem: key.serialize_pem(), node_id })
+    }
+
+    fn certify(
+        &self,
+        name: &str,
+        key: &impl PublicKeyData,
+        validity: Validity,
+    ) -> Result<String, IssueError> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
             return Err(IssueError::Name(name.into()));
@@ -140,10 +179,40 @@ impl ClusterCa {
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(key, &self.issuer).map_err(IssueError::failed)?;
-        let certificate_pem = certificate.pem();
-        let node_id = NodeId::of_certificate(&certificate_pem)
-            .map_err(|fault| IssueError::Failed(fault.to_string()))?;
-        Ok(NodeCredentials { certificate_pem, key_pem: key.serialize_pem(), node_id })
+        Ok(certificate.pem())
+    }
+}
+
+/// Reads the first certificate of a PEM text.
+fn with_parsed<T>(
+    certificate: &str,
+    read: impl FnOnce(&X509Certificate<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes());
+    let der = der.map_err(|error| format!("it is not a PEM certificate ({error})"))?;
+    let parsed = x509_parser::parse_x509_certificate(&der);
+    let (_, parsed) = parsed.map_err(|error| format!("it is not a certificate ({error})"))?;
+    read(&parsed)
+}
+
+/// The only name in a certificate of a node.
+fn node_name(certificate: &X509Certificate<'_>) -> Result<String, String> {
+    if certificate.is_ca() {
+        return Err("it is that of an authority; name the one of a node".to_owned());
+    }
+    let mut subject = certificate.subject().iter_attributes();
+    let name = subject.next().and_then(|attribute| attribute.as_str().ok());
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    let alternative = alternative.map(|extension| &*extension.value.general_names);
+    match (name, subject.next(), alternative) {
+        (Some(name), None, Some([GeneralName::DNSName(other)])) if name == *other => {
+            Ok(name.to_owned())
+        }
+        _ => {
+            let advice =
+                "it has other names than the node's; renew it with the tools that issued it";
+            Err(advice.to_owned())
+        }
     }
 }
 

@@ -70,7 +70,8 @@ impl Roster {
             if !names.insert(member.name.clone()) {
                 return Err(RosterError::DuplicateName(member.name));
             }
-            if let Some(address) = member.address.as_deref().filter(|address| !is_address(address))
+            if let Some(address) =
+                member.address.as_deref().filter(|address| !Self::is_address(address))
             {
                 return Err(RosterError::Address { address: address.into(), name: member.name });
             }
@@ -99,6 +100,18 @@ impl Roster {
         self.iter().find(|member| member.name == name)
     }
 
+    /// Whether `text` has the form `host:port` of an address. Does not check that the host exists.
+    pub fn is_address(text: &str) -> bool {
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]/\"'\\".contains(c);
+        text.rsplit_once(':').is_some_and(|(host, port)| {
+            let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            let host_is_plain = bare.is_some() || !host.contains(':');
+            let host = bare.unwrap_or(host);
+            let port_is_valid = port.parse::<u16>().is_ok_and(|port| port != 0);
+            host_is_plain && !host.is_empty() && !host.contains(is_odd) && port_is_valid
+        })
+    }
+
     /// Whether `id` may take part.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.members.contains_key(id)
@@ -120,16 +133,6 @@ impl Roster {
     }
 }
 
-/// Whether `text` has the form `host:port`. Does not check that the host exists.
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host_is_plain = !host.is_empty() && !host.contains([':', '[', ']', ' ', '/']);
-        let port_is_valid = port.parse::<u16>().is_ok_and(|port| port != 0);
-        (bare.is_some_and(|bare| !bare.is_empty()) || host_is_plain) && port_is_valid
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,8 +147,21 @@ mod tests {
         assert!(matches!(twice, Err(RosterError::DuplicateId { .. })));
         let twice = Roster::new([member(1, "a", None), member(2, "a", None)]);
         assert_eq!(twice, Err(RosterError::DuplicateName("a".into())));
-        for address in ["", "host", "host:", ":1", "host:0", "host:66000", "::1:7", "a b:1", "[]:1"]
-        {
+        for address in [
+            "",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:66000",
+            "::1:7",
+            "a b:1",
+            "[]:1",
+            "[::1:7",
+            "a:b:1",
+            "q\"x:77",
+            "[a\n]:1",
+        ] {
             let bad = Roster::new([member(1, "a", Some(address))]);
             assert!(matches!(bad, Err(RosterError::Address { .. })), "{address}");
         }

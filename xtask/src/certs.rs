@@ -8,7 +8,7 @@ use crate::product;
 
 /// Issue, renew and show the certificates of a cluster
 ///
-/// `certs ca` creates the authority, `certs node --name NAME` a node's key and certificate, `certs rotate --name NAME` a
+/// `certs ca` creates the authority, `certs node --name NAME` a node's key and certificate, `certs rotate CERTIFICATE` a
 /// new certificate for the same key, and `certs show FILE` prints the node id for the peers' configurations. `certs
 /// PART -- --help` lists the options of a part.
 #[derive(Args)]

@@ -30,7 +30,7 @@ mod page;
 mod peer;
 mod server;
 
-pub use server::{Server, ServerError};
+pub use server::{Listening, Server, ServerError};
 
 use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;

@@ -10,6 +10,8 @@ pub mod http;
 pub mod metrics;
 #[cfg(feature = "metrics")]
 pub mod notices;
+#[cfg(any(feature = "config", feature = "metrics"))]
+mod printable;
 #[cfg(feature = "files")]
 pub mod snapshot_file;
 #[cfg(feature = "metrics")]

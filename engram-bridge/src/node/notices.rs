@@ -17,6 +17,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 pub use self::kind::Kind;
 pub use self::notice::{Level, Notice};
 pub use self::repeats::{Repeated, Repeats};
+use crate::node::printable::is_control;
 use crate::node::telemetry::Telemetry;
 use crate::spaces::event::StateEvent;
 
@@ -174,11 +175,26 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// The text with its control characters escaped.
+/// The text with its characters escaped that control a terminal or the direction of text.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if is_control(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// The JSON with its characters escaped that control a terminal or the direction of text. It denotes the same
+/// value.
+pub fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // JSON itself escapes the lower ones in strings, and contains line endings elsewhere.
+        if c >= ' ' && is_control(c) {
+            shown += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
     }
     shown
 }

@@ -101,12 +101,12 @@ impl SnapshotFile {
     /// `dimension` numbers long.
     ///
     /// # Errors
-    /// [`SnapshotFileError`] if the file cannot be read or is empty.
+    /// [`SnapshotFileError`] if the file cannot be read, is no regular file, or is empty.
     pub fn open(path: &Path, dimension: usize) -> Result<Self, SnapshotFileError> {
         let failed = |source| SnapshotFileError::Io { path: path.to_owned(), source };
         let mut file = Self {
             path: path.to_owned(),
-            lines: BufReader::new(File::open(path).map_err(failed)?),
+            lines: BufReader::new(open_file(path).map_err(failed)?),
             patterns: Patterns::beside(path, dimension),
             runs: BTreeMap::new(),
             rejected: Vec::new(),
@@ -200,6 +200,14 @@ impl SnapshotFile {
             place.offset += length;
         }
     }
+}
+
+/// Opens a regular file. A pipe would block the caller, and a device may never end.
+fn open_file(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file; use run --follow for a pipe"));
+    }
+    File::open(path)
 }
 
 /// Reads one line, without its line ending, and returns its length in the file in bytes; 0 at the

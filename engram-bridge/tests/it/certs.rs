@@ -1,17 +1,11 @@
-//! `engram-node certs` and `init`: impossible validities, and files that exist.
+//! `engram-node certs` and `init`: validities, renewals, and files that exist.
 
 use std::fs;
-use std::path::Path;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::common::process::*;
-
-/// The names in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn impossible_validities_are_refused() {
@@ -38,11 +32,11 @@ fn impossible_validities_are_refused() {
         shown.lines().nth(1).unwrap().split(',').next().unwrap().to_owned()
     };
     assert_eq!(end("a.pem"), end("ca.pem"));
-    let said = fails(&["certs", "rotate", "--name", "a", "--days", "31"], at);
+    let said = fails(&["certs", "rotate", "a.pem", "--days", "31"], at);
     assert!(said.contains("outlive its authority; write 1 to 30;"), "{said}");
-    succeeds(&["certs", "rotate", "--name", "a", "--days", "29"], at);
+    succeeds(&["certs", "rotate", "a.pem", "--days", "29"], at);
     assert_ne!(end("a.pem"), end("ca.pem"));
-    succeeds(&["certs", "rotate", "--name", "a"], at);
+    succeeds(&["certs", "rotate", "a.pem"], at);
     assert_eq!(end("a.pem"), end("ca.pem"));
 }
 
@@ -56,7 +50,19 @@ fn a_refused_init_writes_nothing() {
     };
     let said = addresses("host:7701", "HOST:7701");
     assert!(said.contains("node-a and node-b both have the address host:7701"), "{said}");
-    assert!(addresses("host:7701", "host").contains("write a host and a port"));
+    for wrong in [
+        "host",
+        ":7701",
+        "a b:7701",
+        "a:b:7701",
+        "[::1:7701",
+        "[]:77",
+        "::1:7701",
+        "q\"x:77",
+        "x:0",
+    ] {
+        assert!(addresses("host:7701", wrong).contains("write a host and a port"), "{wrong}");
+    }
     assert_eq!(names(at), Vec::<String>::new());
 
     // First a file of an earlier cluster exists, and then a file where a folder has to be.
@@ -72,8 +78,11 @@ fn a_refused_init_writes_nothing() {
     assert!(said.contains("node-b") && said.contains("nothing was written"), "{said}");
     assert_eq!(names(&cluster), ["node-b"], "what was written is removed");
     fs::remove_file(cluster.join("node-b")).unwrap();
-    succeeds(&init, at);
+    succeeds(&[&init[..], &["--address", "[::1]:7701", "--address", "host:7701"]].concat(), at);
     assert_eq!(names(&cluster), ["ca.key", "ca.pem", "node-a", "node-b"]);
+    for node in ["node-a", "node-b"] {
+        succeeds(&["check", "--config", "cluster.toml"], &cluster.join(node));
+    }
 }
 
 #[test]
@@ -88,4 +97,47 @@ fn an_existing_file_blocks_the_other() {
     fs::write(at.join("a.pem"), "mine").unwrap();
     assert!(fails(&["certs", "node", "--name", "a"], at).contains("a.pem exists"));
     assert_eq!(names(at), ["a.pem", "ca.key", "ca.pem"]);
+}
+
+#[test]
+fn rotation_keeps_the_names_of_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path(), 1);
+    let cluster = folder.path().join("cluster");
+    let path = cluster.join("node-a/node.pem");
+    let before = fs::read(&path).unwrap();
+    let key = fs::read(cluster.join("node-a/node.key")).unwrap();
+    let id = |shown: String| shown.lines().next().unwrap().to_owned();
+    let own = id(succeeds(&["certs", "show", "node-a/node.pem"], &cluster));
+    let rotated = succeeds(&["certs", "rotate", "node-a/node.pem"], &cluster);
+    assert_eq!(id(rotated), own);
+    assert_ne!(fs::read(&path).unwrap(), before);
+    assert_eq!(fs::read(cluster.join("node-a/node.key")).unwrap(), key);
+    let der = CertificateDer::from_pem_file(&path).unwrap();
+    // Each name is written twice: as the subject, and as the alternative name.
+    let is_name = |part: &&[u8]| **part == *b"node-a";
+    assert_eq!(der.windows(6).filter(is_name).count(), 2);
+    succeeds(&["check", "--config", "node-a/cluster.toml"], &cluster);
+}
+
+#[test]
+fn an_authority_is_not_a_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeds(&["certs", "ca"], at);
+    let files = || ["ca.pem", "ca.key"].map(|name| fs::read(at.join(name)).unwrap());
+    let before = files();
+    let said = fails(&["certs", "rotate", "ca.pem"], at);
+    assert!(said.contains("ca.pem: ") && said.contains("it is that of an authority"), "{said}");
+    assert!(said.contains("nothing was changed"), "{said}");
+    assert_eq!(files(), before);
+
+    succeeds(&["certs", "node", "--name", "a"], at);
+    fs::create_dir(at.join("other")).unwrap();
+    fs::copy(at.join("a.pem"), at.join("other/ca.pem")).unwrap();
+    fs::copy(at.join("a.key"), at.join("other/ca.key")).unwrap();
+    for arguments in [&["certs", "node", "--name", "b"][..], &["certs", "rotate", "a.pem"]] {
+        let said = fails(&[arguments, &["--ca", "other"]].concat(), at);
+        assert!(said.contains("its certificate is that of a node"), "{said}");
+    }
 }

@@ -33,6 +33,10 @@ fn a_difference_is_1_and_an_error_2() {
     assert_eq!(status(&["diff", one, other], at), 0);
     assert_eq!(status(&["watch", "--once", one, other], at), 0);
     assert_eq!(status(&["diff", one, &silent], at), 2);
+    let unreachable = engram_node(&["diff", "--json", one, &silent], at);
+    assert_eq!(unreachable.status.code(), Some(2));
+    let failed: serde_json::Value = serde_json::from_slice(&unreachable.stdout).unwrap();
+    assert_eq!((&failed["event"], &failed["command"]), (&"failed".into(), &"diff".into()));
     assert_eq!(status(&["watch", "--once", "--json", one, &silent], at), 2);
 
     fs::write(at.join("own.jsonl"), line(0, &["p"])).unwrap();

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use engram_bridge::durable::{Batch, RedbStateStore, StateStore as _};
@@ -61,6 +62,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert_eq!(ctl(&["state"])["patterns"], 1, "a compaction changes no visible pattern");
     assert_eq!(ctl(&["reload"])["changed"], Value::Array(vec![]));
 
+    assert!(Command::new("mkfifo").arg(node.join("pipe")).status().unwrap().success());
     fs::write(node.join("garbage.jsonl"), "no JSON\n{}\n").unwrap();
     let own_id = succeeds(&["certs", "show", "node.pem"], &node);
     let own_id = own_id.lines().next().unwrap().to_owned();
@@ -75,6 +77,8 @@ fn every_step_of_the_runbook_is_a_request() {
         (&["explain", "default", "none"], "never held the pattern \"none\""),
         (&["resolve", "default", "ff", "p"], "no version, or more than one, begins with ff"),
         (&["submit", "missing.jsonl"], "cannot read"),
+        (&["submit", "pipe"], "no regular file"),
+        (&["submit", "/dev/zero"], "no regular file"),
         (&["backup", "copy"], "copy: "),
         (&["forget", "--node", "ab"], "\"ab\": "),
         (&["forget", "--node", &own_id], "is this node"),
@@ -121,6 +125,34 @@ fn every_step_of_the_runbook_is_a_request() {
 }
 
 #[test]
+fn an_export_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    let mine = ["keep.jsonl", "shown.jsonl.part"];
+    mine.iter().for_each(|name| fs::write(node.join(name), "mine").unwrap());
+    symlink(node.join("keep.jsonl"), node.join("link")).unwrap();
+    symlink(node.join("nowhere"), node.join("dangling")).unwrap();
+    symlink(node.join("state"), node.join("other")).unwrap();
+    let refused = |path: &str| fails(&["ctl", "--config", "cluster.toml", "export", path], &node);
+    let before = names(&node);
+    for path in ["keep.jsonl", "link", "dangling", "/dev/null"] {
+        let said = refused(path);
+        assert!(said.contains("it exists") && said.contains("nothing was written"), "{said}");
+    }
+    for path in ["state/state.redb", "state/shown.jsonl", "other/shown.jsonl"] {
+        let said = refused(path);
+        assert!(said.contains("store.path contains it"), "{said}");
+    }
+    assert_eq!(names(&node), before);
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    succeeds(&["ctl", "--config", "cluster.toml", "export", "shown.jsonl"], &node);
+    assert!(mine.iter().all(|name| fs::read(node.join(name)).unwrap() == b"mine"));
+    assert_eq!(names(&node).len(), before.len() + 1);
+}
+
+#[test]
 fn stale_control_socket_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
@@ -130,7 +162,8 @@ fn stale_control_socket_is_replaced() {
     assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket");
     let mut second = Process::start(&["--config", "cluster.toml"], &node);
     let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
-    let silent: Vec<_> = (0..7).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    // More than are served one after the other within the time limit of the client.
+    let silent: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     succeeds(&["ctl", "--config", "cluster.toml", "state"], &node);
     drop(silent);
     second.signal("TERM");
@@ -175,6 +208,42 @@ fn a_stopped_node_has_freed_folder_and_ports() {
         TcpListener::bind(page).unwrap();
         RedbStateStore::new(node.join("state")).commit(&Batch::default()).unwrap();
         assert!(process.ends());
+    }
+}
+
+#[test]
+fn submissions_before_the_first_contact_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 2).remove(0);
+    let config = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    let patient = config.replacen("[store]\n", "[store]\nsettle_seconds = 3600\n", 1);
+    fs::write(node.join("cluster.toml"), patient).unwrap();
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    fs::write(node.join("own.jsonl"), line(0, &["p", "q"])).unwrap();
+    let submit = ["ctl", "--config", "cluster.toml", "submit", "own.jsonl"];
+    let said = succeeds(&submit, &node);
+    let told = "2 patterns, 0 new, 2 wait for the first contact and are only in memory, 0 rejected";
+    assert!(said.contains(told), "{said}");
+    let submitted = process.event("submitted");
+    assert_eq!((&submitted["waiting"], &submitted["taken"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn each_failure_is_json_if_requested() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    for (arguments, command, reason) in [
+        (&["cluster.toml", "state"][..], "state", "is it running"),
+        (&["missing.toml", "stop"], "stop", "missing.toml"),
+        (&["cluster.toml", "withdraw", "default", "\"lead"], "withdraw", "not a JSON string"),
+        (&["cluster.toml", "forget", "--node", "ab"], "forget-node", "is it running"),
+    ] {
+        let output = engram_node(&[&["ctl", "--json", "--config"], arguments].concat(), &node);
+        assert_eq!(output.status.code(), Some(1));
+        let failed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&failed["event"], &failed["command"]), (&"failed".into(), &command.into()));
+        assert!(failed["reason"].as_str().unwrap().contains(reason), "{failed}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -58,6 +59,27 @@ fn file_is_followed_over_bad_lines_and_rotation() {
 }
 
 #[test]
+fn a_followed_file_that_disappears_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let (path, moved) = (node.join("own.jsonl"), node.join("moved.jsonl"));
+    append(&path, line(0, &["a"]).as_bytes());
+    let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.jsonl"];
+    let mut process = Process::start(&arguments, &node);
+    patterns(&mut process, 1);
+    fs::rename(&path, &moved).unwrap();
+    process.event("snapshots_unreadable");
+    // The open file is still read.
+    append(&moved, line(1, &["b"]).as_bytes());
+    patterns(&mut process, 2);
+    assert!(process.seen.iter().all(|event| event["event"] != "snapshots_readable"));
+    fs::rename(&moved, &path).unwrap();
+    process.event("snapshots_readable");
+    append(&path, line(2, &["c"]).as_bytes());
+    patterns(&mut process, 3);
+}
+
+#[test]
 fn snapshot_adds_its_space_if_all_are_hosted() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
@@ -78,6 +100,34 @@ fn snapshot_adds_its_space_if_all_are_hosted() {
     assert_eq!(patterns(&mut process, 1), 0);
     process.signal("TERM");
     assert!(process.ends());
+}
+
+#[test]
+fn a_used_page_port_prevents_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let used = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = fs::read_to_string(node.join("cluster.toml")).unwrap();
+    let page = format!("[http]\nlisten = \"{}\"", used.local_addr().unwrap());
+    let config = config.replacen("[http]\nlisten = \"127.0.0.1:0\"", &page, 1);
+    fs::write(node.join("cluster.toml"), config).unwrap();
+    let said = fails(&["run", "--config", "cluster.toml"], &node);
+    assert!(said.contains("cannot serve HTTP on"), "{said}");
+    assert!(!node.join("state").exists(), "no store was created");
+}
+
+#[test]
+#[cfg(unix)]
+fn too_few_files_prevent_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let script = "ulimit -n 6; exec \"$0\" run --config cluster.toml";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_engram-node")]).current_dir(&node);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("raise the limit (ulimit -n"), "{said}");
 }
 
 /// The counts of the first snapshot of a process.
@@ -128,6 +178,8 @@ fn a_pipe_is_followed_from_writer_to_writer() {
     let node = init(folder.path(), 1).remove(0);
     let path = node.join("own.pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = fails(&["run", "--config", "cluster.toml", "--snapshots", "own.pipe"], &node);
+    assert!(refused.contains("it is no regular file; use run --follow"), "{refused}");
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.pipe"];
     let mut process = Process::start(&arguments, &node);
     // No writer has opened the pipe, and the node runs.

@@ -18,10 +18,7 @@ pub(crate) enum Certs {
     Ca(Ca),
     /// Creates a node's certificate and key, NAME.pem and NAME.key, and prints its node id.
     Node(Order),
-    /// Replaces NAME.pem with a new certificate for the same key, so that the node id stays the same.
-    ///
-    /// A running node loads it on a hang-up signal or the command `reload`.
-    Rotate(Order),
+    Rotate(Rotation),
     Show(Show),
 }
 
@@ -39,7 +36,7 @@ pub(crate) struct Ca {
     days: u64,
 }
 
-/// The arguments that name a node and its authority.
+/// A node's new certificate, and its authority.
 #[derive(Args)]
 pub(crate) struct Order {
     /// The node's name.
@@ -57,6 +54,23 @@ pub(crate) struct Order {
     days: Option<u64>,
 }
 
+/// Replaces a node's certificate with a new one for the same key and name, so that the node id stays
+/// the same.
+///
+/// It needs ca.pem and ca.key, and no key of the node. A running node loads the certificate on a
+/// hang-up signal or the command `reload`.
+#[derive(Args)]
+pub(crate) struct Rotation {
+    /// The certificate, such as node-a.pem.
+    certificate: PathBuf,
+    /// The folder with ca.pem and ca.key.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    ca: PathBuf,
+    /// The validity of the certificate in days, as for `certs node`.
+    #[arg(long, value_name = "DAYS", value_parser = days::parse)]
+    days: Option<u64>,
+}
+
 /// Prints the node id of a certificate, as the configurations of other nodes list it, and the
 /// validity.
 #[derive(Args)]
@@ -70,7 +84,7 @@ impl Certs {
         match self {
             Self::Ca(task) => task.run(),
             Self::Node(order) => order.make(),
-            Self::Rotate(order) => order.renew(),
+            Self::Rotate(task) => task.run(),
             Self::Show(task) => task.run(),
         }
     }
@@ -90,8 +104,14 @@ impl Ca {
 impl Order {
     /// Creates a key and its certificate.
     fn make(self) -> Result<(), Failure> {
-        let ca = self.authority()?;
-        let node = ca.issue_node(&self.name, self.validity(&ca)?)?;
+        let name = &self.name;
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(
+                format!("--name {name:?} is not a file name; use letters and digits").into()
+            );
+        }
+        let (ca, validity) = authority(&self.ca, self.days)?;
+        let node = ca.issue_node(name, validity)?;
         create(&[
             New::private(self.file("key"), node.key_pem),
             New::public(self.file("pem"), node.certificate_pem),
@@ -100,35 +120,31 @@ impl Order {
         Ok(())
     }
 
-    /// Creates a new certificate for the existing key.
-    fn renew(self) -> Result<(), Failure> {
-        let ca = self.authority()?;
-        let node = ca.renew_node(&self.name, &read(&self.file("key"))?, self.validity(&ca)?)?;
-        replace(&self.file("pem"), &node.certificate_pem)?;
-        outln!("{}", node.node_id);
-        Ok(())
-    }
-
-    /// Loads the authority, after checking that the node's name is a valid file name.
-    fn authority(&self) -> Result<ClusterCa, Failure> {
-        let name = &self.name;
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(
-                format!("--name {name:?} is not a file name; use letters and digits").into()
-            );
-        }
-        let (certificate, key) = (read(&self.ca.join("ca.pem"))?, read(&self.ca.join("ca.key"))?);
-        Ok(ClusterCa::from_pem(&certificate, &key)?)
-    }
-
-    fn validity(&self, ca: &ClusterCa) -> Result<Validity, Failure> {
-        let authority = Validity::of_certificate(ca.certificate_pem())?;
-        days::of_node(SystemTime::now(), self.days, authority)
-    }
-
     fn file(&self, extension: &str) -> PathBuf {
         self.out.join(format!("{}.{extension}", self.name))
     }
+}
+
+impl Rotation {
+    fn run(self) -> Result<(), Failure> {
+        let path = self.certificate;
+        let (ca, validity) = authority(&self.ca, self.days)?;
+        let renewed = ca
+            .renew(&read(&path)?, validity)
+            .map_err(|error| format!("{}: {error}; nothing was changed", path.display()))?;
+        replace(&path, &renewed)?;
+        outln!("{}", NodeId::of_certificate(&renewed)?);
+        Ok(())
+    }
+}
+
+/// Loads the authority of a folder, and the validity of a certificate that it issues now.
+fn authority(folder: &Path, days: Option<u64>) -> Result<(ClusterCa, Validity), Failure> {
+    let (path, key) = (folder.join("ca.pem"), read(&folder.join("ca.key"))?);
+    let ca = ClusterCa::from_pem(&read(&path)?, &key)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let validity = Validity::of_certificate(ca.certificate_pem())?;
+    Ok((ca, days::of_node(SystemTime::now(), days, validity)?))
 }
 
 impl Show {
@@ -156,7 +172,7 @@ pub(crate) fn until(validity: Validity, now: SystemTime) -> String {
             let days = counted(left.as_secs() / 86_400, "day", "days");
             format!("until {at}, {days} from now")
         }
-        None => format!("until {at}, which has passed; `engram-node certs rotate` renews it"),
+        None => format!("until {at}, which has passed; see `engram-node certs rotate --help`"),
     }
 }
 

@@ -38,15 +38,12 @@ impl Check {
         let peers = counted(config.peers.len() as u64, "peer", "peers");
         outln!("it hosts {} and knows {peers}", spaces.join(" and "));
         outln!("its certificate is valid {}", until(identity.validity(), now));
-        match identity.validity().left(now) {
-            None => outln!(
-                "warning: the certificate has expired, so the node connects to no other; `engram-node certs \
-                 rotate` renews it"
-            ),
-            Some(left) if left <= EXPIRY_NOTICE => outln!(
-                "warning: the certificate expires soon; `engram-node certs rotate` renews it"
-            ),
-            Some(_) => {}
+        if identity.validity().left(now).is_some_and(|left| left <= EXPIRY_NOTICE) {
+            let certificate = config.tls.certificate.display();
+            outln!(
+                "warning: the certificate expires soon; `engram-node certs rotate {certificate} --ca DIR`, \
+                 with the folder of ca.key, renews it"
+            );
         }
         if config.key_is_exposed() {
             let key = config.tls.key.display();

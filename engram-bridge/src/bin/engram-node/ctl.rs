@@ -1,6 +1,7 @@
 //! Sends requests to a running node over the socket in its state folder.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf, absolute};
 use std::time::{Duration, Instant};
@@ -11,10 +12,13 @@ use crate::Failure;
 use crate::request::{Answer, Request};
 use crate::socket::SOCKET;
 use crate::source::Source;
+use crate::terminal::{failed, print_json};
 use engram_bridge::notices::printable;
 
-/// The time that `stop` waits for the end of the process.
-const STOP_TIME: Duration = Duration::from_secs(60);
+/// The time that a node may take to answer, and after a stop, to end its process.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The time that a node may take for requests that read or write whole files.
+const FILE_TIME_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
@@ -72,7 +76,7 @@ enum Task {
     Backup { path: PathBuf },
     /// Returns unused space of the store's file to the file system.
     Compact,
-    /// Writes the visible patterns to a file, one JSON object a line.
+    /// Writes the visible patterns to a new file, one JSON object a line.
     Export { path: PathBuf },
     /// Reads the configuration and the certificates again.
     Reload,
@@ -107,24 +111,18 @@ struct Forget {
 
 impl Ctl {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let request = self.task.request()?;
-        let folder = match &self.config {
-            Some(config) => {
-                state_folder(&Source { path: config.clone(), section: self.section.clone() })?
-            }
-            None => self.state_folder,
-        };
-        let mut connection = connect(&folder.join(SOCKET))?;
-        let answer = connection.ask(&request)?;
-        if answer.done && request == Request::Stop {
-            connection.await_end()?;
-        }
-        if self.json {
-            outln!("{}", answer.json);
+        let (json, request) = (self.json, self.task.request());
+        let place = Place { config: self.config, section: self.section, folder: self.state_folder };
+        let answer = place.ask(request.clone()).map_err(|error| match json {
+            true => failed(request.name(), error),
+            false => error,
+        })?;
+        if json {
+            print_json(&answer.json);
         } else if answer.done {
             answer.text.lines().for_each(|line| outln!("{}", printable(line)));
         }
-        match (answer.done, self.json) {
+        match (answer.done, json) {
             (true, _) => Ok(()),
             (false, true) => Err("the node refused".into()),
             (false, false) => Err(printable(&answer.text).into()),
@@ -132,32 +130,69 @@ impl Ctl {
     }
 }
 
+/// Where to find the node.
+struct Place {
+    config: Option<PathBuf>,
+    section: Option<String>,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn ask(self, mut request: Request) -> Result<Answer, Failure> {
+        complete(&mut request)?;
+        let folder = match self.config {
+            Some(path) => state_folder(&Source { path, section: self.section })?,
+            None => self.folder,
+        };
+        let mut connection = connect(&folder.join(SOCKET), time_limit(&request))?;
+        let answer = connection.ask(&request)?;
+        if answer.done && request == Request::Stop {
+            connection.await_end()?;
+        }
+        Ok(answer)
+    }
+}
+
 impl Task {
-    fn request(self) -> Result<Request, Failure> {
-        Ok(match self {
-            Self::Submit { path } => Request::Submit { path: absolute(path)? },
-            Self::Backup { path } => Request::Backup { path: absolute(path)? },
+    /// The request as it was written.
+    fn request(self) -> Request {
+        match self {
+            Self::Submit { path } => Request::Submit { path },
+            Self::Backup { path } => Request::Backup { path },
             Self::Compact => Request::Compact,
-            Self::Export { path } => Request::Export { path: absolute(path)? },
+            Self::Export { path } => Request::Export { path },
             Self::Forget(Forget { node: Some(node), space, .. }) => {
                 Request::ForgetNode { node, space }
             }
             Self::Forget(Forget { space, id, node: None }) => {
                 let (space, id) = (space.unwrap_or_default(), id.unwrap_or_default());
-                Request::Forget { space, id: unquoted(id)? }
+                Request::Forget { space, id }
             }
-            Self::Withdraw(Pattern { space, id }) => Request::Withdraw { space, id: unquoted(id)? },
-            Self::Explain(Pattern { space, id }) => Request::Explain { space, id: unquoted(id)? },
+            Self::Withdraw(Pattern { space, id }) => Request::Withdraw { space, id },
+            Self::Explain(Pattern { space, id }) => Request::Explain { space, id },
             Self::DropImplausible => Request::DropImplausible,
             Self::Groups => Request::Groups,
-            Self::Resolve { space, version, id } => {
-                Request::Resolve { space, version, id: unquoted(id)? }
-            }
+            Self::Resolve { space, version, id } => Request::Resolve { space, version, id },
             Self::Reload => Request::Reload,
             Self::State => Request::State,
             Self::Stop => Request::Stop,
-        })
+        }
     }
+}
+
+/// Makes the path of a request absolute, and reads its id.
+fn complete(request: &mut Request) -> Result<(), Failure> {
+    match request {
+        Request::Submit { path } | Request::Backup { path } | Request::Export { path } => {
+            *path = absolute(&*path)?;
+        }
+        Request::Forget { id, .. }
+        | Request::Withdraw { id, .. }
+        | Request::Explain { id, .. }
+        | Request::Resolve { id, .. } => *id = unquoted(mem::take(id))?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Reads an id, given plain or as a JSON string.
@@ -178,17 +213,29 @@ fn state_folder(source: &Source) -> Result<PathBuf, Failure> {
     })
 }
 
+fn time_limit(request: &Request) -> Duration {
+    match request {
+        Request::Submit { .. }
+        | Request::Export { .. }
+        | Request::Backup { .. }
+        | Request::Compact => FILE_TIME_LIMIT,
+        _ => TIME_LIMIT,
+    }
+}
+
 /// A connection to a node.
 struct Connection {
     socket: PathBuf,
     stream: BufReader<UnixStream>,
     begun: Instant,
+    /// The time from the beginning after which the client gives up.
+    limit: Duration,
 }
 
-fn connect(socket: &Path) -> Result<Connection, Failure> {
+fn connect(socket: &Path, limit: Duration) -> Result<Connection, Failure> {
     let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
     let (socket, stream) = (socket.to_owned(), BufReader::new(stream));
-    Ok(Connection { socket, stream, begun: Instant::now() })
+    Ok(Connection { socket, stream, begun: Instant::now(), limit })
 }
 
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {
@@ -204,13 +251,11 @@ impl Connection {
         let failed = |error: io::Error| unreachable(&self.socket, &error);
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
+        self.limit().map_err(failed)?;
         self.stream.get_mut().write_all(&line).map_err(failed)?;
-        if *request == Request::Stop {
-            self.limit().map_err(failed)?;
-        }
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(|error| match is_timeout(&error) {
-            true => still_running(),
+            true => self.unanswered(request),
             false => failed(error),
         })?;
         serde_json::from_str(&answer).map_err(|_| -> Failure {
@@ -219,9 +264,9 @@ impl Connection {
         })
     }
 
-    /// Limits the next read to the rest of [`STOP_TIME`].
+    /// Limits the next read to the rest of the time.
     fn limit(&self) -> io::Result<()> {
-        let left = STOP_TIME.saturating_sub(self.begun.elapsed());
+        let left = self.limit.saturating_sub(self.begun.elapsed());
         // Zero would switch the limit off.
         self.stream.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))
     }
@@ -230,23 +275,33 @@ impl Connection {
     fn await_end(&mut self) -> Result<(), Failure> {
         self.limit().map_err(|error| unreachable(&self.socket, &error))?;
         match self.stream.read(&mut [0]) {
-            Err(error) if is_timeout(&error) => Err(still_running()),
+            Err(error) if is_timeout(&error) => Err(self.still_running()),
             // An error also means that the connection has ended.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    fn unanswered(&self, request: &Request) -> Failure {
+        format!(
+            "the node has not answered {} within {} s, and may still carry it out; its log reports the \
+             outcome",
+            request.name(),
+            self.limit.as_secs()
+        )
+        .into()
+    }
+
+    fn still_running(&self) -> Failure {
+        format!(
+            "the node is stopping, but its process has not ended within {} s; check its log, and wait",
+            self.limit.as_secs()
+        )
+        .into()
     }
 }
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn still_running() -> Failure {
-    format!(
-        "the node is stopping, but its process has not ended within {} s; check its log, and wait",
-        STOP_TIME.as_secs()
-    )
-    .into()
 }
 
 #[cfg(test)]
@@ -258,5 +313,25 @@ mod tests {
         assert_eq!(unquoted("a b".to_owned()).unwrap(), "a b");
         assert_eq!(unquoted(r#""a\tb\u001b""#.to_owned()).unwrap(), "a\tb\u{1b}");
         assert!(unquoted("\"a".to_owned()).is_err());
+    }
+
+    fn failure(answer: Option<&Answer>) -> String {
+        let (client, mut node) = UnixStream::pair().unwrap();
+        let answer = answer.map(|answer| serde_json::to_string(answer).unwrap() + "\n");
+        node.write_all(answer.unwrap_or_default().as_bytes()).unwrap();
+        let (socket, stream) = (PathBuf::from(SOCKET), BufReader::new(client));
+        let (begun, limit) = (Instant::now(), Duration::from_millis(1));
+        let mut connection = Connection { socket, stream, begun, limit };
+        let stopped = connection.ask(&Request::Stop).and_then(|_| connection.await_end());
+        stopped.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_a_confirmed_stop_is_reported_as_one() {
+        let silent = failure(None);
+        assert!(silent.starts_with("the node has not answered stop"), "{silent}");
+        let answer = Answer { done: true, text: String::new(), json: serde_json::Value::Null };
+        let confirmed = failure(Some(&answer));
+        assert!(confirmed.starts_with("the node is stopping, but"), "{confirmed}");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::agreement::Agreement;
 use crate::status::{Page, text};
+use crate::terminal::{failed, print_json};
 use crate::words::patterns;
 use engram_bridge::notices::printable;
 
@@ -39,6 +40,20 @@ struct Compared {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<Agreement, Failure> {
+        let (names, compared) = self.compare().map_err(|error| match self.json {
+            true => failed("diff", error),
+            false => error,
+        })?;
+        if self.json {
+            print_json(&compared.iter().map(Compared::json).collect());
+        } else {
+            compared.iter().for_each(|space| out!("{}", space.text(&names)));
+        }
+        Ok(verdict(&compared))
+    }
+
+    /// The names of the two nodes, and their spaces.
+    fn compare(&self) -> Result<([String; 2], Vec<Compared>), Failure> {
         let nodes = [self.left.node()?, self.right.node()?];
         let names = nodes.each_ref().map(|node| text(node, "name"));
         let mut compared = compare(&nodes);
@@ -48,12 +63,7 @@ impl Diff {
                 ids(&self.right.diff(&names[0], &space.space)?),
             ];
         }
-        if self.json {
-            outln!("{}", json!(compared.iter().map(Compared::json).collect::<Vec<_>>()));
-        } else {
-            compared.iter().for_each(|space| out!("{}", space.text(&names)));
-        }
-        Ok(verdict(&compared))
+        Ok((names, compared))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::words::{counted, patterns};
-use engram_bridge::notices::{Level, Notice, Repeated, printable};
+use engram_bridge::notices::{Level, Notice, Repeated, printable, printable_json};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,7 +32,15 @@ pub(crate) enum Event {
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
     /// Every snapshot of a file was submitted on request.
-    Submitted { path: String, snapshots: u64, taken: usize, written: usize, rejected: usize },
+    Submitted {
+        path: String,
+        snapshots: u64,
+        taken: usize,
+        written: usize,
+        /// Patterns that wait for the first contact of their space, only in memory.
+        waiting: usize,
+        rejected: usize,
+    },
     /// A session with a peer ended.
     Session(Session),
     /// The membership changed its view of a peer, or the peer restarted.
@@ -155,7 +163,7 @@ impl Event {
     /// The event as one line, without a line ending.
     pub(crate) fn line(&self, reader: Reader, node: &str, now: Timestamp) -> String {
         match reader {
-            Reader::Program => self.json(node, now).to_string(),
+            Reader::Program => printable_json(&self.json(node, now).to_string()),
             Reader::Person => {
                 let level = match self.level() {
                     Level::Info => "info",
@@ -202,10 +210,11 @@ impl Event {
                 spaces.iter().map(Groups::sentence).collect::<Vec<_>>().join("; ")
             }
             Self::Snapshot(snapshot) => snapshot.sentence(),
-            Self::Submitted { path, snapshots, taken, written, rejected } => format!(
-                "submitted {} of {path}: {}, {written} new, {rejected} rejected",
+            Self::Submitted { path, snapshots, taken, written, waiting, rejected } => format!(
+                "submitted {} of {path}: {}, {written} new{}, {rejected} rejected",
                 counted(*snapshots, "snapshot", "snapshots"),
-                patterns(*taken as u64)
+                patterns(*taken as u64),
+                held_back(*waiting)
             ),
             Self::Session(Session { peer, result, sent, received, records_in, records_out }) => {
                 format!(
@@ -341,15 +350,21 @@ impl Groups {
     }
 }
 
+/// The part of a sentence about patterns that wait for the first contact of their space.
+fn held_back(waiting: usize) -> String {
+    match waiting {
+        0 => String::new(),
+        1 => ", 1 waits for the first contact and is only in memory".to_owned(),
+        n => format!(", {n} wait for the first contact and are only in memory"),
+    }
+}
+
 impl Snapshot {
     fn sentence(&self) -> String {
         let Self { space, snapshot, taken, written, waiting, suppressed, rejected } = self;
         let mut sentence =
             format!("snapshot {snapshot} of {space}: {}, {written} new", patterns(*taken as u64));
-        if *waiting > 0 {
-            let waiting = counted(*waiting as u64, "waits", "wait");
-            sentence += &format!(", {waiting} for a session with a peer");
-        }
+        sentence += &held_back(*waiting);
         if *suppressed > 0 {
             let suppressed = counted(*suppressed as u64, "stays", "stay");
             sentence += &format!(", {suppressed} forgotten");
@@ -419,7 +434,12 @@ mod tests {
     #[test]
     fn control_characters_never_reach_the_terminal() {
         let (space, version) = ("a\u{1b}[2J".to_owned(), "0".repeat(64));
-        let event = Event::Resolved { space, pattern: "p\u{9b}\n".to_owned(), version };
-        assert!(!text(&event).chars().any(char::is_control));
+        let pattern = "p\u{9b}\n\u{7f}\u{202e}\u{2069}é".to_owned();
+        let event = Event::Resolved { space, pattern: pattern.clone(), version };
+        for line in [text(&event), json(&event)] {
+            assert!(!line.contains(|c: char| c.is_control() || c > 'é'), "{line}");
+        }
+        let read: Value = serde_json::from_str(&json(&event)).unwrap();
+        assert_eq!(read["pattern"], pattern);
     }
 }

@@ -1,7 +1,7 @@
 //! The visible patterns of a node as a file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -36,32 +36,89 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Writes the visible patterns of all spaces to `path`, one JSON object per line, sorted by space
-/// and id: equal views produce equal files. The file is replaced atomically, and only its owner may
-/// read it.
-pub(crate) fn export(store: &Store, path: &Path) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".part");
-    let mut file = BufWriter::new(create(unfinished.as_ref())?);
+/// Writes the visible patterns of all spaces to the new file `path`, one JSON object per line, sorted
+/// by space and id: equal views produce equal files. Only the owner may read the file, and it appears
+/// when it is complete.
+///
+/// # Errors
+/// The reason; then no file remains. An existing `path` is refused, like one in the folder `state` of
+/// the store.
+pub(crate) fn export(store: &Store, path: &Path, state: Option<&Path>) -> Result<(), String> {
+    let placed = refuse_state_folder(path, state);
+    let written = placed.and_then(|()| write_new(path, |file| write_patterns(store, file)));
+    written.map_err(|error| format!("{}: {error}; nothing was written", path.display()))
+}
+
+fn write_patterns(store: &Store, file: &mut dyn Write) -> io::Result<()> {
     for space in store.iter() {
         for pattern in space.view().patterns {
-            serde_json::to_writer(&mut file, &Line::new(space.id().as_str(), &pattern))?;
+            serde_json::to_writer(&mut *file, &Line::new(space.id().as_str(), &pattern))?;
             file.write_all(b"\n")?;
         }
     }
-    file.into_inner()?.sync_all()?;
-    fs::rename(&unfinished, path)
+    Ok(())
 }
 
-/// Creates a file that only its owner may read.
+fn refuse_state_folder(path: &Path, state: Option<&Path>) -> io::Result<()> {
+    let (Some(folder), Some(state)) = (path.parent(), state) else { return Ok(()) };
+    if folder.canonicalize()?.starts_with(state.canonicalize()?) {
+        return Err(io::Error::other("store.path contains it; choose another folder"));
+    }
+    Ok(())
+}
+
+/// Creates a file under a random name next to `path`, and renames it once it is complete.
+fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    refuse_existing(path)?;
+    let unfinished = path.with_file_name(format!(".engram-export-{:016x}", getrandom::u64()?));
+    let file = create(&unfinished)?;
+    let written = fill(file, write)
+        .and_then(|()| refuse_existing(path))
+        .and_then(|()| fs::rename(&unfinished, path));
+    written.inspect_err(|_| {
+        // The first error is the one to report.
+        _ = fs::remove_file(&unfinished);
+    })
+}
+
+fn fill(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.into_inner()?.sync_all()
+}
+
+fn refuse_existing(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => {
+            Err(io::Error::other("it exists, and nothing is overwritten; choose another name"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates a new file that only its owner may read.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    // An unfinished file of an earlier export may be readable by others.
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(file)
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_export_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shown.jsonl");
+        let failed = write_new(&path, |file| {
+            file.write_all(b"part")?;
+            Err(io::Error::other("full"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "full");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -1,6 +1,6 @@
 //! Follows a growing file of snapshots, or a pipe.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ use engram_bridge::notices::Notice;
 
 /// The pause between two reads of a file that has not grown.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The time for which no file may have the name of a file that is rotated.
+const ROTATION: Duration = Duration::from_secs(5);
 
 /// The pause before a failed snapshot is submitted again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -39,13 +42,16 @@ struct Following {
     lines: SnapshotLines,
     /// The reported reason why it cannot be read.
     unreadable: Option<String>,
+    /// The time for which the open file's name has been missing.
+    missing: Duration,
 }
 
 impl Follow {
     /// Follows on a separate thread: opening and reading a pipe blocks until its writer acts.
     pub(crate) fn start(self) {
         let lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
-        let following = Following { file: self, lines, unreadable: None };
+        let (unreadable, missing) = (None, Duration::ZERO);
+        let following = Following { file: self, lines, unreadable, missing };
         thread::spawn(move || following.run());
     }
 
@@ -84,10 +90,23 @@ impl Following {
         }
     }
 
+    /// Reports a name that is missing for longer than a rotation takes. The open file is still read.
+    fn note_name(&mut self, named: &io::Result<Metadata>) {
+        match named {
+            Ok(_) => self.missing = Duration::ZERO,
+            Err(error) => {
+                self.missing += PAUSE;
+                if self.missing >= ROTATION {
+                    self.note_unreadable(error);
+                }
+            }
+        }
+    }
+
     /// Continues to read the current line. Returns whether it is complete.
     fn continue_line(&mut self, source: &mut Source, line: &mut Vec<u8>) -> io::Result<bool> {
         let complete = source.read_line(line)?;
-        if self.unreadable.take().is_some() {
+        if self.missing.is_zero() && self.unreadable.take().is_some() {
             self.file.report(notice::readable);
         }
         Ok(complete)
@@ -96,6 +115,7 @@ impl Following {
     /// Reads an open file until it is truncated or another file has its name, or a pipe until its
     /// writer closes it.
     fn read(&mut self, mut source: Source) -> io::Result<()> {
+        self.missing = Duration::ZERO;
         let mut line = self.catch_up(&mut source)?;
         while !self.file.is_stopped() {
             if line.last() == Some(&b'\n') || self.continue_line(&mut source, &mut line)? {
@@ -104,7 +124,9 @@ impl Following {
                 continue;
             }
             self.file.note_caught_up();
-            if source.is_over(&self.file.path)? {
+            let named = fs::metadata(&self.file.path);
+            self.note_name(&named);
+            if source.is_over(named.ok().as_ref())? {
                 // Read lines written before the rotation was detected.
                 let known = line.len();
                 if self.continue_line(&mut source, &mut line)? || line.len() > known {
@@ -192,7 +214,8 @@ impl Source {
 
     /// Whether this file, which was read to its end, is finished: a closed pipe, or a file that was
     /// truncated or replaced.
-    fn is_over(&mut self, path: &Path) -> io::Result<bool> {
+    /// `named` is the file that has its name now.
+    fn is_over(&mut self, named: Option<&Metadata>) -> io::Result<bool> {
         if is_pipe(&self.opened) {
             return Ok(true);
         }
@@ -201,7 +224,7 @@ impl Source {
             return Ok(true);
         }
         // A missing file may be in the middle of a rotation.
-        Ok(std::fs::metadata(path).is_ok_and(|named| !is_same(&named, &self.opened)))
+        Ok(named.is_some_and(|named| !is_same(named, &self.opened)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
-use engram_gossip_net::{ClusterCa, NodeCredentials, Validity};
+use engram_gossip_net::{ClusterCa, NodeCredentials, Roster, Validity};
 
 use crate::files::{New, create};
 use crate::words::counted;
@@ -25,7 +25,7 @@ pub(crate) struct Init {
     out: PathBuf,
     /// The address at which peers reach a node, HOST:PORT; once for each node, in order. The node
     /// listens on that port on all addresses.
-    #[arg(long = "address", value_name = "HOST:PORT")]
+    #[arg(long = "address", value_name = "HOST:PORT", value_parser = address)]
     addresses: Vec<String>,
     /// The validity of the nodes' certificates in days, 365 by default; the authority is valid for ten
     /// years.
@@ -110,10 +110,21 @@ impl Init {
             let (address, page) = (format!("127.0.0.1:{gossip}"), page(http));
             return Ok(Planned { name, credentials, listen: address.clone(), address, page });
         };
-        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        let port = port.ok_or_else(|| format!("{address:?}: write a host and a port"))?;
+        let port = address.rsplit(':').next().unwrap_or_default();
         let (listen, address) = (format!("[::]:{port}"), address.clone());
         Ok(Planned { name, credentials, listen, address, page: page(PORTS[1]) })
+    }
+}
+
+/// Reads the address of a node as the check of its configuration does.
+fn address(text: &str) -> Result<String, String> {
+    match Roster::is_address(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            let advice = "it is not an address, and nothing was written; write a host and a port, such \
+                          as 10.0.0.2:7701 or [fd00::2]:7701";
+            Err(advice.to_owned())
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::event::{Event, Groups};
 use crate::host::Host;
 use crate::request::{Answer, Request};
-use crate::submit::Submitter;
-use crate::words::one_line;
+use crate::submit::{Submitter, Taken};
+use crate::words::{counted, one_line};
 use crate::{explained, export};
 
 /// The reason why a request failed, and the next step.
@@ -64,11 +64,8 @@ impl Host {
             Request::Submit { path } => self.submit(path).await?,
             Request::Export { path } => {
                 let (store, to) = (Arc::clone(&self.node.store), path.clone());
-                let exported = move || {
-                    export::export(&store, &to)
-                        .map_err(|error| format!("{}: {error}", to.display()))
-                };
-                change(exported).await?;
+                let state = self.config.store.path.clone();
+                change(move || export::export(&store, &to, state.as_deref())).await?;
                 Event::Exported { path: path.display().to_string() }
             }
             Request::Backup { path } => {
@@ -208,29 +205,41 @@ impl Host {
 
 fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
     let mut file = SnapshotFile::open(path, ENGRAM_DIMENSION).map_err(|error| error.to_string())?;
-    let (mut snapshots, mut taken, mut written) = (0, 0, 0);
-    let mut rejected = file.rejected().len();
+    let (mut snapshots, mut total) = (0, Taken::default());
+    total.rejected = file.rejected().len();
     for line in file.rejected() {
         submitter.reject(line.clone());
     }
     for run in file.runs() {
         for snapshot in file.read_run(run).map_err(|error| error.to_string())? {
-            let done = submitter.submit(&snapshot).map_err(|reason| {
-                let FileSnapshot { space, run, .. } = &snapshot;
-                format!(
-                    "snapshot {run} of {space} was not stored completely, but {snapshots} earlier ones were: {reason}"
-                )
-            })?;
+            let done = submitter.submit(&snapshot);
+            let done = done.map_err(|reason| incomplete(&snapshot, snapshots, &reason))?;
             snapshots += 1;
-            taken += done.taken;
-            written += done.written;
-            rejected += done.rejected;
+            total.taken += done.taken;
+            total.written += done.written;
+            total.waiting += done.waiting;
+            total.rejected += done.rejected;
         }
     }
+    let Taken { taken, written, waiting, rejected } = total;
     if taken == 0 && rejected > 0 {
         return Err(nothing_taken(path, rejected, file.rejected()));
     }
-    Ok(Event::Submitted { path: path.display().to_string(), snapshots, taken, written, rejected })
+    let path = path.display().to_string();
+    Ok(Event::Submitted { path, snapshots, taken, written, waiting, rejected })
+}
+
+/// The refusal of a snapshot after `stored` earlier ones of its file.
+fn incomplete(
+    FileSnapshot { run, space, .. }: &FileSnapshot,
+    stored: u64,
+    reason: &str,
+) -> Refusal {
+    let stored = match stored {
+        0 => String::new(),
+        n => format!("; stored before it: {}", counted(n, "snapshot", "snapshots")),
+    };
+    format!("snapshot {run} of {space} was not stored completely: {reason}{stored}")
 }
 
 fn nothing_taken(path: &Path, rejected: usize, lines: &[RejectedLine]) -> Refusal {
@@ -268,6 +277,8 @@ fn choose(digests: &[String], version: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use engram_bridge::ConsolidationSnapshot;
+
     use super::*;
 
     #[test]
@@ -279,5 +290,20 @@ mod tests {
             assert!(error.contains("there are a1a1a1a1a1a1, a2a2a2a2a2a2"), "{error}");
         }
         assert!(choose(&[], "a").unwrap_err().contains("nothing was changed"));
+    }
+
+    #[test]
+    fn refused_snapshot_names_those_before_it() {
+        let snapshot = FileSnapshot {
+            space: SpaceId::new("default").unwrap(),
+            run: 77,
+            snapshot: ConsolidationSnapshot::default(),
+            lines: Vec::new(),
+            rejected: Vec::new(),
+        };
+        let first = incomplete(&snapshot, 0, "full");
+        assert_eq!(first, "snapshot 77 of default was not stored completely: full");
+        let second = incomplete(&snapshot, 1, "full");
+        assert_eq!(second, format!("{first}; stored before it: 1 snapshot"));
     }
 }

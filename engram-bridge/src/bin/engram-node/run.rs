@@ -1,5 +1,7 @@
 //! Runs a node until a request or a signal stops it.
 
+#[cfg(unix)]
+use std::fs::File;
 #[cfg(not(unix))]
 use std::path::Path;
 use std::path::PathBuf;
@@ -56,11 +58,17 @@ pub(crate) struct Run {
     control: bool,
 }
 
+/// The number of files that a node without peers needs at least.
+#[cfg(unix)]
+const FILES: usize = 32;
+
 /// The maximum number of requests that wait.
 const REQUESTS: usize = 16;
 
 impl Run {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        #[cfg(unix)]
+        check_file_limit()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let done = runtime.block_on(self.serve());
         // A thread that waits for a pipe or a terminal must not delay the exit.
@@ -81,14 +89,16 @@ impl Run {
         if config.key_is_exposed() {
             report.notify(notice::key_exposed(&config.tls.key));
         }
+        // Before the node opens its store and connects to peers.
+        let listening = match config.http {
+            Some(http) => Some(http::Listening::on(http.listen).await?),
+            None => None,
+        };
         let node = Node::start(&config)?;
         report.say(&Event::opened(node.store.recovery(), &node.store.unhosted()));
         let (store, gossip) = (Arc::clone(&node.store), node.gossip.clone());
         let telemetry = Telemetry::new(config.node.name.clone(), store, gossip);
-        let http = match config.http {
-            Some(http) => Some(http::Server::start(http.listen, &telemetry).await?),
-            None => None,
-        };
+        let http = listening.map(|listening| listening.serve(&telemetry));
         let (sender, requests) = mpsc::channel(REQUESTS);
         let keeper = config
             .store
@@ -149,6 +159,16 @@ impl Run {
         let pause = Duration::from_millis(self.replay_every);
         Replay { file, pause, submitter, stop }.start();
     }
+}
+
+/// Fails if the process may not open the files that the runtime needs, instead of a panic in it.
+#[cfg(unix)]
+fn check_file_limit() -> Result<(), Failure> {
+    let open = |_| File::open("/dev/null");
+    (0..FILES).map(open).collect::<Result<Vec<_>, _>>().map(drop).map_err(|error| {
+        format!("cannot open {FILES} files: {error}; raise the limit (ulimit -n, LimitNOFILE)")
+            .into()
+    })
 }
 
 /// A stub for systems without Unix sockets.

@@ -18,8 +18,9 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 
 /// The name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// The maximum number of requests served at once; others wait.
-const MAX_CONNECTIONS: usize = 8;
+/// The maximum number of clients whose requests are carried out at once; others wait, except for
+/// requests that [need no slot](needs_slot).
+const SLOTS: usize = 8;
 /// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -99,24 +100,19 @@ async fn accept(
     requests: mpsc::Sender<Asked>,
     end: Arc<Notify>,
 ) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(SLOTS));
     let mut connections = JoinSet::new();
     loop {
-        let free = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (permit.expect("the semaphore is never closed"), listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            accepted = free => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = end.notified() => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                let requests = requests.clone();
+                let (requests, slots) = (requests.clone(), Arc::clone(&slots));
                 connections.spawn(async move {
                     // Errors concern only the client.
-                    _ = serve(stream, owner, &requests).await;
-                    drop(permit);
+                    _ = serve(stream, owner, &requests, &slots).await;
                 });
             }
             // For example, too many files are open. Such errors are temporary.
@@ -128,8 +124,14 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Answers one request.
-async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -> io::Result<()> {
+/// Answers one request. A client holds a slot only after it has sent its request, and until it hangs
+/// up.
+async fn serve(
+    stream: UnixStream,
+    owner: u32,
+    requests: &mpsc::Sender<Asked>,
+    slots: &Semaphore,
+) -> io::Result<()> {
     let asking = stream.peer_cred()?.uid();
     if asking != owner && asking != 0 {
         return Ok(());
@@ -137,11 +139,21 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
     let line = timeout(TIME_LIMIT, read_line(&stream)).await??;
     let request = Request::parse(&line);
     let stops = request == Ok(Request::Stop);
-    let (asked, answered) = Asked::new(request);
-    let answer = match requests.send(asked).await {
-        Ok(()) => answered.await.unwrap_or_else(|_| stopping()),
-        Err(_) => stopping(),
+    let slot = match needs_slot(&request) {
+        true => slots.acquire().await.ok(),
+        false => None,
     };
+    let (asked, mut answered) = Asked::new(request);
+    // An error means that the node stops, and drops `answered`, too.
+    _ = requests.send(asked).await;
+    let answer = tokio::select! {
+        answer = &mut answered => answer,
+        () = hang_up(&stream) => {
+            drop(slot);
+            answered.await
+        }
+    };
+    let answer = answer.unwrap_or_else(|_| stopping());
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     timeout(TIME_LIMIT, write_all(&stream, &line)).await??;
@@ -150,6 +162,23 @@ async fn serve(stream: UnixStream, owner: u32, requests: &mpsc::Sender<Asked>) -
         mem::forget(stream);
     }
     Ok(())
+}
+
+/// Whether a request waits while all slots are taken.
+fn needs_slot(request: &Result<Request, String>) -> bool {
+    !matches!(request, Ok(Request::State | Request::Stop))
+}
+
+/// Waits until the client has closed its side of the connection.
+async fn hang_up(stream: &UnixStream) {
+    let mut part = [0; 64];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut part) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
 }
 
 /// Reads to the end of a line, or to the size limit of a request.
@@ -182,4 +211,42 @@ async fn write_all(stream: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
 fn stopping() -> Answer {
     let text = "the node is stopping; try again once it runs".to_owned();
     Answer { done: false, json: serde_json::json!({ "error": text }), text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn client(folder: &Path, request: &Request) -> UnixStream {
+        let stream = UnixStream::connect(folder.join(SOCKET)).await.unwrap();
+        let line = serde_json::to_string(request).unwrap() + "\n";
+        write_all(&stream, line.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn slots_block_neither_state_nor_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, mut requests) = mpsc::channel(1);
+        let _socket = Socket::listen(folder.path(), sender).unwrap();
+        let mut clients = Vec::new();
+        let mut unanswered = Vec::new();
+        for _ in 0..SLOTS {
+            clients.push(client(folder.path(), &Request::Compact).await);
+            unanswered.push(requests.recv().await.unwrap());
+        }
+        let waiting = client(folder.path(), &Request::Groups).await;
+        for request in [Request::State, Request::Stop] {
+            clients.push(client(folder.path(), &request).await);
+            unanswered.push(requests.recv().await.unwrap());
+            assert_eq!(unanswered.last().unwrap().request, Ok(request));
+        }
+        // A client that hangs up frees its slot, although its request is still carried out.
+        drop(clients.remove(0));
+        let asked = requests.recv().await.unwrap();
+        assert_eq!(asked.request, Ok(Request::Groups));
+        drop(asked);
+        let answer = read_line(&waiting).await.unwrap();
+        assert!(String::from_utf8(answer).unwrap().contains("the node is stopping"));
+    }
 }

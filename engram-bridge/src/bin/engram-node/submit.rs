@@ -23,6 +23,8 @@ pub(crate) struct Submitter {
 pub(crate) struct Taken {
     pub(crate) taken: usize,
     pub(crate) written: usize,
+    /// Patterns that wait for the first contact of their space, only in memory.
+    pub(crate) waiting: usize,
     pub(crate) rejected: usize,
 }
 
@@ -47,7 +49,8 @@ impl Submitter {
         let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
             Ok(report) => report,
             Err(error) => {
-                let reason = error.to_string();
+                // The error concerns one commit; others of the snapshot may have succeeded.
+                let reason = error.to_string().replace(" nothing was changed;", "");
                 self.report.notify(notice::snapshot_failed(&read.space, read.run, &reason));
                 return Err(reason);
             }
@@ -60,18 +63,18 @@ impl Submitter {
             });
         }
         let rejected = self.unreadable(read) + report.rejected.len();
-        let (taken, written) = (report.taken(), report.written);
+        let (taken, written, waiting) = (report.taken(), report.written, report.waiting);
         self.report.say(&Event::Snapshot(Snapshot {
             space: read.space.to_string(),
             snapshot: read.run,
             taken,
             written,
-            waiting: report.waiting,
+            waiting,
             suppressed: report.suppressed,
             rejected,
         }));
         self.report.changed();
-        Ok(Taken { taken, written, rejected })
+        Ok(Taken { taken, written, waiting, rejected })
     }
 
     /// The space of a snapshot. A node with `spaces = "*"` hosts it from now on.

@@ -4,6 +4,11 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::exit;
 
+use engram_bridge::notices::printable_json;
+use serde_json::{Value, json};
+
+use crate::Failure;
+
 /// Prints like `print!`; see [`print()`] for errors.
 macro_rules! out {
     ($($text:tt)*) => { $crate::terminal::print(format_args!($($text)*)) };
@@ -25,4 +30,15 @@ pub(crate) fn print(text: Arguments<'_>) {
         }
         _ => {}
     }
+}
+
+/// Prints the failure of a command whose output is JSON, and returns it.
+pub(crate) fn failed(command: &str, error: Failure) -> Failure {
+    print_json(&json!({ "event": "failed", "command": command, "reason": error.to_string() }));
+    error
+}
+
+/// Prints JSON as one line.
+pub(crate) fn print_json(value: &Value) {
+    outln!("{}", printable_json(&value.to_string()));
 }

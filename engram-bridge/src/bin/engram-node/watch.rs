@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::agreement::Agreement;
 use crate::status::{Page, text};
 use crate::words::{counted, patterns};
-use engram_bridge::notices::printable;
+use engram_bridge::notices::{printable, printable_json};
 
 /// Shows running nodes: readiness, warnings, roots, patterns, and the lag of each peer.
 ///
@@ -85,7 +85,7 @@ fn in_json(looks: &[Look]) -> String {
         Ok((node, peers)) => json!({"node": node, "peers": peers}),
         Err(error) => json!({"error": error.to_string()}),
     });
-    format!("{}\n", json!(looks.collect::<Vec<_>>()))
+    printable_json(&Value::from_iter(looks).to_string()) + "\n"
 }
 
 fn in_text(looks: &[Look]) -> String {

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engram_gossip_net::NodeId;
+use engram_gossip_net::{NodeId, Roster};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, BaseDepth};
 
@@ -20,6 +20,7 @@ use super::{
     PeerConfig, StorageConfig, TlsConfig,
 };
 use crate::engram::precision::Precision;
+use crate::node::printable::is_control;
 use crate::replica::caps::Caps;
 use crate::replica::retention::Retention;
 use crate::spaces::store::DEFAULT_SPACE;
@@ -98,6 +99,17 @@ impl Check<'_> {
         }
     }
 
+    /// The name of a node, which terminals and logs show.
+    fn name(&mut self, key: &str, value: Option<String>, example: &str) -> Option<String> {
+        let name = self.required(key, value, example)?;
+        if name.contains(is_control) {
+            let message =
+                format!("{name:?} contains control characters; write for example {example}");
+            return self.refuse(key, message);
+        }
+        Some(name)
+    }
+
     fn integer(
         &mut self,
         key: &str,
@@ -152,11 +164,10 @@ impl Check<'_> {
     /// The address to dial a peer at; the outer `None` if it is not an address, the inner if none
     /// is given.
     fn peer_address(&mut self, key: String, value: Option<String>) -> Option<Option<String>> {
-        let Some(value) = value else { return Some(None) };
-        let port = value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
-            Some(1..) => Some(Some(value)),
-            _ => self.refuse(
+        match value {
+            None => Some(None),
+            Some(value) if Roster::is_address(&value) => Some(Some(value)),
+            Some(value) => self.refuse(
                 key,
                 format!("{value:?} is not an address; write a host and a port, such as 10.0.0.2:7701 or node-b:7701"),
             ),
@@ -164,7 +175,7 @@ impl Check<'_> {
     }
 
     fn node(&mut self, node: Node) -> Option<NodeConfig> {
-        let name = self.required("node.name", node.name, "\"node-a\"");
+        let name = self.name("node.name", node.name, "\"node-a\"");
         let listen = self.address("node.listen", node.listen);
         let learn_spaces = matches!(node.spaces, Some(SpaceNames::All(_)));
         let spaces = self.spaces(node.spaces);
@@ -255,7 +266,7 @@ impl Check<'_> {
     }
 
     fn peer(&mut self, at: usize, peer: Peer) -> Option<PeerConfig> {
-        let name = self.required(&format!("peers.{at}.name"), peer.name, "\"node-b\"");
+        let name = self.name(&format!("peers.{at}.name"), peer.name, "\"node-b\"");
         let address = self.peer_address(format!("peers.{at}.address"), peer.address);
         let key = format!("peers.{at}.node_id");
         let node_id =

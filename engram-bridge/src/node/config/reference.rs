@@ -51,7 +51,13 @@ const PEM: Takes = Text("path of a PEM file", "\"file.pem\"");
 
 /// All keys in the order of the file. The tests check them against the parser.
 pub(super) const KEYS: [Key; 51] = [
-    key("node", "name", Text("text", "\"node-a\""), Refused, "The display name of this node."),
+    key(
+        "node",
+        "name",
+        Text("text without control characters", "\"node-a\""),
+        Refused,
+        "The display name of this node.",
+    ),
     key(
         "node",
         "listen",
@@ -88,7 +94,7 @@ pub(super) const KEYS: [Key; 51] = [
     key(
         "peers",
         "name",
-        Text("text", "\"node-b\""),
+        Text("text without control characters", "\"node-b\""),
         Refused,
         "The name of the peer in messages, metrics and requests.",
     ),

@@ -52,9 +52,37 @@ impl Server {
     /// # Errors
     /// [`ServerError`] if it cannot listen on the address.
     pub async fn start(address: SocketAddr, telemetry: &Telemetry) -> Result<Self, ServerError> {
+        Ok(Listening::on(address).await?.serve(telemetry))
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// An address on which a [`Server`] will answer: connections wait until then.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Listening {
+    /// Listens on `address`, so that a program notices a used port before it starts its node.
+    ///
+    /// # Errors
+    /// [`ServerError`] if it cannot listen on the address.
+    pub async fn on(address: SocketAddr) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { address: listener.local_addr().map_err(failed)?, listener })
+    }
+
+    /// Answers from now on. Must be called on a tokio runtime.
+    #[must_use]
+    pub fn serve(self, telemetry: &Telemetry) -> Server {
+        let Self { address, listener } = self;
         let page = Redirect::temporary("/cluster/consolidation/page");
         let routes = router(telemetry).route("/", get(page));
         let routes = match address.ip().is_loopback() {
@@ -62,12 +90,7 @@ impl Server {
             false => routes,
         };
         let accepting = tokio::spawn(accept(listener, routes)).abort_handle();
-        Ok(Self { address, accepting })
-    }
-
-    /// The address it listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        Server { address, accepting }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::line::{self, Line, PatternLine};
-use super::{FileSnapshot, RejectedLine};
+use super::{FileSnapshot, RejectedLine, open_file};
 use crate::engram::pattern::SemanticPattern;
 
 /// Reads the patterns of lines. Their embeddings are in the lines, or in `embeddings.f32` next to
@@ -26,7 +26,7 @@ impl Patterns {
     /// Opens the file of rows if it is not open.
     pub(super) fn open_rows(&mut self) -> Result<&mut File, (PathBuf, io::Error)> {
         if self.rows.is_none() {
-            let opened = File::open(&self.path);
+            let opened = open_file(&self.path);
             self.rows = Some(opened.map_err(|error| (self.path.clone(), error))?);
         }
         Ok(self.rows.as_mut().expect("it was opened above"))

@@ -150,8 +150,8 @@ impl Warning {
                     .to_owned()
             }
             Self::CertificateExpired { .. } | Self::CertificateExpires { .. } => {
-                "rotate the certificate and reload: `engram-node certs rotate`, then `engram-node ctl \
-                 reload`"
+                "rotate the certificate and reload: `engram-node certs rotate CERTIFICATE --ca DIR`, \
+                 with the folder of ca.key, then `engram-node ctl reload`"
                     .to_owned()
             }
             Self::ClockFault(_) => "set the clock of this machine".to_owned(),

@@ -149,9 +149,9 @@ impl Month {
     }
 
     fn rotate(&self, days: &str) {
-        let (ca, out) = (self.folder.path().join("cluster"), &self.c.folder);
-        let (ca, out) = (ca.display().to_string(), out.display().to_string());
-        let arguments = ["certs", "rotate", "--name", "node", "--ca", &ca, "--out", &out];
+        let (ca, node) = (self.folder.path().join("cluster"), self.c.folder.join("node.pem"));
+        let (ca, node) = (ca.display().to_string(), node.display().to_string());
+        let arguments = ["certs", "rotate", &node, "--ca", &ca];
         succeeds(&[&arguments[..], &["--days", days]].concat(), self.folder.path());
     }
 
