@@ -44,6 +44,8 @@ mod redb;
 mod reload;
 #[cfg(all(feature = "node", unix))]
 mod replaced_key;
+#[cfg(all(feature = "node", unix))]
+mod replaced_store;
 #[cfg(feature = "node")]
 mod run;
 #[cfg(all(feature = "node", target_os = "linux"))]
