@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::words::{counted, patterns};
-use engram_bridge::notices::{Level, Notice, Repeated, printable};
+use engram_bridge::notices::{Due, Level, Notice, Repeated, printable};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -180,6 +180,7 @@ impl Event {
             Self::Member { liveness, .. } if liveness == "down" => Level::Warning,
             Self::Opened { recovery: "repaired" | "set_aside", .. } => Level::Warning,
             Self::Notice(notice) => notice.level(),
+            Self::Repeated(repeated) => repeated.level(),
             _ => Level::Info,
         }
     }
@@ -290,6 +291,15 @@ impl Event {
     }
 }
 
+impl From<Due> for Event {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Fault(notice) => Self::Notice(notice),
+            Due::Repeated(repeated) => Self::Repeated(repeated),
+        }
+    }
+}
+
 /// The conflicts of a space across ids.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Groups {
@@ -396,7 +406,12 @@ mod tests {
         let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
         let notice = Notice::warning(&Warning::StorageFailure(failure));
         let repeated = json(&Event::Repeated(Repeated::new(notice.kind(), 3, None)));
-        for field in [r#""event":"repeated""#, r#""of":"storage_failure""#, r#""count":3"#] {
+        for field in [
+            r#""event":"repeated""#,
+            r#""level":"error""#,
+            r#""of":"storage_failure""#,
+            r#""count":3"#,
+        ] {
             assert!(repeated.contains(field), "{repeated}");
         }
         let line = json(&Event::Notice(notice));
