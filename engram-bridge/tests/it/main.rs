@@ -37,6 +37,8 @@ mod members;
 #[cfg(all(feature = "node", target_os = "linux"))]
 mod month;
 mod operations;
+#[cfg(all(feature = "node", unix))]
+mod permissions;
 mod precision;
 #[cfg(feature = "redb")]
 mod redb;

@@ -81,6 +81,9 @@ impl Run {
         if config.key_is_exposed() {
             report.notify(notice::key_exposed(&config.tls.key));
         }
+        if let Some(folder) = config.store.path.as_ref().filter(|_| config.store_is_exposed()) {
+            report.notify(notice::store_exposed(folder));
+        }
         let node = Node::start(&config)?;
         report.say(&Event::opened(node.store.recovery(), &node.store.unhosted()));
         let (store, gossip) = (Arc::clone(&node.store), node.gossip.clone());

@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod identity;
 mod overlay;
+mod private;
 
 use std::any::Any;
 use std::fs;
@@ -15,17 +16,19 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResu
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
-use self::copy::{copy, make_private};
+use self::copy::copy;
 use self::error::{io_error, storage_error};
 use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
 use self::identity::Identity;
+use self::private::create_folder;
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
 
 /// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
 ///
-/// Only one process at a time can open the database. The first use creates the folder. After a failure, the
+/// Only one process at a time can open the database. The first use creates the folder. On Unix, only its owner can
+/// access the folder and the files that the store creates. After a failure, the
 /// next call reopens the database; if the disk was full, it first writes a probe file to check that the batch
 /// now fits. A file that cannot be written can still be read.
 ///
@@ -314,7 +317,7 @@ impl StateStore for RedbStateStore {
         if !self.is_open() {
             self.check_in_place()?;
         }
-        make_private(to).map_err(|error| io_error(&error, place()))?;
+        create_folder(to).map_err(|error| io_error(&error, place()))?;
         let copied =
             self.with_opened(|database| copy(database, to, self.cache)).and_then(|copied| {
                 copied.map_err(|error| storage_error(error, place()))?;

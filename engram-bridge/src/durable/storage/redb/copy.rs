@@ -1,7 +1,5 @@
 //! Copies a database to a new folder.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
@@ -36,12 +34,4 @@ pub(super) fn copy(
         }
     }
     Ok(copied.commit().map_err(redb::Error::from))
-}
-
-/// Creates a folder. On Unix, only its owner can access it.
-pub(super) fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -1,6 +1,6 @@
 //! Opens and creates the file of a store, and checks the room on its disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use super::super::{Batch, Table};
 use super::STATE;
 use super::identity::Identity;
 use super::overlay::Overlay;
+use super::private::{ensure_folder, file_options};
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -52,7 +53,7 @@ pub(super) fn open_file(
     cache: usize,
     check: Check,
 ) -> Result<(Database, Identity), redb::Error> {
-    fs::create_dir_all(folder)?;
+    ensure_folder(folder)?;
     let file = folder.join(STATE);
     let is_new = !file.exists();
     refuse_empty(&file)?;
@@ -79,7 +80,7 @@ pub(super) fn open_file(
 
 /// Opens the database in a file, or creates it.
 fn create(file: &Path, cache: usize, check: Check) -> Result<(Database, Identity), redb::Error> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file)?;
+    let file = file_options().read(true).truncate(false).open(file)?;
     let identity = Identity::of(&file)?;
     Ok((builder(cache, check).create_with_backend(FileBackend::new(file)?)?, identity))
 }
@@ -144,7 +145,7 @@ pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
 }
 
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = file_options().truncate(true).open(path)?;
     let zeros = [0; 64 << 10];
     let mut left = bytes;
     while left > 0 {
