@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_proto::RootAdvert;
-use engram_gossip_proto::schedule::{Action, Notice, Scheduler};
-use tokio::time::sleep_until;
+use engram_gossip_proto::schedule::{Action, Agreement, Notice, Scheduler};
+use tokio::time::{Instant, sleep_until};
 
 use crate::command::Command;
 use crate::node::{Phase, Shared};
@@ -92,6 +92,17 @@ impl Shared {
         });
     }
 
+    /// Records which peers are equal to this node now.
+    fn note_agreements(&self) {
+        let (now, peers) = (Instant::now(), self.peers().clone());
+        let agreements: Vec<_> = self
+            .schedule
+            .ask(|scheduler, _| peers.keys().map(|id| scheduler.agreement(*id)).collect());
+        for (peer, agreement) in peers.values().zip(agreements) {
+            peer.state.notes().note_agreement(agreement.unwrap_or(Agreement::Unknown), now);
+        }
+    }
+
     /// Tells the scheduler the liveness of each member, which may change without a notification.
     fn tell_liveness(&self) {
         let members: Vec<_> = self.peers().keys().copied().collect();
@@ -109,7 +120,7 @@ impl Shared {
     }
 }
 
-/// How often the roots and the liveness of members are polled.
+/// How often the roots, the agreement and the liveness of members are polled.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Wakes the scheduler at each deadline until the node shuts down.
@@ -125,6 +136,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         if looks_at <= shared.schedule.now() {
             looks_at = shared.schedule.now() + LOOK;
+            // Before the roots, which may end an agreement.
+            shared.note_agreements();
             shared.tell_roots();
             shared.tell_liveness();
         }

@@ -19,7 +19,8 @@ pub struct PeerStatus {
     pub member: Member,
     /// The state of the connection.
     pub connection: ConnectionState,
-    /// Time since a session last found both nodes equal; `None` if no session has.
+    /// Time since both nodes were last known to be equal, from a session or from the roots that the peer
+    /// sent over its present connection; zero while [in step](Self::is_in_step). `None` if they never were.
     pub equal_ago: Option<Duration>,
     /// The result of the last session, whichever side opened it.
     pub last_session: Option<Result<SessionReport, SyncError>>,
@@ -42,6 +43,14 @@ pub struct PeerStatus {
     pub liveness: Liveness,
     /// Its incarnation, if the membership knows it.
     pub incarnation: Option<u64>,
+}
+
+impl PeerStatus {
+    /// Whether the peer is connected, and its last known roots equal the local ones.
+    pub fn is_in_step(&self) -> bool {
+        self.agreement == Agreement::InStep
+            && matches!(self.connection, ConnectionState::Connected { .. })
+    }
 }
 
 /// Bytes in one direction by kind, without QUIC's overhead.
@@ -158,7 +167,8 @@ impl PeerState {
         agreement: Agreement,
         stalled_sessions: u32,
     ) -> PeerStatus {
-        let notes = self.notes();
+        let mut notes = self.notes();
+        notes.note_agreement(agreement, now);
         let (liveness, incarnation) =
             (membership.liveness(&notes.member.id), membership.incarnation(&notes.member.id));
         PeerStatus {
@@ -180,6 +190,13 @@ impl PeerState {
 }
 
 impl Notes {
+    /// Records that the peer is equal to this node, if it is connected and its roots are the local ones.
+    pub(crate) fn note_agreement(&mut self, agreement: Agreement, now: Instant) {
+        if agreement == Agreement::InStep && matches!(self.state, State::Connected { .. }) {
+            self.equal_at = Some(now);
+        }
+    }
+
     /// Records the end of a session.
     pub(crate) fn note_session(
         &mut self,

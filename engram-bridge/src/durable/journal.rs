@@ -144,6 +144,18 @@ impl Journal {
         }
     }
 
+    /// Records a failure if the store was removed or replaced, so that it is reported before the next change
+    /// fails. A successful [`retry`](Self::retry) ends the failure.
+    pub(crate) fn check_in_place(&self) {
+        let Some(store) = self.store.as_ref().filter(|_| !self.is_failing()) else { return };
+        let Err(failure) = store.check_in_place() else { return };
+        let mut queue = self.queue();
+        if !queue.closed && queue.figures.failure.is_none() {
+            (self.on_state)(Some(failure.clone()));
+            queue.figures.failure = Some(failure);
+        }
+    }
+
     /// Tries a commit without changes if the last commit failed.
     pub(crate) fn retry(&self) {
         if self.is_failing() {

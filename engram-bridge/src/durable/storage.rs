@@ -49,6 +49,15 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
+    /// Checks that a restart would find the data that this store holds open, without changing a row. A
+    /// [`Binding`](crate::Binding) calls it every ten seconds. By default it returns `Ok`.
+    ///
+    /// # Errors
+    /// [`StorageError::Replaced`] if the data was removed or replaced.
+    fn check_in_place(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// The size of the store, as far as it is known. Called for each reading of metrics and of the status page,
     /// so it should be cheap: it neither scans the rows nor waits for a commit.
     fn usage(&self) -> StoreUsage {
@@ -231,6 +240,14 @@ pub enum StorageError {
         place: String,
         /// The error of the operating system.
         reason: String,
+    },
+    /// The file was removed, moved or replaced while this process has it open.
+    #[error(
+        "{place} is missing, or is another file than the one that this node has open; nothing was changed; put the file back: a running node then recovers by itself; if it cannot be put back, make a backup, which copies the open file, before you stop the node"
+    )]
+    Replaced {
+        /// The file.
+        place: String,
     },
     /// The bytes read differ from the bytes written.
     #[error("{place} is damaged: {reason}")]

@@ -285,20 +285,6 @@ impl ClusterConfig {
         }
         Ok(identity)
     }
-
-    /// Whether other users may read the private key, as far as the system reports it.
-    pub fn key_is_exposed(&self) -> bool {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let key = fs::metadata(&self.tls.key);
-            key.is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
-        }
-        #[cfg(not(unix))]
-        {
-            false
-        }
-    }
 }
 
 /// Whether the disk is full or read-only.

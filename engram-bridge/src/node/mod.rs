@@ -4,6 +4,8 @@
 pub(crate) mod compose;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "config")]
+mod exposure;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "metrics")]

@@ -3,8 +3,10 @@
 
 mod episodes;
 mod kind;
+mod level;
 mod notice;
 mod repeats;
+mod states;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,8 +17,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 pub use self::kind::Kind;
-pub use self::notice::{Level, Notice};
-pub use self::repeats::{Repeated, Repeats};
+pub use self::level::Level;
+pub use self::notice::Notice;
+pub use self::repeats::{Due, Repeated, Repeats};
 use crate::node::printable::is_control;
 use crate::node::telemetry::Telemetry;
 use crate::spaces::event::StateEvent;
@@ -25,8 +28,8 @@ use crate::spaces::event::StateEvent;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and
-/// changes of peers. A successful session produces no notice. The first notice of a kind is
-/// returned at once, and its [repeats](Repeats) are returned as counts.
+/// changes of peers. A successful session produces no notice. The first notice of a kind and each new fault
+/// are returned, and [repeats](Repeats) are returned as counts.
 pub struct Notices {
     name: String,
     gossip: Gossip,
@@ -137,8 +140,8 @@ impl Notices {
         while let Ok(event) = self.state.try_recv() {
             self.notify(Notice::of_state(&event, |node| self.name(node)));
         }
-        let counts = self.repeats.finish();
-        self.ready.extend(counts.into_iter().map(LogLine::from));
+        let due = self.repeats.finish();
+        self.ready.extend(due.into_iter().map(LogLine::from));
     }
 
     /// The display name of a node; its id if the roster does not list it.
@@ -163,9 +166,12 @@ impl From<Notice> for LogLine {
     }
 }
 
-impl From<Repeated> for LogLine {
-    fn from(repeated: Repeated) -> Self {
-        Self { level: Level::Info, text: repeated.to_string() }
+impl From<Due> for LogLine {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Fault(notice) => notice.into(),
+            Due::Repeated(repeated) => Self { level: repeated.level(), text: repeated.to_string() },
+        }
     }
 }
 

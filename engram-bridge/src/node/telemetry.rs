@@ -228,16 +228,21 @@ impl Telemetry {
     }
 
     fn read_peer(&self, status: PeerStatus) -> PeerReading {
-        let peer = status.member.id;
-        let slots = |space: Arc<Space>| self.divergence(&peer, &space).slots().len();
-        PeerReading {
-            lag: self.lag(&status),
-            divergent_slots: self.store().iter().map(slots).sum(),
-            status,
-        }
+        let divergences = self.divergences(&status);
+        let divergent_slots = divergences.iter().map(|divergence| divergence.slots().len()).sum();
+        PeerReading { lag: self.lag(&status), divergent_slots, status }
     }
 
-    /// The time since the roots were last equal to a peer's; if they never were, since the start.
+    /// The [divergence](Self::divergence) of each space; none from a peer in step.
+    pub(crate) fn divergences(&self, status: &PeerStatus) -> Vec<Divergence> {
+        if status.is_in_step() {
+            return Vec::new();
+        }
+        let peer = status.member.id;
+        self.store().iter().map(|space| self.divergence(&peer, &space)).collect()
+    }
+
+    /// The time since the roots were last known to be equal to a peer's; if they never were, since the start.
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }

@@ -1,20 +1,20 @@
-//! Retries writes after a storage failure, in case nothing else writes.
+//! Checks the stored data, and retries writes after a storage failure, in case nothing else writes.
 
 use std::sync::Weak;
 use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::spaces::event::StateEvent;
 use crate::spaces::store::Store;
 
-/// The pause before each retry.
+/// The pause before each retry, and between two checks of the stored data.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Retries a write periodically while the last change could not be stored, until the store is
-/// dropped. `events` are the store's events.
+/// Checks periodically that the stored data is in its place, and retries a write periodically while the last
+/// change could not be stored, until the store is dropped. `events` are the store's events.
 pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Receiver<StateEvent>) {
     while let Some(held) = store.upgrade() {
         let failed = held.write_stats().storage_failure.is_some();
@@ -23,8 +23,15 @@ pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Rec
             sleep(PAUSE).await;
             let Some(store) = store.upgrade() else { return };
             _ = spawn_blocking(move || store.retry_storage()).await;
-        } else if events.recv().await == Err(RecvError::Closed) {
-            return;
+            continue;
+        }
+        match timeout(PAUSE, events.recv()).await {
+            Ok(Err(RecvError::Closed)) => return,
+            Ok(_) => {}
+            Err(_) => {
+                let Some(store) = store.upgrade() else { return };
+                _ = spawn_blocking(move || store.check_in_place()).await;
+            }
         }
     }
 }

@@ -496,6 +496,12 @@ impl Store {
         self.shared.journal.retry();
     }
 
+    /// Checks that the stored data was not removed or replaced meanwhile; if it was, the store refuses changes
+    /// until the data is back. A [`Binding`](crate::Binding) calls it every ten seconds.
+    pub fn check_in_place(&self) {
+        self.shared.journal.check_in_place();
+    }
+
     /// Closes the store: submits the patterns that wait for a first contact, stores the times of the last
     /// snapshots, and releases the [`StateStore`], so that another [`open`](Self::open) can use it. From then
     /// on, a change fails with [`StorageError::Stopped`]; readers still see the state. Everything else is

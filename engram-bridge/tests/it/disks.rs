@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::process::{Process, init, succeeds};
+use crate::common::process::{Process, fails, init, line, succeeds};
 use crate::kill::{Cluster, DEADLINE};
 
 /// Runs the node from a shell that first runs `setup`.
@@ -182,6 +182,39 @@ fn a_full_disk_is_reported_at_the_start() {
         let lifted = Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited"]).status();
         assert!(lifted.unwrap().success());
     });
+}
+
+/// The disk becomes full twice within seconds, which are no time for a count of repeats.
+#[test]
+fn a_disk_full_again_is_reported_again() {
+    if !is_possible("prlimit --version") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let node = used(folder.path());
+    let mut command = node_after("trap '' XFSZ");
+    command.args(["run", "--events", "--config", "cluster.toml"]).current_dir(&node);
+    let mut process = Process::spawn(command);
+    process.event("listening");
+    let id = process.id().to_string();
+    let limit = |size: &str| {
+        let size = format!("--fsize={size}");
+        let limited = Command::new("prlimit").args(["--pid", &id, &size]).status();
+        assert!(limited.unwrap().success());
+    };
+    let submit = |run: usize, ends: fn(&[&str], &Path) -> String| {
+        std::fs::write(node.join("own.jsonl"), line(run, &["p"])).unwrap();
+        ends(&["ctl", "--config", "cluster.toml", "submit", "own.jsonl"], &node);
+    };
+    for round in 0..2 {
+        limit("0:unlimited");
+        submit(2 * round, fails);
+        let failure = process.event("storage_failure");
+        assert_eq!(failure["level"], "error", "{failure}");
+        limit("unlimited");
+        submit(2 * round + 1, succeeds);
+        process.event("storage_recovered");
+    }
 }
 
 /// Two processes on one folder: the second names the folder and ends, the first keeps running.

@@ -37,6 +37,8 @@ mod members;
 #[cfg(all(feature = "node", target_os = "linux"))]
 mod month;
 mod operations;
+#[cfg(all(feature = "node", unix))]
+mod permissions;
 mod precision;
 #[cfg(feature = "redb")]
 mod redb;
@@ -44,6 +46,8 @@ mod redb;
 mod reload;
 #[cfg(all(feature = "node", unix))]
 mod replaced_key;
+#[cfg(all(feature = "node", unix))]
+mod replaced_store;
 #[cfg(feature = "node")]
 mod run;
 #[cfg(all(feature = "node", target_os = "linux"))]

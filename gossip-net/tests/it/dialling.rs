@@ -142,6 +142,30 @@ async fn agreement_follows_the_latest_advert() {
     assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement at once");
 }
 
+/// Equal roots without a session for hours are no lag. The lag begins with the end of the connection.
+#[tokio::test(start_paused = true)]
+async fn a_peer_in_step_does_not_lag() {
+    let mut config = quiet();
+    config.network = Some(MemoryNetwork::new(1));
+    config.schedule.interval = SECOND * 86_400;
+    config.schedule.advert_fanout = 0;
+    let [mut a, b] = take(Cluster::new().start(&["a", "b"], &config));
+    a.connected_to(b.id()).await;
+    sleep(SECOND).await;
+    let sessions = a.gossip.peers()[0].sessions;
+    sleep(SECOND * 7_200).await;
+    let status = a.gossip.peers().remove(0);
+    assert_eq!((status.sessions, status.equal_ago), (sessions, Some(Duration::ZERO)));
+    assert!(status.is_in_step());
+    b.gossip.shutdown().await;
+    while a.gossip.peers()[0].is_in_step() {
+        sleep(SECOND / 10).await;
+    }
+    sleep(SECOND * 100).await;
+    let lag = a.gossip.peers()[0].equal_ago.unwrap();
+    assert!((SECOND * 100..SECOND * 102).contains(&lag), "{lag:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn missing_common_space_is_reported_once() {
     let mut config = quiet();

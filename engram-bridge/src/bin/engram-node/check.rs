@@ -49,8 +49,13 @@ impl Check {
             let key = config.tls.key.display();
             outln!("warning: other users may read {key}; `chmod 600` it, or replace the key");
         }
-        if config.store.path.is_none() {
-            outln!("warning: store.path is not set, so the state ends with the process");
+        match &config.store.path {
+            None => outln!("warning: store.path is not set, so the state ends with the process"),
+            Some(folder) if config.store_is_exposed() => outln!(
+                "warning: other users may read, lock or replace the store in {}; `chmod 700` it",
+                folder.display()
+            ),
+            Some(_) => {}
         }
         Ok(())
     }

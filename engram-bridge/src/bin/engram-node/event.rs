@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::words::{counted, patterns};
-use engram_bridge::notices::{Level, Notice, Repeated, printable, printable_json};
+use engram_bridge::notices::{Due, Level, Notice, Repeated, printable, printable_json};
 
 /// An event that a node reports. Its JSON has the stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -188,6 +188,7 @@ impl Event {
             Self::Member { liveness, .. } if liveness == "down" => Level::Warning,
             Self::Opened { recovery: "repaired" | "set_aside", .. } => Level::Warning,
             Self::Notice(notice) => notice.level(),
+            Self::Repeated(repeated) => repeated.level(),
             _ => Level::Info,
         }
     }
@@ -296,6 +297,15 @@ impl Event {
         };
         let unhosted = unhosted.iter().map(SpaceId::to_string).collect();
         Self::Opened { recovery, found: found.to_string(), unhosted }
+    }
+}
+
+impl From<Due> for Event {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Fault(notice) => Self::Notice(notice),
+            Due::Repeated(repeated) => Self::Repeated(repeated),
+        }
     }
 }
 
@@ -411,7 +421,12 @@ mod tests {
         let failure = StorageError::Full { place, reason: "os error 28".to_owned() };
         let notice = Notice::warning(&Warning::StorageFailure(failure));
         let repeated = json(&Event::Repeated(Repeated::new(notice.kind(), 3, None)));
-        for field in [r#""event":"repeated""#, r#""of":"storage_failure""#, r#""count":3"#] {
+        for field in [
+            r#""event":"repeated""#,
+            r#""level":"error""#,
+            r#""of":"storage_failure""#,
+            r#""count":3"#,
+        ] {
             assert!(repeated.contains(field), "{repeated}");
         }
         let line = json(&Event::Notice(notice));

@@ -29,6 +29,14 @@ pub(crate) fn key_exposed(key: &Path) -> Notice {
     Notice::new("key_exposed", reason)
 }
 
+/// Other users may access the store.
+pub(crate) fn store_exposed(folder: &Path) -> Notice {
+    let folder = folder.display();
+    let reason =
+        format!("other users may read, lock or replace the store in {folder}; `chmod 700` it");
+    Notice::new("store_exposed", reason)
+}
+
 /// A snapshot, or a part of it, could not be stored.
 pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Notice {
     let text = format!("snapshot {run} was not stored completely: {reason}");

@@ -70,23 +70,23 @@ impl Report {
         event.json(&self.shared.node, now())
     }
 
-    /// Reports a notice if it begins an episode.
+    /// Reports a notice if it begins an episode or a fault.
     pub(crate) fn notify(&self, notice: Notice) {
         if self.repeats().begins(&notice, self.elapsed()) {
             self.say(&Event::Notice(notice));
         }
     }
 
-    /// Reports the counts of repeated notices that are due.
+    /// Reports the faults and the counts of repeated notices that are due.
     pub(crate) fn tell_repeats(&self) {
         let due = self.repeats().due(self.elapsed());
-        due.into_iter().for_each(|repeated| self.say(&Event::Repeated(repeated)));
+        due.into_iter().for_each(|due| self.say(&Event::from(due)));
     }
 
-    /// Reports pending counts and the last event, and waits briefly for the reader.
+    /// Reports pending faults and counts and the last event, and waits briefly for the reader.
     pub(crate) fn finish(&self, last: &Event) {
-        let counts = self.repeats().finish();
-        counts.into_iter().for_each(|repeated| self.say(&Event::Repeated(repeated)));
+        let due = self.repeats().finish();
+        due.into_iter().for_each(|due| self.say(&Event::from(due)));
         self.say(last);
         self.shared.output.flush();
     }

@@ -89,6 +89,9 @@ impl Run {
         if config.key_is_exposed() {
             report.notify(notice::key_exposed(&config.tls.key));
         }
+        if let Some(folder) = config.store.path.as_ref().filter(|_| config.store_is_exposed()) {
+            report.notify(notice::store_exposed(folder));
+        }
         // Before the node opens its store and connects to peers.
         let listening = match config.http {
             Some(http) => Some(http::Listening::on(http.listen).await?),

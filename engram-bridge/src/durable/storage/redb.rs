@@ -1,8 +1,11 @@
 //! A state store in a file.
 
+mod copy;
 mod error;
 mod file;
+mod identity;
 mod overlay;
+mod private;
 
 use std::any::Any;
 use std::fs;
@@ -13,17 +16,25 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResu
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
+use self::copy::copy;
 use self::error::{io_error, storage_error};
 use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
+use self::identity::Identity;
+use self::private::create_folder;
 use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
 
 /// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
 ///
-/// Only one process at a time can open the database. The first use creates the folder. After a failure, the
+/// Only one process at a time can open the database. The first use creates the folder. On Unix, only its owner can
+/// access the folder and the files that the store creates. After a failure, the
 /// next call reopens the database; if the disk was full, it first writes a probe file to check that the batch
 /// now fits. A file that cannot be written can still be read.
+///
+/// On Unix, the store remembers the device and the inode of the file. While its path leads to no file or to
+/// another one, every call fails with [`StorageError::Replaced`] and keeps the file open, except for a
+/// backup, which copies the open file.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
@@ -43,6 +54,8 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
+    /// The identity of the file that this process read; `None` before the first opening.
+    identity: Option<Identity>,
     /// Bytes of disk space that must be free before the database is opened again: those of a batch for which
     /// the disk had no room, or 0.
     lacking: u64,
@@ -94,17 +107,28 @@ impl RedbStateStore {
             file::probe(&self.folder, open.lacking)?;
         }
         let check = if open.checked { Check::AfterCrash } else { Check::Whole };
-        let database = open_file(&self.folder, self.cache, check)?;
+        let (database, identity) = open_file(&self.folder, self.cache, check)?;
         let rows = database.begin_read()?.open_table(definition(Table::Records))?.len()?;
         self.records.store(rows, Relaxed);
         (open.database, open.checked, open.lacking) = (Some(database), true, 0);
+        open.identity = Some(identity);
         Ok(())
     }
 
-    /// Runs `work` on the database, and closes the database after any error.
+    /// Runs `work` on the database, and closes the database after any error. Fails, and leaves the database
+    /// open, if the file was removed or replaced.
     ///
     /// A file that another program altered may make redb panic. The panic is reported as damage to the file.
     fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StorageError> {
+        self.check_in_place()?;
+        self.with_opened(work)
+    }
+
+    /// [`with`](Self::with), even if the file was removed or replaced.
+    fn with_opened<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StorageError> {
@@ -140,6 +164,10 @@ impl RedbStateStore {
         }
     }
 
+    fn is_open(&self) -> bool {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).database.is_some()
+    }
+
     fn is_unwritten(&self) -> bool {
         self.open.read().unwrap_or_else(PoisonError::into_inner).unwritten.is_some()
     }
@@ -154,7 +182,11 @@ impl RedbStateStore {
             let mut open = self.open_mut();
             let database = match open.unwritten.take() {
                 Some(database) => database,
-                None => open_unwritten(&self.state(), self.cache)?,
+                None => {
+                    let (database, identity) = open_unwritten(&self.state(), self.cache)?;
+                    open.identity = Some(identity);
+                    database
+                }
             };
             scan_rows(open.unwritten.insert(database), table, row)
         })
@@ -177,6 +209,7 @@ impl StateStore for RedbStateStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.check_in_place()?;
         // A backup holds the read lock for a long time, so the write lock is taken only if there is something
         // to change.
         if self.is_unwritten() {
@@ -239,6 +272,16 @@ impl StateStore for RedbStateStore {
         }
     }
 
+    fn check_in_place(&self) -> Result<(), StorageError> {
+        let identity = self.open.read().unwrap_or_else(PoisonError::into_inner).identity;
+        match identity {
+            Some(identity) if !identity.is_at(&self.state()) => {
+                Err(StorageError::Replaced { place: self.place() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn usage(&self) -> StoreUsage {
         let bytes = fs::metadata(self.state()).ok().map(|file| file.len());
         let records = Some(self.records.load(Relaxed)).filter(|records| *records != u64::MAX);
@@ -270,11 +313,16 @@ impl StateStore for RedbStateStore {
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         let _copying = self.copying.read().unwrap_or_else(PoisonError::into_inner);
         let place = || to.display().to_string();
-        make_private(to).map_err(|error| io_error(&error, place()))?;
-        let copied = self.with(|database| copy(database, to, self.cache)).and_then(|copied| {
-            copied.map_err(|error| storage_error(error, place()))?;
-            sync(to).map_err(|error| io_error(&error, place()))
-        });
+        // A copy of the open file may be the only way to keep rows of a removed file.
+        if !self.is_open() {
+            self.check_in_place()?;
+        }
+        create_folder(to).map_err(|error| io_error(&error, place()))?;
+        let copied =
+            self.with_opened(|database| copy(database, to, self.cache)).and_then(|copied| {
+                copied.map_err(|error| storage_error(error, place()))?;
+                sync(to).map_err(|error| io_error(&error, place()))
+            });
         if copied.is_err() {
             // The copy is incomplete. The first error is the one to report.
             _ = fs::remove_dir_all(to);
@@ -284,45 +332,8 @@ impl StateStore for RedbStateStore {
 
     fn close(&self) {
         let mut open = self.open_mut();
-        (open.database, open.unwritten) = (None, None);
+        (open.database, open.unwritten, open.identity) = (None, None, None);
     }
-}
-
-/// Copies a consistent view of all rows to a new file in the folder `to`. The outer error is that of the
-/// database, the inner one that of the copy.
-fn copy(
-    database: &Database,
-    to: &Path,
-    cache: usize,
-) -> Result<Result<(), redb::Error>, redb::Error> {
-    let transaction = database.begin_read()?;
-    let begun = open_file(to, cache, Check::AfterCrash)
-        .and_then(|target| Ok((target.begin_write()?, target)));
-    let (copied, _target) = match begun {
-        Ok(begun) => begun,
-        Err(error) => return Ok(Err(error)),
-    };
-    for table in Table::ALL {
-        let mut rows = match copied.open_table(definition(table)) {
-            Ok(rows) => rows,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        for entry in transaction.open_table(definition(table))?.iter()? {
-            let (key, value) = entry?;
-            if let Err(error) = rows.insert(key.value(), value.value()) {
-                return Ok(Err(error.into()));
-            }
-        }
-    }
-    Ok(copied.commit().map_err(redb::Error::from))
-}
-
-/// Creates a folder. On Unix, only its owner can access it.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 fn scan_rows(
@@ -353,39 +364,4 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A file of another format is left untouched. A file with only one differing format byte counts as
-    /// damaged.
-    #[test]
-    fn a_file_of_another_format_is_not_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        RedbStateStore::new(folder.path()).commit(&Batch::default()).unwrap();
-        let whole = fs::read(folder.path().join(STATE)).unwrap();
-        for (format, at, refused) in
-            [(2, &[64, 192][..], true), (4, &[64, 192], true), (2, &[64], false)]
-        {
-            let mut other = whole.clone();
-            at.iter().for_each(|at| other[*at] = format);
-            fs::write(folder.path().join(STATE), &other).unwrap();
-            let store = RedbStateStore::new(folder.path());
-            let error = store.scan(Table::Meta, &mut |_, _| ()).unwrap_err();
-            assert_eq!(matches!(error, StorageError::Newer { .. }), refused, "{error}");
-            assert_eq!(matches!(error, StorageError::Damaged { .. }), !refused, "{error}");
-            assert_eq!(fs::read(folder.path().join(STATE)).unwrap(), other);
-        }
-    }
-
-    /// If a compaction waited for a backup, every commit would wait, too.
-    #[test]
-    fn a_compaction_waits_for_no_backup() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = RedbStateStore::new(folder.path().join("state"));
-        store.commit(&Batch::default()).unwrap();
-        let backup = store.copying.read().unwrap();
-        assert_eq!(store.compact(), Err(StorageError::Busy { place: store.place() }));
-        drop(backup);
-        assert_eq!(store.compact(), Ok(()));
-    }
-}
+mod tests;

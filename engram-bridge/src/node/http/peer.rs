@@ -32,7 +32,8 @@ pub(super) struct Peer {
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
-    /// The time since the roots were last equal; if they never were, since this node started.
+    /// The time since the roots were last known to be equal, zero while in step; if they never were, since this
+    /// node started.
     lag_seconds: f64,
     ever_equal: bool,
     /// Slots that changed here since the roots were last equal, over all spaces.
@@ -71,9 +72,7 @@ pub(super) fn all(node: &Telemetry) -> Vec<Peer> {
 
 impl Peer {
     fn of(node: &Telemetry, status: PeerStatus) -> Self {
-        let spaces = node.store().iter();
-        let divergences: Vec<_> =
-            spaces.map(|space| node.divergence(&status.member.id, &space)).collect();
+        let divergences = node.divergences(&status);
         let (agreement, records_apart) = agreement_name(status.agreement);
         let peer = Self {
             state: state_of(&status.connection),

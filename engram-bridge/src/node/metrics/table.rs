@@ -71,7 +71,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_peer_lag_seconds",
         kind: Gauge,
         unit: Some("seconds"),
-        help: "Time since the roots of this node and a peer were last equal; if they never were, since the start.",
+        help: "Time since the roots of this node and a peer were last known to be equal, 0 while they are; if they never were, since the start.",
         labels: &["peer"],
         read: |reading| reading.by_peer(|peer| Some(peer.lag.as_secs_f64())),
     },
@@ -87,7 +87,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_last_success_timestamp_seconds",
         kind: Gauge,
         unit: Some("seconds"),
-        help: "The time at which the roots of this node and a peer were last equal; absent if they never were.",
+        help: "The time at which the roots of this node and a peer were last known to be equal; absent if they never were.",
         labels: &["peer"],
         read: |reading| {
             let at = |ago: Duration| reading.now - ago.as_secs_f64();

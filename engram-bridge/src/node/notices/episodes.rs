@@ -137,29 +137,6 @@ mod tests {
         assert_eq!(lines, 7);
     }
 
-    /// The storage of a node fails, its snapshots and the records of two peers are refused, and the sessions
-    /// with them fail or stall.
-    #[test]
-    fn full_disk_for_an_hour_logs_under_100_lines() {
-        let kinds = [
-            "storage_failure",
-            "snapshot_failed",
-            "record_rejected",
-            "session_failed node-b",
-            "session_failed node-c",
-            "stalled node-b",
-            "stalled node-c",
-            "disconnected node-b",
-            "connected node-b",
-        ];
-        let (mut episodes, mut lines) = (Episodes::new(), 0);
-        for second in 0..3_600 {
-            let begun = kinds.iter().filter(|kind| episodes.begins(**kind, at(second))).count();
-            lines += begun + episodes.due(at(second)).len();
-        }
-        assert!(lines < 100, "{lines}");
-    }
-
     #[test]
     fn the_end_reports_what_was_counted() {
         let mut episodes = Episodes::new();

@@ -2,11 +2,16 @@
 
 use serde::Serialize;
 
+use super::level::Level;
+
 /// The kind of a notice. Repeated notices of one kind form an episode.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Kind {
     /// The code of the event.
     pub(super) of: &'static str,
+    /// The severity of the event.
+    #[serde(skip)]
+    pub(super) level: Level,
     /// The cause, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
@@ -20,7 +25,7 @@ pub struct Kind {
 
 /// Pairs of events. Each event of a pair ends the state that the other one begins.
 const STATES: [[&str; 2]; 6] = [
-    ["connected", "disconnected"],
+    ["disconnected", "connected"],
     ["storage_failure", "storage_recovered"],
     ["clock_fault", "clock_recovered"],
     ["belief_log_failed", "belief_log_recovered"],

@@ -8,22 +8,11 @@ use engram_gossip_proto::{Event as Noticed, Holder, Rejection, SpaceId, Unsendab
 use serde::Serialize;
 
 use super::kind::Kind;
+use super::level::Level;
 use crate::durable::storage::StorageError;
 use crate::node::telemetry::Warning;
 use crate::replica::{MAX_NODE_DOTS, MAX_SUPPRESSED};
 use crate::spaces::event::StateEvent;
-
-/// The severity of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Normal operation.
-    Info,
-    /// An operator should look into it in working hours.
-    Warning,
-    /// An operation failed, or is refused until an operator acts.
-    Error,
-}
 
 /// The explanation of sessions that make no progress. A node that refuses records reports each of
 /// them with the reason; its peer cannot know the reason, and reports this text.
@@ -273,6 +262,11 @@ impl Notice {
         Self::peer("no_common_space", Level::Warning, peer, reason.to_owned())
     }
 
+    /// Its stable code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.event
+    }
+
     /// Its severity.
     pub fn level(&self) -> Level {
         self.level
@@ -303,7 +297,7 @@ impl Notice {
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));
-        Kind { of: self.event, reason: self.cause.clone(), peer, space }
+        Kind { of: self.event, level: self.level, reason: self.cause.clone(), peer, space }
     }
 
     /// The notice as text.

@@ -1,14 +1,15 @@
 //! Notices that repeat.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::episodes::Episodes;
-use super::kind::{Kind, Subject};
+use super::kind::Kind;
+use super::level::Level;
 use super::notice::Notice;
+use super::states::{Change, States};
 
 /// The maximum number of causes of one event, for each peer, that have episodes of their own at a
 /// time. All further causes share one episode.
@@ -23,18 +24,35 @@ pub struct Repeated {
     /// The code of the last notice about the same subject: its present state.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<&'static str>,
+    #[serde(skip)]
+    level: Level,
 }
 
 impl Repeated {
-    /// `count` notices of a kind, and the code of the present state of their subject.
-    pub const fn new(kind: Kind, count: u64, now: Option<&'static str>) -> Self {
-        Self { kind, count, now }
+    /// `count` notices of a kind, and the code and the level of the present state of their subject.
+    pub fn new(kind: Kind, count: u64, now: Option<(&'static str, Level)>) -> Self {
+        let level = now.map_or(kind.level, |(_, level)| level);
+        Self { kind, count, now: now.map(|(code, _)| code), level }
     }
+
+    /// The severity of the present state of the subject; without a subject, that of the notices.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+}
+
+/// A line that is reported later than the notices that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A fault that began shortly after the same fault was reported.
+    Fault(Notice),
+    /// A count of notices.
+    Repeated(Repeated),
 }
 
 impl fmt::Display for Repeated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind: Kind { of, reason, peer, space }, count, now } = self;
+        let Self { kind: Kind { of, reason, peer, space, .. }, count, now, .. } = self;
         write!(f, "{count} more {of}")?;
         for detail in [peer, space, reason].into_iter().flatten() {
             write!(f, ": {detail}")?;
@@ -48,12 +66,14 @@ impl fmt::Display for Repeated {
 /// every fifteen minutes. If no further notice of the kind arrives before the next count is due,
 /// the episode ends.
 ///
+/// Each beginning of a fault is reported, but not more often than every ten seconds, and so is the end of
+/// each reported fault: the last line about a fault is true ten seconds later at the latest.
+///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]
 pub struct Repeats {
     episodes: Episodes<Kind>,
-    /// The code of the last event of each subject.
-    present: BTreeMap<Subject, &'static str>,
+    states: States,
 }
 
 impl Default for Repeats {
@@ -66,16 +86,23 @@ impl Repeats {
     /// No episodes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { episodes: Episodes::new(), present: BTreeMap::new() }
+        Self { episodes: Episodes::new(), states: States::new() }
     }
 
-    /// Records a notice. Returns whether it begins an episode and must be reported.
+    /// Records a notice. Returns whether it must be reported now.
     pub fn begins(&mut self, notice: &Notice, now: Duration) -> bool {
-        let kind = notice.kind();
-        if let Some(subject) = kind.subject() {
-            self.present.insert(subject, kind.of);
+        let kind = self.bounded(notice.kind());
+        let Some(subject) = kind.subject() else { return self.episodes.begins(kind, now) };
+        let begins = !self.episodes.is_running(&kind);
+        let (change, ended) = self.states.note(subject, notice, begins, now);
+        if let Some(ended) = ended {
+            let kind = self.bounded(ended.kind());
+            self.episodes.begins(kind, now);
         }
-        self.episodes.begins(self.bounded(kind), now)
+        if begins || change == Change::None {
+            self.episodes.begins(kind, now);
+        }
+        change == Change::Report
     }
 
     /// The kind itself, unless too many of its causes have episodes.
@@ -87,28 +114,31 @@ impl Repeats {
         kind.of_other_causes()
     }
 
-    /// The reports of repeats that are due.
-    pub fn due(&mut self, now: Duration) -> Vec<Repeated> {
-        let due = self.episodes.due(now);
-        due.into_iter().map(|repeats| self.repeated(repeats)).collect()
+    /// The lines that are due.
+    pub fn due(&mut self, now: Duration) -> Vec<Due> {
+        let (faults, counts) = (self.states.due(now), self.episodes.due(now));
+        self.lines(faults, counts)
     }
 
-    /// The reports of all other repeats. Ends all episodes.
-    pub fn finish(&mut self) -> Vec<Repeated> {
-        let counts = self.episodes.finish();
-        counts.into_iter().map(|repeats| self.repeated(repeats)).collect()
+    /// All other lines. Ends all episodes.
+    pub fn finish(&mut self) -> Vec<Due> {
+        let (faults, counts) = (self.states.finish(), self.episodes.finish());
+        self.lines(faults, counts)
     }
 
-    fn repeated(&self, (kind, count): (Kind, u64)) -> Repeated {
-        let now = kind.subject().and_then(|subject| self.present.get(&subject).copied());
-        Repeated { kind, count, now }
+    fn lines(&self, faults: Vec<Notice>, counts: Vec<(Kind, u64)>) -> Vec<Due> {
+        let counts = counts.into_iter().map(|(kind, count)| {
+            let now = kind.subject().and_then(|subject| self.states.present(&subject));
+            Due::Repeated(Repeated::new(kind, count, now))
+        });
+        faults.into_iter().map(Due::Fault).chain(counts).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::notices::Level;
+    use crate::durable::storage::StorageError;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -122,8 +152,85 @@ mod tests {
         Notice::peer(code, Level::Info, peer.to_owned(), "a reason".to_owned())
     }
 
-    fn lines(repeats: &[Repeated]) -> Vec<String> {
-        repeats.iter().map(Repeated::to_string).collect()
+    fn lines(due: &[Due]) -> Vec<String> {
+        let line = |due: &Due| match due {
+            Due::Fault(notice) => notice.to_string(),
+            Due::Repeated(repeated) => repeated.to_string(),
+        };
+        due.iter().map(line).collect()
+    }
+
+    fn disk(is_full: bool) -> Notice {
+        let reason = "os error 28".to_owned();
+        let full = StorageError::Full { place: "state.redb".to_owned(), reason };
+        Notice::storage(is_full.then_some(&full))
+    }
+
+    #[test]
+    fn each_new_fault_is_reported() {
+        let mut repeats = Repeats::new();
+        for round in 0..100 {
+            for is_full in [true, false] {
+                assert!(repeats.begins(&disk(is_full), at(11 * round)), "{round} {is_full}");
+            }
+            repeats.due(at(11 * round));
+        }
+        assert!(repeats.begins(&disk(true), at(1_100)));
+        assert_eq!(repeats.finish(), []);
+    }
+
+    #[test]
+    fn a_fault_within_the_pause_is_reported_late() {
+        let mut repeats = Repeats::new();
+        assert!(repeats.begins(&disk(true), at(0)) && repeats.begins(&disk(false), at(1)));
+        // Ends before it is reported.
+        assert!(!repeats.begins(&disk(true), at(2)) && !repeats.begins(&disk(false), at(3)));
+        assert!(!repeats.begins(&disk(true), at(4)) && !repeats.begins(&disk(true), at(5)));
+        assert_eq!(repeats.due(at(9)), []);
+        assert_eq!(repeats.due(at(10)), [Due::Fault(disk(true))]);
+        assert_eq!(repeats.due(at(11)), []);
+        assert!(repeats.begins(&disk(false), at(12)), "the end of a reported fault");
+        assert!(!repeats.begins(&disk(true), at(13)));
+        assert_eq!(repeats.finish()[0], Due::Fault(disk(true)));
+    }
+
+    #[test]
+    fn a_count_has_the_level_of_the_present_state() {
+        let mut repeats = Repeats::new();
+        let levels = |due: &[Due]| {
+            let level = |due: &Due| match due {
+                Due::Fault(notice) => notice.level(),
+                Due::Repeated(repeated) => repeated.level(),
+            };
+            due.iter().map(level).collect::<Vec<_>>()
+        };
+        for second in 0..3 {
+            repeats.begins(&disk(true), at(second));
+            repeats.begins(&bad_line("no JSON"), at(second));
+        }
+        assert_eq!(levels(&repeats.due(at(62))), [Level::Warning, Level::Error]);
+        repeats.begins(&disk(true), at(70));
+        assert!(repeats.begins(&disk(false), at(71)));
+        assert_eq!(levels(&repeats.finish()), [Level::Info]);
+    }
+
+    /// The storage of a node fails, its snapshots and the records of two peers are refused, and the sessions
+    /// with them fail or stall.
+    #[test]
+    fn full_disk_for_an_hour_logs_under_100_lines() {
+        let peers = ["node-b", "node-c"];
+        let of_peers = ["session_failed", "stalled", "disconnected", "connected"];
+        let (mut repeats, mut lines) = (Repeats::new(), 0);
+        for second in 0..3_600 {
+            let own = ["snapshot_failed", "record_rejected"];
+            let own = own.map(|code| Notice::new(code, "os error 28".to_owned()));
+            let of_peers =
+                of_peers.iter().flat_map(|code| peers.map(|peer| connection(code, peer)));
+            let notices = of_peers.chain(own).chain([disk(true)]);
+            lines += notices.filter(|notice| repeats.begins(notice, at(second))).count();
+            lines += repeats.due(at(second)).len();
+        }
+        assert!(lines < 100, "{lines}");
     }
 
     #[test]

@@ -133,6 +133,11 @@ impl Warning {
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
+            Self::StorageFailure(StorageError::Replaced { .. }) => {
+                "put the file back under store.path, or make a backup of the open file: `engram-node ctl \
+                 backup DIR`"
+                    .to_owned()
+            }
             Self::StorageFailure(_) => {
                 "make room on the disk under store.path, make it writable, or repair it; peers send the \
                  refused records again"
@@ -267,7 +272,10 @@ mod tests {
         let usage = CapUsage { cap: Cap::Deletions, used: 8, limit: 10 };
         let day = 86_400 * 1_000_000_000;
         vec![
-            Warning::StorageFailure(StorageError::Full { place, reason: "os error 28".to_owned() }),
+            Warning::StorageFailure(StorageError::Full {
+                place: place.clone(),
+                reason: "os error 28".to_owned(),
+            }),
             Warning::OverCap(usage),
             Warning::NearCap(usage),
             Warning::Reissued { writes: 3 },
@@ -278,6 +286,7 @@ mod tests {
             Warning::ClockAhead { members: 1 },
             Warning::CertificateExpired { since: SystemTime::UNIX_EPOCH },
             Warning::CertificateExpires { at: SystemTime::UNIX_EPOCH, days: 7 },
+            Warning::StorageFailure(StorageError::Replaced { place }),
         ]
     }
 

@@ -4,11 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, TableDefinition};
 
 use super::super::{Batch, Table};
 use super::STATE;
+use super::identity::Identity;
 use super::overlay::Overlay;
+use super::private::{ensure_folder, file_options};
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -49,19 +52,21 @@ pub(super) fn open_file(
     folder: &Path,
     cache: usize,
     check: Check,
-) -> Result<Database, redb::Error> {
-    fs::create_dir_all(folder)?;
+) -> Result<(Database, Identity), redb::Error> {
+    ensure_folder(folder)?;
     let file = folder.join(STATE);
     let is_new = !file.exists();
     refuse_empty(&file)?;
-    let opened = builder(cache, check).create(&file).map_err(redb::Error::from);
-    let ready = opened.and_then(|database| make_tables(&database).map(|()| database));
+    let ready = create(&file, cache, check).and_then(|(database, identity)| {
+        make_tables(&database)?;
+        Ok((database, identity))
+    });
     match ready {
-        Ok(database) => {
+        Ok(opened) => {
             if is_new {
                 sync(folder)?;
             }
-            Ok(database)
+            Ok(opened)
         }
         Err(error) => {
             if is_new {
@@ -71,6 +76,13 @@ pub(super) fn open_file(
             Err(error)
         }
     }
+}
+
+/// Opens the database in a file, or creates it.
+fn create(file: &Path, cache: usize, check: Check) -> Result<(Database, Identity), redb::Error> {
+    let file = file_options().read(true).truncate(false).open(file)?;
+    let identity = Identity::of(&file)?;
+    Ok((builder(cache, check).create_with_backend(FileBackend::new(file)?)?, identity))
 }
 
 /// The database would take an empty file for a new one. A store never leaves one, unless it was interrupted when it
@@ -97,12 +109,17 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Opens the database in a file without changing the file. Recovery from a crash happens in memory.
-pub(super) fn open_unwritten(file: &Path, cache: usize) -> Result<Database, redb::Error> {
+pub(super) fn open_unwritten(
+    file: &Path,
+    cache: usize,
+) -> Result<(Database, Identity), redb::Error> {
     refuse_empty(file)?;
-    let overlay = Overlay::over(File::open(file)?)?;
+    let file = File::open(file)?;
+    let identity = Identity::of(&file)?;
+    let overlay = Overlay::over(file)?;
     let database = builder(cache, Check::Whole).create_with_backend(overlay)?;
     make_tables(&database)?;
-    Ok(database)
+    Ok((database, identity))
 }
 
 fn builder(cache: usize, check: Check) -> Builder {
@@ -128,7 +145,7 @@ pub(super) fn probe(folder: &Path, bytes: u64) -> io::Result<()> {
 }
 
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = file_options().truncate(true).open(path)?;
     let zeros = [0; 64 << 10];
     let mut left = bytes;
     while left > 0 {
