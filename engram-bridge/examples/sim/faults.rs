@@ -195,9 +195,9 @@ impl Trial {
         }
     }
 
-    /// Starts a node from its disk.
+    /// Starts a node from its disk. The crashed process still has the old disk open, so the node gets a copy.
     fn restart(&mut self, node: usize, caps: Caps) {
-        self.disks[node].fail(None);
+        self.disks[node] = self.disks[node].copy();
         self.full.remove(&node);
         let replica = Replica::stored(node, self.random.fork(), &self.disks[node], caps);
         self.world.restart(node, replica);
