@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use engram_gossip_proto::RootAdvert;
 use engram_gossip_proto::schedule::{Action, Agreement, Notice, Scheduler};
+use engram_gossip_proto::{Ending, RootAdvert};
 use tokio::time::{Instant, sleep_until};
 
 use crate::command::Command;
@@ -85,11 +85,21 @@ impl Shared {
 
     fn publish_notice(&self, notice: Notice<NodeId>) {
         self.events.publish(match notice {
-            Notice::Stalled { peer, sessions } => Event::Stalled { peer, sessions },
+            Notice::Stalled { peer, sessions } => {
+                Event::Stalled { peer, sessions, not_accepted: self.last_was_not_accepted(peer) }
+            }
             Notice::Recovered { peer, sessions } => Event::Recovered { peer, sessions },
             Notice::NoCommonSpace { peer } => Event::NoCommonSpace { peer },
             _ => return,
         });
+    }
+
+    /// Whether the last session with `peer` found that one side accepts no records.
+    fn last_was_not_accepted(&self, peer: NodeId) -> bool {
+        let Some(peer) = self.peer(&peer) else { return false };
+        let notes = peer.state.notes();
+        let ending = notes.last_session.as_ref().and_then(|last| last.as_ref().ok());
+        ending.is_some_and(|report| report.outcome.result == Ending::NotAccepted)
     }
 
     /// Records which peers are equal to this node now.

@@ -73,6 +73,8 @@ pub enum Event {
         peer: NodeId,
         /// Number of consecutive sessions that ended without progress.
         sessions: u32,
+        /// Whether the last of them found that one of the two nodes accepts no records now.
+        not_accepted: bool,
     },
     /// A peer is no longer stalled: a session made progress, or found both sides equal.
     Recovered {

@@ -10,6 +10,7 @@ mod states;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use engram_gossip_net::{Event, Events, Gossip, NodeId};
@@ -23,6 +24,7 @@ pub use self::repeats::{Due, Repeated, Repeats};
 use crate::node::printable::is_control;
 use crate::node::telemetry::Telemetry;
 use crate::spaces::event::StateEvent;
+use crate::spaces::store::Store;
 
 /// The interval at which due counts of repeats are collected.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are returned, and [repeats](Repeats) are returned as counts.
 pub struct Notices {
     name: String,
+    /// Not kept alive by the notices.
+    store: Weak<Store>,
     gossip: Gossip,
     state: broadcast::Receiver<StateEvent>,
     network: Events,
@@ -64,6 +68,7 @@ impl Notices {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut notices = Self {
             name: telemetry.name().to_owned(),
+            store: Arc::downgrade(store),
             gossip,
             state,
             network,
@@ -115,6 +120,7 @@ impl Notices {
                 )
             }
             Event::NoCommonSpace { peer } => Some(Notice::no_common_space(self.name(*peer))),
+            event if self.store.upgrade().is_some_and(|store| is_explained(event, &store)) => None,
             event => Notice::of_network(event, |node| self.name(node)),
         };
         notice.into_iter().for_each(|notice| self.notify(notice));
@@ -181,6 +187,12 @@ impl fmt::Display for LogLine {
     }
 }
 
+/// Whether a storage failure of this node, which has an event of its own, explains an event of the network:
+/// sessions make no progress while a node accepts no records.
+pub fn is_explained(event: &Event, store: &Store) -> bool {
+    matches!(event, Event::Stalled { .. }) && store.write_stats().storage_failure.is_some()
+}
+
 /// The text with its characters escaped that control a terminal or the direction of text.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -203,4 +215,29 @@ pub fn printable_json(json: &str) -> String {
         }
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use engram_gossip_proto::SpaceId;
+
+    use super::*;
+    use crate::durable::storage::{MemoryStateStore, StorageError};
+    use crate::replica::environment::Environment;
+    use crate::spaces::store::StoreConfig;
+
+    #[test]
+    fn a_storage_failure_explains_a_stall() {
+        let disk = MemoryStateStore::new();
+        let config = StoreConfig::new([1; 32].into(), [SpaceId::new("default").unwrap()]);
+        let store = Store::open(config, Environment::system(), Arc::new(disk.clone())).unwrap();
+        let peer = [2; 32].into();
+        let stalled = Event::Stalled { peer, sessions: 5, not_accepted: true };
+        assert!(!is_explained(&stalled, &store));
+        let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+        disk.fail(Some(StorageError::Full { place, reason }));
+        assert!(store.close().is_err());
+        assert!(is_explained(&stalled, &store));
+        assert!(!is_explained(&Event::Connected { peer }, &store));
+    }
 }

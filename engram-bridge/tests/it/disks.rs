@@ -14,7 +14,7 @@ use crate::common::process::{Process, fails, init, line, succeeds};
 use crate::kill::{Cluster, DEADLINE};
 
 /// Runs the node from a shell that first runs `setup`.
-fn node_after(setup: &str) -> Command {
+pub(crate) fn node_after(setup: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")]);
     command.arg(env!("CARGO_BIN_EXE_engram-node"));
@@ -22,7 +22,7 @@ fn node_after(setup: &str) -> Command {
 }
 
 /// Whether a command exists and is permitted here.
-fn is_possible(command: &str) -> bool {
+pub(crate) fn is_possible(command: &str) -> bool {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
     let possible = shell.status().is_ok_and(|status| status.success());

@@ -59,6 +59,8 @@ mod slow_disk;
 #[cfg(feature = "files")]
 mod spaces;
 #[cfg(feature = "node")]
+mod stalled;
+#[cfg(feature = "node")]
 mod unsendable;
 #[cfg(feature = "http")]
 mod warnings;

@@ -271,7 +271,7 @@ async fn false_root_is_reported_as_stalled() {
         assert!(!report.is_equal() && !report.changed_us(), "{report:?}");
     }
     let stalled = a.wait_for(|event| match event {
-        Event::Stalled { peer, sessions } => Some((*peer, *sessions)),
+        Event::Stalled { peer, sessions, not_accepted: false } => Some((*peer, *sessions)),
         _ => None,
     });
     assert_eq!(stalled.await, (bad.id(), limits::STALLED_AFTER));

@@ -20,7 +20,7 @@ use crate::network;
 use crate::report::Report;
 use crate::signals::Signals;
 use crate::source::Source;
-use engram_bridge::notices::Notice;
+use engram_bridge::notices::{Notice, is_explained};
 
 /// The interval at which the state is polled, since no event reports the bytes that are counted during a
 /// session.
@@ -153,6 +153,9 @@ impl Host {
     }
 
     fn tell(&self, event: engram_gossip_net::Event) {
+        if is_explained(&event, &self.node.store) {
+            return;
+        }
         match network::report(event, |node| self.name(node)) {
             Some(network::Report::Always(event)) => self.report.say(&event),
             Some(network::Report::Once(notice)) => self.report.notify(notice),

@@ -20,6 +20,10 @@ const STALLED: &str = "one of the two nodes refuses records of the other, and re
      reasons; or one holds records that exceed a limit of the wire, which both report; or a record exceeds \
      the quota of bytes that one node grants the other";
 
+/// The explanation of sessions that make no progress because the peer accepts no records.
+const NOT_ACCEPTED: &str = "it does not accept records now, and its page and its events name the cause; this node \
+     keeps its changes and sends them as soon as the peer accepts them";
+
 /// A fault or its end, with the cause and the next step. It prints as one line of text, whose control characters
 /// are not escaped; its JSON has a stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -206,8 +210,9 @@ impl Notice {
                 let reason = "a connection is established".to_owned();
                 Self::peer("connected", Info, name(*peer), reason)
             }
-            Net::Stalled { peer, sessions } => {
-                let reason = format!("{sessions} sessions in a row made no progress: {STALLED}");
+            Net::Stalled { peer, sessions, not_accepted } => {
+                let cause = if *not_accepted { NOT_ACCEPTED } else { STALLED };
+                let reason = format!("{sessions} sessions in a row made no progress: {cause}");
                 Self::peer("stalled", Warning, name(*peer), reason)
             }
             _ => return None,

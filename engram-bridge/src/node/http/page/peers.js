@@ -20,6 +20,11 @@ function verdict(peer) {
 /** Seconds without equal roots after which a connected peer counts as a fault, as in the alert. */
 const LAGS = 600;
 
+/** Whether the last session with a peer found that one of the two nodes accepts no records now. */
+function notAccepted(peer) {
+  return peer.last_session?.result === 'not_accepted';
+}
+
 /** The fault of a peer, with its cause and the next step; null if it has none. */
 function faultOfPeer(peer) {
   const [word, tone] = verdict(peer);
@@ -33,13 +38,17 @@ function faultOfPeer(peer) {
     down: 'check the process and the machine of that node, and the network between the two nodes',
     'not reached': step ?? 'check that the node runs, and that the UDP port is open in both directions',
     'no common space': 'name a common space in node.spaces of both nodes',
-    stalled: 'see the event record_rejected of both nodes: it names the records and the next step',
+    stalled: notAccepted(peer)
+      ? 'see the pages of both nodes: one of them names the cause'
+      : 'see the event record_rejected of both nodes: it names the records and the next step',
   };
   const causes = {
     down: 'the membership protocol reports it as down',
     'not reached': cause,
     'no common space': 'the two nodes host no common space, so they exchange nothing',
-    stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: one of the two nodes refuses records of the other`,
+    stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: ${notAccepted(peer)
+      ? 'one of the two nodes does not accept records now'
+      : 'one of the two nodes refuses records of the other'}`,
   };
   const code = `peer ${peer.name} ${word}`;
   return { code, severity: 'warning', reason: `peer ${peer.name}: ${causes[word]}`, next_step: steps[word] };
@@ -57,6 +66,7 @@ function behind(peer) {
 function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
+  if (peer.stalled_sessions >= 5 && notAccepted(peer)) return 'no progress: one of the two nodes does not accept records now';
   if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records of the other, and its events name them and the reason';
   if (session.cause) return `last session failed: ${session.cause}`;
   const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
