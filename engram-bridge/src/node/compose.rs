@@ -1,8 +1,9 @@
 //! Builds a running node from a configuration.
 
-use std::fs;
+mod folder;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,7 @@ use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
 use engram_gossip_proto::{Compression, SpaceId};
 use toml::Table;
 
+use self::folder::check_folder;
 use crate::durable::migrate::{MigrateError, Migration};
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::{StateStore, StorageError};
@@ -274,31 +276,9 @@ impl ClusterConfig {
         net_config(self).check().map_err(BindError::from)?;
         membership(self)?;
         stored(self)?;
-        if let Some(path) = &self.store.path {
-            match usable(path) {
-                // A node starts on such a disk, serves its state, and refuses changes.
-                Err(reason) if refuses_writes(&reason) && path.is_dir() => {}
-                tested => {
-                    tested.map_err(|reason| StartError::Folder { path: path.clone(), reason })?
-                }
-            }
-        }
+        self.store.path.as_deref().map_or(Ok(()), check_folder)?;
         Ok(identity)
     }
-}
-
-/// Whether the disk is full or read-only.
-fn refuses_writes(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::ReadOnlyFilesystem)
-}
-
-/// Checks that a folder exists or can be created, and that files can be created in it.
-fn usable(folder: &Path) -> io::Result<()> {
-    let there = folder.ancestors().find(|path| path.exists());
-    let there = there.unwrap_or_else(|| Path::new("."));
-    let probe = there.join(format!(".engram-check-{}", std::process::id()));
-    fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
-    fs::remove_file(probe)
 }
 
 impl ClusterConfig {

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 use engram_gossip_net::{ClusterCa, Validity};
 
 use crate::common::process::*;
+#[cfg(target_os = "linux")]
+use crate::disks::node_after;
 
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
@@ -70,6 +72,32 @@ fn what_run_refuses_is_refused_by_check() {
     assert!(store.contains("store.path"), "{store}");
     let twice = refused(|node, _| edit(node, "[[peers]]", "[gossip]\nfanout = 0\n\n[[peers]]"));
     assert!(twice.contains("gossip.fanout"), "{twice}");
+}
+
+/// Without a store, a node does not start on a full disk. With one, it starts.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_needs_an_existing_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = init(folder.path(), 1).remove(0);
+    let on_full_disk = |command: &str| {
+        let mut full = node_after("trap '' XFSZ; ulimit -S -f 0");
+        full.args([command, "--config", "cluster.toml"]).current_dir(&node);
+        full
+    };
+    for command in ["check", "run"] {
+        let output = on_full_disk(command).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("no room to write"), "{command}: {said}");
+    }
+    let mut process = Process::start(&["--config", "cluster.toml"], &node);
+    process.event("listening");
+    process.signal("TERM");
+    assert!(process.ends());
+    assert!(on_full_disk("check").status().unwrap().success());
+    let mut run = on_full_disk("run");
+    run.arg("--events");
+    Process::spawn(run).event("listening");
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Checks the folder of a store.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
+
+use super::StartError;
+use crate::durable::recovery::OpenError;
+use crate::durable::storage::StorageError;
+
+/// The file of a store.
+const STATE: &str = "state.redb";
+/// At least the size of an empty store.
+const EMPTY_STORE: usize = 64 << 10;
+
+/// Checks that a node can start with its store in `folder`. A node with a store also starts on a disk that refuses
+/// writes, serves its state, and refuses changes.
+pub(super) fn check_folder(folder: &Path) -> Result<(), StartError> {
+    let file = folder.join(STATE);
+    let (probed, has_store) = match file.exists() {
+        true => (probe(folder, 0), true),
+        false => (probe(folder, EMPTY_STORE), false),
+    };
+    let Err(error) = probed else { return Ok(()) };
+    let (place, reason) = (file.display().to_string(), error.to_string());
+    let refused = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            StorageError::Full { place, reason }
+        }
+        ErrorKind::ReadOnlyFilesystem => StorageError::ReadOnly { place, reason },
+        _ => return Err(StartError::Folder { path: folder.to_owned(), reason: error }),
+    };
+    if has_store { Ok(()) } else { Err(OpenError::Storage(refused).into()) }
+}
+
+/// Checks that a folder exists or can be created, and that a file of `bytes` can be created in it.
+fn probe(folder: &Path, bytes: usize) -> io::Result<()> {
+    let there = folder.ancestors().find(|path| path.exists());
+    let there = there.unwrap_or_else(|| Path::new("."));
+    let path = there.join(format!(".engram-check-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let written = file.write_all(&vec![0; bytes]).and_then(|()| file.sync_all());
+    let removed = fs::remove_file(path);
+    written.and(removed)
+}
