@@ -153,12 +153,21 @@ impl Telemetry {
         warnings.extend(stats.storage_failure.map(Warning::StorageFailure));
         warnings.extend(over.into_iter().map(|(usage, _)| Warning::OverCap(usage)));
         warnings.extend(self.certificate_warning());
-        warnings.extend(stats.clock_fault.map(Warning::ClockFault));
         warnings.extend((writes > 0).then_some(Warning::Reissued { writes }));
+        warnings.extend(stats.clock_fault.map(Warning::ClockFault));
+        warnings.extend(self.store_warning());
         warnings.extend((parts > 0).then_some(Warning::Implausible { parts, by_most }));
         warnings.extend((ahead > 0).then_some(Warning::ClockAhead { members: ahead }));
         warnings.extend(near.map(|(usage, _)| Warning::NearCap(usage)));
+        warnings.sort_by_key(|warning| !warning.is_critical());
         warnings
+    }
+
+    /// The warning about the store, if it was damaged when the node started.
+    fn store_warning(&self) -> Option<Warning> {
+        let found = self.store().recovery();
+        matches!(found, Recovery::Repaired { .. } | Recovery::SetAside { .. })
+            .then(|| Warning::StoreDamaged(found.clone()))
     }
 
     /// The warning about the certificate, if by the store's clock it has expired or expires within

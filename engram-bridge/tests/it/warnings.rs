@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
+#[cfg(feature = "redb")]
+use engram_bridge::durable::RedbStateStore;
 use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::http::Server;
 use engram_bridge::replica::{Cap, CapUsage};
@@ -67,6 +69,22 @@ async fn storage_failure_is_a_separate_state() {
     assert_eq!((telemetry.unready(), telemetry.warnings()), (None, vec![]));
     assert_eq!(get(at, "/health/ready").await.status, 200);
     assert!(telemetry.prometheus().contains("engram_gossip_storage_failure 0.0"));
+}
+
+#[cfg(feature = "redb")]
+#[tokio::test]
+async fn a_store_that_was_set_aside_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state.redb"), "no database").unwrap();
+    let (config, environment) = parts(1, 4);
+    let kept = Arc::new(RedbStateStore::new(folder.path()));
+    let telemetry = watch(Arc::new(Store::open(config, environment, kept).unwrap()));
+    let server = Server::start(([127, 0, 0, 1], 0).into(), &telemetry).await.unwrap();
+    let ready = get(server.local_addr(), "/health/ready").await;
+    let (status, told) = (ready.status, ready.json());
+    assert_eq!((status, &told["warnings"][0]["code"]), (200, &"store_damaged".into()));
+    let reason = told["warnings"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("state.redb.damaged-1"), "{reason}");
 }
 
 #[tokio::test]

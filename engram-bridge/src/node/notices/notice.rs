@@ -98,7 +98,9 @@ impl Notice {
                 "a peer knows a later version of this node that this process did not write; this \
                  process's version was reissued alongside it; look for a second process under this \
                  node's key, and give it a separate key",
-            ),
+            )
+            .caused_by(id)
+            .at(Level::Error),
             StateEvent::GivenUp { space, id } => Self::about(
                 "given_up",
                 space,
@@ -109,7 +111,9 @@ impl Notice {
                      not reissued; look for a second process under this node's key, and give it \
                      a separate key"
                 ),
-            ),
+            )
+            .caused_by(id)
+            .at(Level::Error),
             StateEvent::Clash { space, id, node } => {
                 let node = name(*node);
                 let reason = format!(

@@ -137,8 +137,11 @@ impl Repeats {
 
 #[cfg(test)]
 mod tests {
+    use engram_gossip_proto::SpaceId;
+
     use super::*;
     use crate::durable::storage::StorageError;
+    use crate::spaces::event::StateEvent;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -249,6 +252,17 @@ mod tests {
             repeats.begins(&connection("unreachable", "node-b").caused_by("no answer"), at(63))
         );
         assert!(repeats.begins(&connection("unreachable", "node-b").caused_by("expired"), at(63)));
+    }
+
+    #[test]
+    fn each_reissued_pattern_is_named() {
+        let mut repeats = Repeats::new();
+        for id in ["p", "q"] {
+            let (space, id) = (SpaceId::new("default").unwrap(), id.into());
+            let notice = Notice::of_state(&StateEvent::Reissued { space, id }, |_| String::new());
+            assert_eq!(notice.level(), Level::Error, "as in the alert");
+            assert!(repeats.begins(&notice, at(0)) && !repeats.begins(&notice, at(1)));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use engram_gossip_net::{ConnectionState, HandshakeError, PeerStatus};
 use engram_vclock::ClockFault;
 
-use crate::durable::recovery::counted;
+use crate::durable::recovery::{Recovery, counted};
 use crate::durable::storage::StorageError;
 #[cfg(feature = "files")]
 use crate::engram::timestamp::Timestamp;
@@ -22,6 +22,8 @@ pub const EXPIRY_NOTICE: Duration = Duration::from_secs(30 * 86_400);
 pub enum Warning {
     /// Changes cannot be stored. The node serves the current state and accepts no changes.
     StorageFailure(StorageError),
+    /// The store was damaged when the node started: [`Recovery::Repaired`] or [`Recovery::SetAside`].
+    StoreDamaged(Recovery),
     /// Records of peers were refused within the last hour because of a cap.
     OverCap(CapUsage),
     /// A cap is nearly used up.
@@ -112,6 +114,7 @@ impl Warning {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::StorageFailure(_) => "storage_failure",
+            Self::StoreDamaged(_) => "store_damaged",
             Self::OverCap(_) => "over_cap",
             Self::NearCap(_) => "near_cap",
             Self::Reissued { .. } => "reissued",
@@ -123,10 +126,17 @@ impl Warning {
         }
     }
 
-    /// Whether the node refuses data from its peers or its engine, or cannot connect to peers.
+    /// Whether the node refuses data from its peers or its engine, cannot connect to peers, or may lose writes
+    /// to a second process under its key.
     #[must_use]
     pub const fn is_critical(&self) -> bool {
-        matches!(self, Self::StorageFailure(_) | Self::OverCap(_) | Self::CertificateExpired { .. })
+        matches!(
+            self,
+            Self::StorageFailure(_)
+                | Self::OverCap(_)
+                | Self::CertificateExpired { .. }
+                | Self::Reissued { .. }
+        )
     }
 
     /// The advice for the operator.
@@ -142,6 +152,9 @@ impl Warning {
                 "make room on the disk under store.path, make it writable, or repair it; peers send the \
                  refused records again"
                     .to_owned()
+            }
+            Self::StoreDamaged(_) => {
+                "check the disk of this machine; this warning ends with the next start".to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
                 "raise {} and restart the node: held records stay, and peers send the refused ones \
@@ -179,6 +192,11 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StorageFailure(error) => write!(f, "changes cannot be stored: {error}"),
+            Self::StoreDamaged(Recovery::SetAside { place, reason }) => write!(
+                f,
+                "the store could not be read when this node started ({reason}), and is now in {place}"
+            ),
+            Self::StoreDamaged(found) => write!(f, "when this node started, {found}"),
             Self::OverCap(usage) => write!(
                 f,
                 "records of peers were refused within the last hour: {} is reached ({})",
@@ -286,7 +304,9 @@ mod tests {
             Warning::ClockAhead { members: 1 },
             Warning::CertificateExpired { since: SystemTime::UNIX_EPOCH },
             Warning::CertificateExpires { at: SystemTime::UNIX_EPOCH, days: 7 },
-            Warning::StorageFailure(StorageError::Replaced { place }),
+            Warning::StorageFailure(StorageError::Replaced { place: place.clone() }),
+            Warning::StoreDamaged(Recovery::SetAside { place, reason: "a test".to_owned() }),
+            Warning::StoreDamaged(Recovery::Repaired { records: 1, lost: Vec::new(), rows: 1 }),
         ]
     }
 
