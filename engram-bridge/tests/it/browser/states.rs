@@ -74,7 +74,7 @@ async fn full_disk(browser: &Browser) {
     let reason = "No space left on device (os error 28)".to_owned();
     kept.fail(Some(StorageError::Full { place: "state.redb".to_owned(), reason }));
     assert!(only_space(&store).submit_pattern(&pattern("p", 1)).is_err());
-    browser.wait_for(&fault("critical", "os error 28", "repair the disk")).await;
+    browser.wait_for(&fault("critical", "os error 28", "make room on the disk")).await;
     browser.wait_for(&text("readiness", "not ready")).await;
     browser.wait_for(&text("disk", "failing")).await;
     picture(browser, "full-disk").await;
