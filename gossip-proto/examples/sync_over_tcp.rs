@@ -1,4 +1,4 @@
-//! Two maps of byte strings become equal over TCP. In practice, the two sides are two processes.
+//! Syncs two maps of byte strings over TCP. In practice, the two sides are two processes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};

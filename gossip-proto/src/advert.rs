@@ -1,9 +1,9 @@
 //! Root adverts: one datagram with the roots of this node's spaces.
 //!
 //! An advert is a hint: it may be lost, repeated or late. If an advertised root differs from the
-//! receiver's own, the receiver opens a session; only the session changes state. Adverts have a
-//! separate version, because they travel alongside the messages of a membership protocol and not in
-//! a session.
+//! receiver's root of the same space, the receiver opens a session; only the session changes state.
+//! Adverts have a separate version, because they travel alongside the messages of a membership
+//! protocol and not in a session.
 
 use alloc::vec::Vec;
 
@@ -58,7 +58,7 @@ impl RootAdvert {
     /// Encodes the roots of `spaces` into at most `room` bytes, or into 4 bytes, the size of an advert
     /// without roots, if `room` is smaller.
     ///
-    /// If not all spaces fit, only the first [`capacity`](Self::capacity) ones are encoded: put
+    /// If not all spaces fit, only the first [`capacity`](Self::capacity) spaces are encoded: put
     /// changed spaces first and rotate the others. If there is no room for any space, the advert
     /// names none.
     pub fn encode(spaces: &[(SpaceId, Summary)], room: usize) -> Vec<u8> {

@@ -21,7 +21,7 @@ pub enum Compression {
 /// The limits and other settings of one session that each side chooses for itself.
 ///
 /// A driver of the [`Scheduler`](crate::schedule::Scheduler) sets `cursor`, `postponed`, `suspects`
-/// and `intake` by [`Terms::apply`](crate::schedule::Terms::apply).
+/// and `intake` with [`Terms::apply`](crate::schedule::Terms::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// Maximum number of records in one message, 1 to 1,024. A session sends as many messages as it
@@ -62,15 +62,15 @@ pub struct SessionConfig {
     /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
     /// false.
     pub learn_spaces: bool,
-    /// Which records the peer sends without a request. Default: all, if they are few.
+    /// Which records the peer sends without a request. Default: all, unless they are many.
     pub intake: Intake,
 }
 
-/// Which records the peer sends without a request: those above this side's version summary, and
-/// those that the comparison of trees finds.
+/// Which records the peer sends without a request. There are two kinds: records above this side's
+/// version summary, and records that the comparison of trees finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Intake {
-    /// Both, unless they are many (default).
+    /// Both kinds, unless the records are many (default).
     #[default]
     AtOnce,
     /// Those above the version summary, unless they are many. The others are listed, so that this

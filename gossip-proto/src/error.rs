@@ -15,7 +15,7 @@ pub enum DecodeError {
     /// The bytes end inside the named value: a frame was cut, or its length is wrong.
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
-    /// The bytes do not begin with the magic of this protocol: the sender speaks another one.
+    /// The bytes do not begin with the magic of this protocol: the sender speaks another protocol.
     #[error("not a gossip frame or advert: it begins with {0:02x?}")]
     Magic([u8; 2]),
     /// A wire version that this build does not speak. Upgrade the older side.
@@ -80,7 +80,7 @@ pub enum SetupError {
 }
 
 /// Why a session ended early. Records applied before stay and are valid; nothing else was stored.
-/// Start a new session later; it needs nothing from this one.
+/// Start a new session later; it needs no state of this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

@@ -9,7 +9,7 @@
 pub const MAX_FRAME: usize = 1 << 20;
 /// Bytes of a frame's body.
 pub const MAX_BODY: usize = MAX_FRAME - crate::HEADER_LEN;
-/// Bytes of the name of a parameter, of its value, and of a text in a refusal.
+/// Bytes of each of these: the name of a parameter, its value, a text in a refusal.
 pub const MAX_NAME: usize = 128;
 /// Host-defined pairs among the parameters.
 pub const MAX_PARAMETERS: usize = 64;
@@ -73,8 +73,8 @@ pub const MAX_PENDING: usize = 32_768;
 /// Records that a side may send in a session without being asked for them.
 ///
 /// Further records are offered first, in a listing, and the receiver requests those that no other
-/// of its sessions is bringing. A few differences thus cost no extra turn, and many are not sent
-/// twice.
+/// of its sessions is bringing. Thus, a few records cost no extra turn, and many records are not
+/// sent twice.
 pub const MAX_UNASKED: u64 = 128;
 /// Records that a side may send by clocks without offering their ranges first. Also the number of
 /// records above its own version summary that it may send.
@@ -87,8 +87,8 @@ pub const MAX_SUMMARIES: usize = 65_536;
 pub const MAX_BASES: usize = 16;
 /// Nodes without held records whose refused versions a [`ClockIndex`](crate::ClockIndex) notes.
 pub const MAX_REFUSED_NODES: usize = 256;
-/// Consecutive sessions of one pair that may leave a difference to the next session without
-/// comparing the trees, because records by clocks are still outstanding.
+/// Consecutive sessions of one pair of nodes that may leave a difference to the next session
+/// without comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;
 /// Unsendable records of one side that a session may name in `Done` and in the outcome; further
 /// ones are only counted.

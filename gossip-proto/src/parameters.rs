@@ -63,9 +63,9 @@ const ABSENT: &str = "(absent)";
 impl Parameters {
     /// Creates the parameters of a tree with this hash and base depth in bits, without pairs.
     ///
-    /// Sessions only compare them: they keep nodes apart whose trees have other digests for the same
-    /// records. A store with a tree of its own passes a name of its hashing, with a version, and any
-    /// depth that is the same on all nodes, such as 0.
+    /// Sessions only compare hash and depth: different values keep apart nodes whose trees have
+    /// different digests for the same records. A store with a tree of its own passes a name for its
+    /// hashing, with a version, and any depth that is the same on all nodes, such as 0.
     pub fn new(hash: impl Into<Arc<str>>, depth: u8) -> Self {
         Self { hash: hash.into(), depth, pairs: BTreeMap::new() }
     }

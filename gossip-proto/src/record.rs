@@ -70,7 +70,7 @@ impl Record {
 
     /// Whether `context` covers the context of this record and differs from it.
     ///
-    /// Equal contexts do not count: the records may still differ in their suppressed digests.
+    /// Returns false for equal contexts: the records may still differ in their suppressed digests.
     pub(crate) fn is_older_than(&self, context: &[(NodeId, u64)]) -> bool {
         let covered = |(node, entry): (NodeId, u64)| {
             let at = context.binary_search_by_key(&node, |(other, _)| *other);

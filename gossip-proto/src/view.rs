@@ -107,7 +107,8 @@ impl Rejection {
 /// One space as the sync machine uses it: a pinned snapshot to read, a live state to write.
 ///
 /// Reads use the snapshot that was pinned when the view was made, so that a session sees one
-/// consistent tree. Records and contents may be newer, because joins make late reads harmless.
+/// consistent tree. Records and contents may be newer than the snapshot, because joins make late
+/// reads harmless.
 pub trait View {
     /// The type of the contents replicated under the ids.
     type Content: Wire;

@@ -26,7 +26,7 @@ type Slot = [u8; SLOT];
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// The nodes of which records were refused and none was ever held.
+    /// Nodes with refused records and, so far, no held record.
     unheld: BTreeSet<ShortNode>,
     /// Oldest first.
     bases: VecDeque<Base>,

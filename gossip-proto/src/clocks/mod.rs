@@ -31,8 +31,8 @@ pub struct VersionRange {
 
 /// The version summary of one space, and its records by version.
 ///
-/// Clocks are a hint: wrong ones lose nothing, because sessions compare the roots at the end, and
-/// the trees where they differ. [`ClockIndex`] is a ready-made implementation in memory.
+/// Clocks are a hint: wrong clocks lose nothing, because sessions compare the roots at the end, and
+/// then the trees if the roots differ. [`ClockIndex`] is a ready-made implementation in memory.
 pub trait Clocks {
     /// The version summary: this side has handled all versions of a node up to the node's entry.
     ///
@@ -65,7 +65,7 @@ pub trait Clocks {
     /// Keeps the summary as a base: the space has the same `root` here and at `peer`.
     fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>);
 
-    /// The summary of a base, if it is still kept.
+    /// The summary of a base; `None` if the base is no longer kept.
     fn base(&self, id: &BaseId) -> Option<VersionSummary>;
 
     /// The base that `peer` most likely keeps as well.

@@ -9,8 +9,8 @@ use crate::{DecodeError, NodeId};
 
 /// The nodes of a message, ascending, each with its greatest entry in the message.
 ///
-/// An entry is encoded as its distance below the greatest one: the hybrid versions of a message are
-/// close together, so the distance takes fewer bytes than the version itself.
+/// An entry is encoded as its distance below the node's greatest entry: the hybrid versions of a
+/// message are close together, so the distance takes fewer bytes than the version itself.
 #[derive(PartialEq, Eq)]
 pub(crate) struct NodeTable(Vec<(NodeId, u64)>);
 

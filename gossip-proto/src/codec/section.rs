@@ -18,7 +18,7 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
         let start = out.len();
         out.push(LZ4);
         put_count(out, section.len());
-        // The packed form contains one more length, of at most five bytes.
+        // The packed form contains one more length than the raw form, of at most five bytes.
         if append_lz4(out, section) + 5 < section.len() {
             return;
         }

@@ -1,9 +1,9 @@
 //! Compact ids: known shapes in binary, other texts as the difference from the previous text.
 //!
-//! The first byte selects the form. Up to [`MAX_SHARED`] it is the number of bytes shared with the
-//! previous text, and the rest follows as text; above, it names one of nine packed shapes. The
-//! shorter form is used, the packed one if both are equally long, so that every text has one
-//! encoding.
+//! The first byte selects the form. Up to [`MAX_SHARED`], it is the number of bytes shared with the
+//! previous text, and the rest follows as text; a greater value names one of nine packed shapes.
+//! The encoder uses the shorter form, or the packed form if both are equally long, so that every
+//! text has one encoding.
 
 use alloc::format;
 use alloc::string::String;

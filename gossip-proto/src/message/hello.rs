@@ -85,8 +85,8 @@ pub enum Spaces {
     /// A space belongs to the bucket of the first nibble of SHA-256 of its name. Answered by a
     /// table of the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
-    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`, or in a hello by `Digest`
-    /// if all spaces are equal.
+    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in a hello is
+    /// answered by `Digest` if all spaces are equal.
     Table {
         /// The buckets that the table covers, one bit each; the sides treat all others as equal.
         buckets: u16,
@@ -101,7 +101,7 @@ pub enum Spaces {
     HostsAndOthers {
         /// As in `Hosts`.
         hosts: Vec<u8>,
-        /// The sender's spaces in the table's buckets that the table does not name, ascending.
+        /// Spaces of the sender that are in the table's buckets but not in the table, ascending.
         others: Vec<SpaceId>,
     },
 }

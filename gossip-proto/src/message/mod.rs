@@ -29,7 +29,7 @@ use crate::{Compression, DecodeError, Kind, frame};
 pub enum Message {
     /// The sender ends the session and says why. No answer.
     Refuse(Refusal),
-    /// The hello of both sides. Answered by a hello; equal digests end the session.
+    /// The hello of both sides. Answered by a hello; equal digests of the spaces end the session.
     MerkleRootExchange(Hello),
     /// Narrows down the spaces that differ. Answered by `Spaces`; a table also by `Versions`,
     /// `SubtreeRequest` or `SubtreeResponse`.

@@ -70,8 +70,8 @@ pub trait Wire: Sized {
     /// Checks the limits of the codec itself. The default checks only [`MAX_CONTENT_LEN`].
     ///
     /// # Errors
-    /// [`TooLarge`] names the limit. A session omits the part of a record that names a content
-    /// which fails the check.
+    /// [`TooLarge`] names the limit. If a content fails the check, sessions omit the parts of
+    /// records that name it.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of a content", self.size().wire, MAX_CONTENT_LEN)
     }

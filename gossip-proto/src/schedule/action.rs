@@ -28,7 +28,7 @@ pub enum Action<P> {
         timeout: Duration,
     },
     /// Open a session. Answered by
-    /// [`handle_session_ended`](super::Scheduler::handle_session_ended), like the next two.
+    /// [`handle_session_ended`](super::Scheduler::handle_session_ended), like the next two actions.
     Open {
         /// The peer.
         peer: P,
@@ -205,8 +205,8 @@ pub enum Notice<P> {
         /// Number of consecutive sessions without progress.
         sessions: u32,
     },
-    /// A session found no space that both sides host. Not sent again before a session has found a
-    /// common space.
+    /// A session found no space that both sides host. The notice is not repeated until a session
+    /// has found a common space.
     NoCommonSpace {
         /// The peer.
         peer: P,

@@ -19,8 +19,8 @@ impl AdvertRotation {
         Self { told: BTreeMap::new(), turn: 0 }
     }
 
-    /// Encodes the next advert of `spaces` in at most `room` bytes. A changed space stays one until
-    /// `repeats` adverts, at least one, have named its root.
+    /// Encodes the next advert of `spaces` in at most `room` bytes. A space counts as changed until
+    /// `repeats` adverts, at least one, have named its new root.
     pub(super) fn next_advert(
         &mut self,
         spaces: &[(SpaceId, Summary)],

@@ -40,7 +40,8 @@ pub struct Delivered {
 /// Whether a node accepted a record that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was joined, or it was refused for a reason that may pass, and a later session brings it.
+    /// It was joined, or it was refused for a reason that may pass, so that a later session may
+    /// request it again.
     Accepted,
     /// It was refused, whole or in part, and would be refused again until it or a cap changes.
     Refused,

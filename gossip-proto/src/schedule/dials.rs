@@ -51,7 +51,7 @@ impl<P: Copy + Ord> Dials<P> {
 
     /// Time after which a silent dial releases its permit. It grows with the usual duration of a
     /// handshake: if handshakes are slow, this machine or its peers are overloaded, and more dials
-    /// would make it worse.
+    /// would make the overload worse.
     fn permit_time(&self) -> Duration {
         self.handshake
             .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))

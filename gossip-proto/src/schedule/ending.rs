@@ -123,9 +123,10 @@ impl<P: Copy + Ord> Scheduler<P> {
 
 /// The value of a session for this side.
 ///
-/// Sent records count only if they made both sides equal; otherwise a peer could request the same
-/// records repeatedly. Refused records count against applied ones, so that a peer that sends one
-/// new record with a thousand refused ones does not get the next session at once.
+/// Sent records count as progress only if they made both sides equal; otherwise a peer could
+/// request the same records repeatedly. Applied records count as progress only if at most as many
+/// were refused, so that a peer that sends one new record with a thousand refused ones does not get
+/// the next session at once.
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;
     let is_equal = outcome.result == Ending::InSync;

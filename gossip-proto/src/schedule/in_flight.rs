@@ -11,8 +11,8 @@ pub(super) type ShortRoot = [u8; 8];
 
 /// The roots that sessions are fetching at the moment, by peer.
 ///
-/// Many peers advertise the same root at once. One session brings the records of all of them, so
-/// the others wait for its end and check again.
+/// Many peers advertise the same root at about the same time. One session brings the records of all
+/// of them, so the others wait for its end and check again.
 #[derive(Debug)]
 pub(super) struct InFlightRoots<P> {
     fetched: BTreeMap<P, (SessionId, Vec<ShortRoot>)>,
@@ -35,8 +35,9 @@ impl<P: Copy + Ord> InFlightRoots<P> {
         self.fetched.remove(&peer);
     }
 
-    /// The time until which sessions are fetching all of `roots`, if they are. `until` returns
-    /// the time after which a session is no longer relied upon, unless it brings something more.
+    /// Returns the time until which running sessions are relied upon to fetch all of `roots`;
+    /// `None` if they do not fetch all of them. `until` returns the time after which a session is
+    /// no longer relied upon, unless it brings more records.
     pub(super) fn covered_until(
         &self,
         roots: &[ShortRoot],

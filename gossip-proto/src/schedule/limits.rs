@@ -42,8 +42,8 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// not wait, and one that the timer starts waits only after sessions that brought nothing. The time
 /// doubles with each session that brings nothing, so that sessions become rarer with a peer that
 /// lies about its roots or refuses the records that it receives. For a root that the peer has not
-/// advertised before, only the sessions count that such roots triggered. Sessions that repeatedly
-/// give way to other sessions become rarer in the same way.
+/// advertised before, only sessions that such roots triggered double the time. Sessions that
+/// repeatedly give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
@@ -52,9 +52,9 @@ pub const MAX_GAP_DOUBLINGS: u32 = 9;
 pub const STALLED_AFTER: u32 = 5;
 /// Spaces that the terms of a session may name as expected to differ.
 pub const MAX_SUSPECTS: usize = 16;
-/// Previews of one peer that may run or wait at once.
+/// Previews of one peer that may run or wait at the same time.
 pub const MAX_PEER_PREVIEWS: usize = 2;
-/// Previews of a node that may run or wait at once.
+/// Previews of a node that may run or wait at the same time.
 pub const MAX_PREVIEWS: usize = 8;
 /// Minimum pause between two previews of one peer: 100 ms. The pause is at least as long as the
 /// previous preview took, so that previews leave at least half of the time to other sessions with
@@ -64,8 +64,8 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 // Claims.
 
 /// Maximum number of running sessions, a new one included, at which the new one still takes records
-/// at once. Beyond it, a new session asks for offers, because several peers most likely hold the
-/// same records.
+/// without an offer. Beyond it, a new session asks for offers, because several peers most likely
+/// hold the same records.
 pub const MAX_AT_ONCE: usize = 1;
 
 /// Time for which other sessions leave out the records that one session requested: 2 s. It restarts
@@ -83,11 +83,11 @@ pub const MAX_CLAIMS: usize = 65_536;
 /// Time for which sessions with a peer do not request a record again that this node refused: 60 s.
 /// Each further refusal of the record doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// Maximum time for which sessions do not request a refused record: 60 min. A refused record
-/// arrives at most this long after the node would accept it.
+/// Maximum time for which sessions do not request a refused record: 60 min. At most this time
+/// passes before a record that the node would now accept may be requested again.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
-/// Refused records that a node remembers, those of one peer at most as many as there is room left.
-/// Further ones are requested again in each session.
+/// Refused records that a node remembers. A record is remembered only if more room is left in total
+/// than the records of its peer take. Further records are requested again in each session.
 pub const MAX_REFUSALS: usize = 65_536;
 
 // Rates.

@@ -15,7 +15,7 @@
 //!
 //! - **Dials.** Members that the host waits for go first, then new members and those lost recently;
 //!   members whose last dial failed share a few permits. A dial without an answer releases its
-//!   permit long before it ends.
+//!   permit long before the dial times out.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
 //!   by an advert whose roots differ, the timer, the host, or a previous session that left records.
 //!   While sessions with a peer bring nothing, they become rarer, except for roots that are new.
@@ -103,7 +103,7 @@ pub struct Scheduler<P> {
     round_turns: Rotation<P>,
     advert_turns: Rotation<P>,
     advert_spaces: AdvertRotation,
-    /// Whether the planned announcement is the second one of a change.
+    /// Whether the planned announcement is the second wave of a change.
     has_second_wave: bool,
     /// Whether adverts travelled with other packets since the scheduler's last turn to send one.
     adverts_carried: bool,

@@ -68,9 +68,9 @@ impl<P: Copy + Ord> Refusals<P> {
         }
     }
 
-    /// Notes that this node has accepted a record, so that it may be requested again. The pause
-    /// goes on to grow if another piece of the record is refused. A refusal of the same session
-    /// stays: it concerns another piece.
+    /// Notes that this node has accepted a record, so that it may be requested again. If another
+    /// piece of the record is refused later, the pause still doubles. A refusal from the same
+    /// session stays in force: it concerns another piece.
     pub(super) fn accept(
         &mut self,
         peer: P,

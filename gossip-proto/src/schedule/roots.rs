@@ -11,9 +11,9 @@ use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 pub enum Agreement {
     /// No known root differs, but not all roots of the peer are known.
     Unknown,
-    /// The last session found no space that both host. Configure a common one.
+    /// The last session found no space that both nodes host. Configure a common one.
     NoCommonSpace,
-    /// The root of every space that both host is known, and equal to the local one.
+    /// The root of every space that both nodes host is known, and equal to the local one.
     InStep,
     /// By the last known counts, this node lacks at least this many records of the peer.
     Behind(u64),
@@ -30,7 +30,8 @@ pub(super) struct LocalRoots {
 }
 
 impl LocalRoots {
-    /// Takes the current state; returns `None` if it did not change.
+    /// Takes the current summaries; returns the new positions of the spaces, or `None` if nothing
+    /// changed.
     pub(super) fn update(&mut self, spaces: Vec<(SpaceId, Summary)>) -> Option<Renumbering> {
         if self.spaces == spaces {
             return None;
@@ -60,7 +61,7 @@ pub(super) struct PeerRoots {
     has_no_common_space: bool,
 }
 
-/// The knowledge about a local space at a peer.
+/// The state of a local space at a peer, as far as this node knows it.
 #[derive(Clone, Copy, Debug, Default)]
 enum Known {
     #[default]
@@ -117,7 +118,7 @@ impl PeerRoots {
         });
     }
 
-    /// Notes that a session found no space that both host. Returns whether that is new.
+    /// Notes that a session found no space that both nodes host. Returns whether that is new.
     pub(super) fn note_no_common_space(&mut self) -> bool {
         let before = core::mem::replace(self, Self { told: Vec::new(), has_no_common_space: true });
         !before.has_no_common_space

@@ -21,9 +21,9 @@ enum Next {
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Requests a new session with `peer`; one that is already running does not count. If the peer
-    /// is not connected, it is dialled first, regardless of its back-off; if that fails, the
-    /// request is dropped.
+    /// Requests a new session with `peer`; a session that is already running does not fulfil the
+    /// request. If the peer is not connected, it is dialled first, regardless of its back-off; if
+    /// that fails, the request is dropped.
     ///
     /// # Errors
     /// [`RequestError`] if the peer is not a member, or if it can only dial this node and is not
@@ -136,7 +136,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Whether a due session is still needed now. A session that others may make unnecessary is
-    /// postponed until they have ended, or do not go on.
+    /// postponed until the others have ended or have stopped making progress.
     fn is_called_for(&mut self, peer: P, now: Duration) -> bool {
         let Some(found) = self.peers.get_mut(&peer) else { return false };
         if found.trigger.is_requested || found.trigger.is_timed {
@@ -236,10 +236,10 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Which records a session with `peer` takes without a request. A session that leaves records
-    /// to others does not compare trees, so after a few of these in a row, the next one takes
-    /// records at once. While refusals of the peer's records are remembered, that session takes
-    /// only records by clocks at once: those that the comparison of trees finds may be the refused
-    /// ones.
+    /// to others does not compare trees, so after a few such sessions in a row, the next one takes
+    /// records without an offer. While refusals of the peer's records are remembered, that session
+    /// takes only records by clocks without an offer: those that the comparison of trees finds may
+    /// be the refused ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),

@@ -20,9 +20,9 @@ pub(super) struct Trigger {
     ended_at: Option<Duration>,
     /// Number of consecutive sessions that brought nothing.
     idle_streak: u32,
-    /// Number of those that news had triggered.
+    /// Number of those sessions that [`Call::News`] triggered.
     vain_news: u32,
-    /// Number of consecutive sessions that left their records to others.
+    /// Number of consecutive sessions that left their records to other sessions.
     left_streak: u8,
     /// Number of consecutive sessions that gave way to another one.
     displaced: u32,
@@ -33,7 +33,7 @@ pub(super) struct Trigger {
 /// A trigger of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// The peer advertised again roots that differ.
+    /// The peer advertised roots that differ but are not new.
     Advert,
     /// The peer advertised a root that differs and is new.
     News,

@@ -52,7 +52,8 @@ pub(super) struct Delta {
     offer: Offer,
     answer: Option<RangeAnswer>,
     stream: Option<Stream>,
-    /// Keys of records from the peer above its own summary: they need not be sent back.
+    /// Keys of records that the peer sent and that are above the peer's summary: they need not be
+    /// sent back.
     over: BTreeSet<[u8; KEY_LEN]>,
     /// Whether a side did not take a range, or the peer takes no records and this side has some for
     /// it.
@@ -83,7 +84,7 @@ enum Offer {
     Settled,
 }
 
-/// The numbers of records in the offered ranges that this side does not take.
+/// Numbers of records in offered ranges, for the ranges that this side does not take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Untaken {
     /// Another session is bringing them, or this side accepts no records.

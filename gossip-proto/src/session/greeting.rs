@@ -209,7 +209,8 @@ impl<V: View> Session<V> {
 
     pub(super) fn on_versions(&mut self, versions: &Versions) -> Result<(), SessionError> {
         let space_index = versions.space;
-        // A summary sent early may belong to a space that is not hosted here, or is equal.
+        // A summary sent early may belong to a space that is not hosted here or whose roots are
+        // equal.
         let Some(space) = self.directory.at_mut(space_index) else { return Ok(()) };
         if self.deltas.get(space_index).is_none() && !self.adopted && !space.differed() {
             space.differs();

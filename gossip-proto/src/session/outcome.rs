@@ -18,13 +18,13 @@ pub enum Ending {
     /// The next session continues.
     Synced,
     /// Both sides sent everything that the wire carries, yet the final roots differ:
-    /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. They stay
-    /// different until they are rewritten within the limit.
+    /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. The roots stay
+    /// different until these records are rewritten within the limit.
     Unsendable,
     /// A budget or a cap ended the session before everything was sent. The next session continues.
     BudgetSpent,
-    /// One side [accepts no records](crate::View::accepts_records) now, and the other keeps its own for
-    /// a later session.
+    /// One side [accepts no records](crate::View::accepts_records) now, and the other keeps its
+    /// records for a later session.
     NotAccepted,
     /// The two sides host no common space.
     NothingShared,
@@ -42,8 +42,8 @@ pub struct Outcome {
     pub stats: Stats,
     /// The shared spaces, ascending by name. Clones share them.
     pub spaces: Arc<[SpaceOutcome]>,
-    /// Spaces that the peer named and this side does not host: all of the peer's, if this side
-    /// [asks for them](crate::SessionConfig::learn_spaces).
+    /// Spaces that the peer named and this side does not host: all such spaces of the peer, if this
+    /// side [asks for them](crate::SessionConfig::learn_spaces).
     pub unhosted: Arc<[SpaceId]>,
     /// The cursor of the next session with this peer, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
@@ -63,7 +63,7 @@ pub struct Outcome {
 pub struct Unsendable {
     /// Its space.
     pub space: SpaceId,
-    /// Its pattern id; a peer's is cut to [`MAX_ID`](crate::limits::MAX_ID) bytes.
+    /// Its pattern id; the id of a peer's record is cut to [`MAX_ID`](crate::limits::MAX_ID) bytes.
     pub id: String,
     /// The limit that it exceeds, or the rule that it breaks.
     pub what: String,
@@ -134,7 +134,8 @@ pub struct Stats {
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,
-    /// Those among them that were refused because the store of this side cannot write.
+    /// Those of the [`rejected`](Self::rejected) records that were refused because the store of
+    /// this side cannot write.
     pub unstored: u64,
     /// Records received that this side never asked for, and keys requested that it never offered.
     /// It neither stores these records nor answers these requests.

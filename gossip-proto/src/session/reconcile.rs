@@ -312,7 +312,7 @@ impl<V: View> Session<V> {
     }
 
     /// Offers all entries below a node, up to the first that are left to the next session; returns
-    /// false if there are such.
+    /// false if any are left.
     fn offer_subtree(&mut self, (space_index, prefix): NodeRef) -> bool {
         let Some(space) = self.directory.at(space_index) else { return true };
         if space.view.count(&prefix) <= MAX_LINES as u64 || prefix.nibbles() == MAX_DEPTH {

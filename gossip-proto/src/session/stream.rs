@@ -56,7 +56,7 @@ struct Mark {
 pub(super) struct Told<'a> {
     pub(super) ours: &'a VersionSummary,
     pub(super) theirs: &'a VersionSummary,
-    /// Keys of records from the peer above its own summary.
+    /// Keys of records that the peer sent and that are above the peer's summary.
     pub(super) came: &'a BTreeSet<[u8; KEY_LEN]>,
 }
 

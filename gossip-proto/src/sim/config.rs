@@ -25,9 +25,9 @@ pub struct WorldConfig {
 /// The connections of the nodes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Startup {
-    /// They know each other's addresses, and dial.
+    /// The nodes know each other's addresses, and dial.
     Apart,
-    /// Each is connected to every other one.
+    /// Each node is connected to every other node.
     Connected,
 }
 

@@ -9,7 +9,7 @@ use crate::{Session, View};
 
 /// The end that opened the session, in [`Contact::ends`].
 pub(super) const OPENER: usize = 0;
-/// The end that accepts it.
+/// The end that accepts the session, in [`Contact::ends`].
 pub(super) const ACCEPTOR: usize = 1;
 
 /// A session between two nodes.

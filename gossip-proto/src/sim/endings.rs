@@ -10,7 +10,7 @@ use super::{Host, World};
 use crate::schedule::{SessionEnd, SessionId, Used};
 use crate::{Outcome, Stats};
 
-/// The way in which the session of one end is over.
+/// The way in which a session ended at one of its ends.
 pub(super) enum End {
     Outcome(Box<Outcome>),
     Displaced,

@@ -15,7 +15,7 @@ pub(super) enum Event {
     Knock(Dial),
     /// A dial timed out.
     DialTimeout(Dial),
-    /// A handshake is complete at the end that dialled, or at the other one.
+    /// A handshake is complete at the end that dialled, or at the other end.
     Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
     /// A node learns that its peer does not know their connection.
     Reset { node: usize, peer: usize, peer_run: u32 },

@@ -9,9 +9,9 @@ use crate::{Ending, Outcome};
 pub struct Tally {
     /// Sessions opened.
     pub sessions: u64,
-    /// Their endings, counted per end: `in sync`, `synced`, `unsendable`, `budget spent`, `not
-    /// accepted`, `nothing shared`, `failed` (reported by the sync machine), `busy`, `crossed`,
-    /// `over quota` (the peer refused it), `cut` (the stream or the node failed).
+    /// Endings of sessions, counted per end: `in sync`, `synced`, `unsendable`, `budget spent`,
+    /// `not accepted`, `nothing shared`, `failed` (reported by the sync machine), `busy`,
+    /// `crossed`, `over quota` (the peer refused it), `cut` (the stream or the node failed).
     pub endings: BTreeMap<&'static str, u64>,
     /// Maximum number of concurrent sessions.
     pub most_at_once: usize,
@@ -19,11 +19,11 @@ pub struct Tally {
     pub most_at_one_node: usize,
     /// Frames sent.
     pub frames: u64,
-    /// Their bytes, with frame headers, without those of the transport.
+    /// Bytes of the sent frames, with frame headers, without the overhead of the transport.
     pub frame_bytes: u64,
     /// Adverts sent.
     pub adverts: u64,
-    /// Their bytes.
+    /// Bytes of the sent adverts.
     pub advert_bytes: u64,
     /// Records received.
     pub records: u64,
@@ -35,12 +35,12 @@ pub struct Tally {
     pub wasted_bytes: u64,
     /// Records received and refused.
     pub rejected: u64,
-    /// Records that a session left to another one of the same node.
+    /// Records that a session left to another session of the same node.
     pub left_to_others: u64,
     /// Sessions that found a space with different roots; each counts at both ends.
     pub differed: u64,
-    /// Of these, sessions that compared trees. Each counts at both ends if a delta by clocks came
-    /// first, otherwise only at the end that began.
+    /// Sessions that compared trees. Each counts at both ends if a delta by clocks came first,
+    /// otherwise only at the end that began the comparison.
     pub descents: u64,
     /// Peers reported as stalled.
     pub stalls: u64,

@@ -138,7 +138,7 @@ pub enum ViewLaw {
     /// `repin` pins the live tree again; required of a view with clocks.
     Repin,
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
-    /// sync. Every record is then the join of the records of both.
+    /// sync. Every record is then the join of both replicas' records of its id.
     Convergence,
     /// The clocks have every context entry of every record, count this node's own writes as handled,
     /// and do not count a record as handled merely because it arrived; required of a view with

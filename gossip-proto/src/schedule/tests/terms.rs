@@ -71,7 +71,7 @@ fn displaced_sessions_become_rarer() {
     }
 }
 
-/// A claim that another session holds is waited for, and no longer than it lasts.
+/// A session waits for a claim that another session holds, but no longer than the claim lasts.
 #[test]
 fn a_session_waits_as_long_as_a_claim() {
     let space = SpaceId::new("space").unwrap();
