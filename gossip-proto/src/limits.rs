@@ -77,7 +77,7 @@ pub const MAX_PENDING: usize = 32_768;
 /// sent twice.
 pub const MAX_UNASKED: u64 = 128;
 /// Records that a side may send by clocks without offering their ranges first. Also the number of
-/// records above its own version summary that it may send.
+/// records that it may send above its own version summary.
 pub const MAX_NEWS: u64 = 128;
 /// Entries of one version summary. A space with more nodes is compared by its tree alone.
 pub const MAX_SUMMARY: usize = 8_192;

@@ -182,7 +182,7 @@ fn the_index_takes_16_bytes_an_entry() {
             }
             for n in 0..order[1] * ENTRIES * 2 {
                 let id = shuffled(n % ENTRIES);
-                // At the second rewrite, a record has the entry of the first one.
+                // At the second rewrite, a record has the entry of the first rewrite.
                 let before = if n < ENTRIES { id + 1 } else { n + 1 };
                 index.change(&key(id), &node(id, nodes), before, ENTRIES + n + 1);
             }

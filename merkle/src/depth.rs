@@ -1,9 +1,9 @@
 /// The minimum number of levels of a tree: a tree of base depth d has 2^d slots.
 ///
-/// The root depends on it, so all nodes of a cluster must choose the same. A slot that holds more
-/// than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of the key hashes,
-/// so the depth does not limit the tree; it decides how many hashes a change of a small tree costs
-/// and how finely two small trees are compared.
+/// The root depends on it, so all nodes of a cluster must use the same depth. A slot that holds
+/// more than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of the key
+/// hashes, so the depth does not limit the tree; it decides how many hashes a change of a small
+/// tree costs and how finely two small trees are compared.
 ///
 /// ```
 /// use engram_merkle::BaseDepth;

@@ -48,8 +48,8 @@ pub enum ProofError {
     /// The number of bytes differs from the number that their header announces.
     #[error("the proof announces {expected} bytes, found {found}")]
     Length {
-        /// The announced length. If the bytes are too short to announce it, the length up to the end of the part that
-        /// is cut off.
+        /// The announced length or, if the bytes end before they announce it, the length up to the end of the
+        /// truncated part.
         expected: usize,
         /// The actual length.
         found: usize,

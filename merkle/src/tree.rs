@@ -138,8 +138,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Applies edits as if one after the other, but hashes each node that they touch only once.
     ///
-    /// Use it also to build a tree from scratch. If a key occurs more than once, its last
-    /// edit counts. O(m log m) comparisons and at most O(m log n) hashes for m edits.
+    /// Use it also to build a tree from scratch. If a key occurs more than once, only its
+    /// last edit takes effect. O(m log m) comparisons and at most O(m log n) hashes for m edits.
     ///
     /// ```
     /// use engram_merkle::{Digest, Edit, Sha256, Tree};

@@ -39,7 +39,7 @@ fn built(ids: &[String]) -> Tree<&str, Sha256> {
     tree
 }
 
-/// One test, so that no other allocates at the same time.
+/// One test, so that no other test allocates at the same time.
 #[test]
 fn memory_is_bounded_and_known() {
     allocated_bytes_match_stats_and_limit();

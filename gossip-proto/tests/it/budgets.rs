@@ -16,7 +16,7 @@ fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
     .run(|_, _, frame| vec![frame])
 }
 
-/// Pairs of turns until both sides know which records to send.
+/// Counts the pairs of turns until both sides know which records to send.
 fn round_trips(contact: &Contact) -> f64 {
     let learning: Vec<bool> = (contact.frames.iter())
         .filter(|(_, frame)| ![6, 7].contains(&frame[3]))

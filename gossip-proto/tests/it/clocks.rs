@@ -39,7 +39,7 @@ pub(crate) fn agreed(count: u64) -> (Store, Store) {
     (a, b)
 }
 
-/// Turns until the first record arrived.
+/// Counts the turns until the first record arrives.
 fn turns_to_records(contact: &Contact) -> usize {
     let until = contact.frames.iter().position(|(_, frame)| frame[3] == 6).unwrap();
     let sides: Vec<bool> = contact.frames[..=until].iter().map(|(side, _)| *side).collect();
@@ -50,7 +50,7 @@ pub(crate) fn descents(contact: &Contact) -> u64 {
     contact.opener.stats.descents.max(contact.acceptor.stats.descents)
 }
 
-/// Bytes of all frames without the contents in them.
+/// Counts the bytes of all frames without the contents in them.
 fn bytes_beside_contents(contact: &Contact) -> usize {
     let of = |(_, frame): &(bool, Vec<u8>)| match Message::decode(frame).unwrap().0 {
         Message::PatternSync(mut sync) => {
@@ -388,7 +388,7 @@ fn a_broken_session_keeps_what_was_declared() {
 fn agreement_raises_both_summaries() {
     let (a, b) = agreed(30);
     b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
-    // Node 1 received the record outside a session by clocks, so its summary does not cover it.
+    // Node 1 did not receive the record by clocks, so its summary does not cover it.
     let mut view = a.pin();
     let record = b.state().records[&common::key_of("pattern_5")].clone();
     let contents =

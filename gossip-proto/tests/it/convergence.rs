@@ -6,7 +6,7 @@ use crate::common::{
 use engram_gossip_proto::{Compression, Ending, PatternContent, SessionConfig, limits};
 use proptest::prelude::*;
 
-/// One write at one of two replicas, and whether the other replica received it at once.
+/// One write at one of two replicas, and whether the other replica received it immediately.
 #[derive(Clone, Debug)]
 struct Write {
     id: u16,

@@ -82,7 +82,7 @@ const LIMITS: &[(&str, u64)] = &values! {
     MAX_SESSION_MEMORY MAX_ADVERT
 };
 
-/// The limits of patterns, which are those of one codec.
+/// The limits of `PatternContent`, one of the two ready-made codecs.
 const OF_PATTERNS: [(&str, u64); 3] = [
     ("MAX_EPISODE_ID", PatternContent::MAX_EPISODE_ID as u64),
     ("MAX_EPISODES", PatternContent::MAX_EPISODES as u64),

@@ -97,7 +97,7 @@ fn refused_nodes_without_records_are_limited() {
     let summary = index.summary();
     assert_eq!(summary.len(), limits::MAX_REFUSED_NODES);
     assert!(summary.iter().all(|(_, version)| version == 7) && index.greatest().is_empty());
-    // A node with a held record no longer counts.
+    // A node with a held record no longer counts towards the limit.
     let mut held = [0; 32];
     held[..8].copy_from_slice(&node(0));
     index.change(&key_of("a"), &held, 0, 5);

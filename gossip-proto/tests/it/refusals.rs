@@ -30,7 +30,7 @@ fn holding(node: u8, count: u64) -> State {
 /// The two constructors of a store: without clocks and with clocks.
 const KINDS: [fn(State) -> Store; 2] = [Store::new, Store::clocked];
 
-/// Few records, which are sent at once, and many, which are offered first.
+/// Few records, which are sent immediately, and many, which are offered first.
 const COUNTS: [u64; 2] = [40, 700];
 
 #[test]

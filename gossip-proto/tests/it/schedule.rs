@@ -155,7 +155,8 @@ fn refused_record_is_retried_ever_less() -> Verdict {
     }
 }
 
-/// A pair that differs by a refused record compares trees ever less, but news goes on at once.
+/// A pair that differs by a refused record compares trees less and less often, but new records
+/// still travel immediately.
 #[test]
 fn a_refused_record_delays_no_news() -> Verdict {
     let mut world = world(config(1, LAN, 0.0), 2);
@@ -197,7 +198,7 @@ fn refused_records_are_not_resent() -> Verdict {
 }
 
 /// A node that refuses records gets each at most twice in two minutes from each peer, although new
-/// records appear on all nodes each second. It gets them soon after it is willing again.
+/// records appear on all nodes each second. It gets them soon after it accepts them again.
 #[test]
 fn refused_records_wait_for_their_time() -> Verdict {
     const REFUSED: u64 = 50;
@@ -259,7 +260,7 @@ fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
     Ok(())
 }
 
-/// Records that a budget leaves out follow at once.
+/// Records that a budget leaves out follow immediately.
 #[test]
 fn records_over_the_budget_follow_at_once() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -345,7 +346,7 @@ fn steady_writes_keep_up() -> Verdict {
     }
 }
 
-/// Nodes that all write at once on a bad network send few redundant records.
+/// Nodes that all write at the same time on a bad network send few redundant records.
 #[test]
 fn writers_on_a_bad_network_repeat_little() -> Verdict {
     let (mut wasted, mut sent) = (0, 0);
@@ -399,7 +400,8 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     }
 }
 
-/// A node that refuses every record of a writer does not get them again with each news of others.
+/// A node that refuses every record of a writer does not get them again with each new
+/// record of the other writers.
 #[test]
 fn a_refused_writer_is_not_repeated() -> Verdict {
     const REFUSED: u64 = 50;

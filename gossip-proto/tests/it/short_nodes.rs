@@ -6,7 +6,8 @@ use crate::clocks::{agreed, descents, meet, short};
 use crate::common::{State, Store, content, key_of, node_id, version};
 use engram_gossip_proto::{Clocks, Ending, Part, Record};
 
-/// A record of a node that shares 8 bytes with node 2, and claims a version far in the future.
+/// A record with an entry far in the future, of a node whose id begins with the same 8 bytes as
+/// the id of node 2.
 fn junk() -> Record {
     let mut node = node_id(2);
     node[8..].fill(0xee);

@@ -1,4 +1,4 @@
-//! Tags hide no difference in any byte of a digest.
+//! A tag depends on every byte of its digest.
 
 use crate::common::{Pair, key_of, node_id, parameters, space};
 use engram_gossip_proto::{

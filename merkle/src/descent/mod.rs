@@ -80,8 +80,8 @@ pub struct Descent<K, H> {
 pub struct RemoteDifference {
     /// The first 64 bits of a key hash; almost always, only one key has them.
     ///
-    /// [`Tree::entries`] with this path returns the entries of one side: send the path to the other side to
-    /// get its entries.
+    /// [`Tree::entries`] with this path returns the local entries; send the path to the other side to get its
+    /// entries.
     pub path: Path,
     /// The side that holds entries there.
     pub holder: Holder,

@@ -18,7 +18,7 @@ pub(crate) struct Indexed {
 /// The origin of a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A node of this store: its write is durable at once, so the summary covers it.
+    /// A node of this store: its write is durable immediately, so the summary covers it.
     Own,
     /// A peer.
     Peer,

@@ -183,7 +183,7 @@ fn record_of(input: &[u8]) -> Record {
     Record { id, parts, suppressed }
 }
 
-/// The rules of the specification, independent of the decoder.
+/// Whether a record obeys the specification; checked independently of the decoder.
 fn is_canonical(record: &Record) -> bool {
     let nodes = record.parts.iter().map(|part| part.node);
     let digests = record.suppressed.iter().map(|(digest, _)| *digest);

@@ -58,7 +58,8 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     let own = few(setup[usize::from(node)]);
     let common = few(setup[2]);
     for n in 0..common {
-        // Each node holds a different version of every fourth record, and the same of the others.
+        // Each node holds a different version of every fourth record, and the same version of
+        // the others.
         let writer = if n % 4 == 0 { node } else { 7 };
         let seed = u32::from(n) + 1_000 * u32::from(writer);
         let content = content(&format!("common-{n}"), seed);

@@ -138,7 +138,7 @@ fn a_record_above_the_declared_version_is_taken() {
     let short = *common::node_id(7).first_chunk().unwrap();
     let handled = || victim.store.clocks().index.summary().get(&short);
     assert_eq!(handled(), common::version(40), "no more than was declared");
-    // An honest session brings the other one by clocks.
+    // An honest session brings the other record by clocks.
     let honest = Store::clocked(honest);
     let contact = common::sync(&victim.store, &honest);
     assert_eq!(contact.opener.result, Ending::InSync);
