@@ -48,12 +48,12 @@ pub enum Reason {
     Only,
     /// The greatest confidence.
     Confidence {
-        /// The distance to the second greatest.
+        /// The distance to the second greatest confidence.
         lead: f32,
     },
     /// The latest time.
     Time {
-        /// The distance to the second latest, in nanoseconds.
+        /// The distance to the second latest time, in nanoseconds.
         lead: u64,
     },
     /// The greatest digest among versions that the strategy's rule finds equal.

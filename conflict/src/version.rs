@@ -179,8 +179,8 @@ impl<T> Versions<T> {
     }
 
     /// Chooses the version that [`best_by`](Self::best_by) returns. The reason is [`Reason::Only`] for a single
-    /// version, [`Reason::Digest`] if `order` finds several versions equal to it, and otherwise [`Reason::Other`] with
-    /// the text `rule`.
+    /// version, [`Reason::Digest`] if `order` finds other versions equal to the chosen one, and otherwise
+    /// [`Reason::Other`] with the text `rule`.
     pub fn choose_by(
         &self,
         rule: &'static str,

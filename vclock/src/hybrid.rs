@@ -82,7 +82,7 @@ impl HybridClock {
         Ok(())
     }
 
-    /// Records the wall clock that a peer reports; the greatest one counts.
+    /// Records the wall clock that a peer reports; the clock keeps the greatest one.
     pub fn hear(&mut self, clock: u64) {
         self.told = self.told.max(Some(clock));
     }

@@ -153,8 +153,8 @@ impl Demo {
     }
 }
 
-/// Sets the flag on Ctrl-C and similar signals, so that the demo shuts down cleanly. A second signal ends it at once;
-/// the nodes then end because their input is closed.
+/// Sets the flag on Ctrl-C and similar signals, so that the demo shuts down cleanly. A second signal ends it
+/// immediately; the nodes then end because their input is closed.
 fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in signal_hook::consts::TERM_SIGNALS {

@@ -7,7 +7,7 @@ use crate::pattern::citation::distinct;
 
 /// How many distinct episodes each of two patterns cites, and how many both cite.
 ///
-/// A repeated citation counts once: the engine repeats them for technical reasons.
+/// Repeated citations count once, because the engine repeats them for technical reasons.
 ///
 /// ```
 /// use engram_conflict::pattern::{Containment, Overlap};
@@ -32,9 +32,9 @@ pub enum Containment {
     Disjoint,
     /// Some episodes in common, and each pattern has others.
     Partial,
-    /// All episodes of the left one are in the right one, which has more.
+    /// All episodes of the left pattern are in the right one, and the right one has more.
     Subset,
-    /// All episodes of the right one are in the left one, which has more.
+    /// All episodes of the right pattern are in the left one, and the left one has more.
     Superset,
     /// The same episodes.
     Equal,

@@ -66,7 +66,7 @@ pub enum Step {
         into: u8,
     },
     /// The process `into` learns the wall clock of the process `from`, and the greatest version
-    /// that `from` knows of the receiver's node.
+    /// that `from` knows of the node of `into`.
     Greet {
         /// The process that sends.
         from: u8,
@@ -95,7 +95,7 @@ pub enum Faults {
     None,
     /// Restarts, lost disks, and restored backups. Wall clocks are correct.
     Disks,
-    /// Clones, and wall clocks that are set back and forth.
+    /// Clones, and wall clocks that are set back or forward.
     Any,
 }
 

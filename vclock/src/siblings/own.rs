@@ -28,7 +28,7 @@ pub struct OwnJoin<V, N = [u8; 32]> {
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// Joins another replica's state, in a process that writes as `node`. Unlike
-    /// [`join`](Self::join), it does not lose the node's own write.
+    /// [`join`](Self::join), it protects the process's last write from writers that never saw it.
     ///
     /// The node's name may have another writer: a second process (a clone), or an earlier process whose versions the
     /// node no longer knows (a lost disk, an older copy of it, a wall clock set back). A greater version of that writer

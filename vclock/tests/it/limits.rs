@@ -67,7 +67,7 @@ fn a_hundred_nodes_disagree() {
 fn ten_thousand_restarts_leave_one_entry() {
     let mut peer = State::new();
     for now in (1..=10_000_u64).map(|start| start << 10) {
-        // Without a store: the process knows nothing of earlier ones.
+        // Without a store: the process knows nothing of earlier processes.
         let (mut state, mut clock) = (State::new(), HybridClock::new(0));
         state.submit(Dot::new(1, clock.next(now, now)), now).expect("a new version");
         assert!(peer.join(&state).changed);

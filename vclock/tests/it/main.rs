@@ -1,6 +1,6 @@
 //! The tests of clocks, siblings and suppression, in one binary to link only once.
 //!
-//! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two others are binaries of their own:
+//! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two other test binaries are separate:
 //! the allocator of `tests/allocation.rs` counts the whole process, and the package omits the model in `tests/rules`.
 
 mod accepted;

@@ -141,7 +141,7 @@ impl World {
         self.ledger.owed[m][id] = Some(Owed { content, node, version, dropped: false });
     }
 
-    /// Books the outcome of a submission. `writes` are the contents that were live under the node's
+    /// Records the outcome of a submission. `writes` are the contents that were live under the node's
     /// names before it.
     pub(crate) fn book_submission(
         &mut self,
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// Books the outcome "unchanged", which acknowledges the write unless an operation withdrew it.
+    /// Records the outcome "unchanged", which acknowledges the write unless an operation withdrew it.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];

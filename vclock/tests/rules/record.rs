@@ -157,8 +157,8 @@ impl Record {
         self.live() & !self.suppressed()
     }
 
-    /// The visible pattern: a single content is shown unchanged; several give a function of their
-    /// set.
+    /// The visible pattern: a single content is shown unchanged, several contents as a function of
+    /// their set.
     pub(crate) fn shown(&self) -> Option<u8> {
         let visible = self.visible();
         match visible.count_ones() {

@@ -23,7 +23,7 @@ pub(crate) struct Conditions {
     single_records: bool,
     /// Writes happen during sessions.
     writes_inside: bool,
-    /// A summary entry jumps to the greatest that its limit allows.
+    /// A summary entry jumps to the greatest value that its limit allows.
     garbage: bool,
 }
 

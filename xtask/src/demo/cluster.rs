@@ -120,7 +120,7 @@ impl<'a> Cluster<'a> {
 
 /// Finds addresses of this machine that are currently free.
 fn free_addresses(count: usize) -> Result<Vec<String>> {
-    // All sockets are open at once, so no two nodes get the same port.
+    // All sockets are open at the same time, so no two nodes get the same port.
     let bind = |_| UdpSocket::bind("127.0.0.1:0").context("no free UDP port on 127.0.0.1");
     let sockets = (0..count).map(bind).collect::<Result<Vec<_>>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()

@@ -43,7 +43,7 @@ pub(crate) struct Groups {
     pub(crate) groups: u64,
     /// Patterns in these groups other than the representatives.
     pub(crate) members: u64,
-    /// Patterns that dispute an episode with another one.
+    /// Patterns that dispute an episode with another pattern.
     pub(crate) disputed: u64,
     /// Changed patterns that are not yet compared.
     pub(crate) pending: u64,

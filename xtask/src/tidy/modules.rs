@@ -128,7 +128,7 @@ pub(super) fn check_root(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
-/// The names that a root re-exports one by one. A crate or a module counts as none.
+/// The names that a root re-exports one by one. Re-exported crates and modules are left out.
 fn exported(root: &str) -> Vec<&str> {
     let statements = root.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
     let names = statements.flat_map(|statement| statement.split([':', '{', '}', ',']));

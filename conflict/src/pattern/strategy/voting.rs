@@ -7,8 +7,8 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 ///
 /// Embedding, strength and confidence are the winner's, bit for bit. Citations are the [`union`](crate::pattern::union)
 /// of all versions, and the time is the latest of all, because it is the time of the newest
-/// citation. The greater digest breaks ties. Hides the embeddings of the other versions, which stay in the replicated
-/// set.
+/// citation. The greater digest breaks ties. Hides the embeddings of the other versions; all versions stay in the
+/// replicated set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceVoting;
 

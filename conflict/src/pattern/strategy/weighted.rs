@@ -4,7 +4,7 @@ use super::latest;
 use crate::pattern::{Merged, PatternValue, blend};
 use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 
-/// Computes the mean of all versions at once, weighted by confidence, with the citations of all.
+/// Computes the mean of all versions in one step, weighted by confidence, with the citations of all.
 ///
 /// Embedding, strength and confidence are weighted means, summed in `f64` and rounded once, so each lies between its
 /// smallest and greatest input. If every weight is zero, all versions weigh the same. Citations are the

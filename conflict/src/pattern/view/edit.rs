@@ -40,7 +40,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
     /// Applies many edits, then decides all affected patterns once; `None` removes a pattern. Use it also to build a
     /// view from scratch.
     ///
-    /// If an id occurs more than once, its last edit counts.
+    /// If an id occurs more than once, only its last edit is applied.
     ///
     /// # Errors
     /// [`InvalidValue`] names an invalid pattern; no edit was applied.

@@ -15,9 +15,9 @@ pub struct Viewed<'v, K> {
     pub id: &'v K,
     /// The digest of its content.
     pub digest: [u8; 32],
-    /// Its own confidence.
+    /// The stored confidence of the pattern.
     pub confidence: f32,
-    /// The confidence that the view shows: at most its own.
+    /// The confidence that the view shows: at most [`confidence`](Self::confidence).
     pub shown: f32,
     /// The factor on the confidence for the distance to its representative: 1 for no loss.
     pub ambiguity: f64,

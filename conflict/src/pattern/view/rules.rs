@@ -19,7 +19,7 @@ pub struct Rules {
     /// one is an earlier state of the other, and they do not disagree.
     pub ambiguity: f32,
     /// Two patterns that dispute an episode each keep `1 - rivalry * Jaccard index` of their confidence;
-    /// the strongest rival counts. Default 0.5.
+    /// if there are several rivals, only the strongest one lowers it. Default 0.5.
     pub rivalry: f32,
     /// No confidence is lowered below this. Default 0.1.
     pub floor: f32,

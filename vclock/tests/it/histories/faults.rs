@@ -1,4 +1,4 @@
-//! All faults together: disk faults, clones, and wall clocks that are set back and forth.
+//! All faults together: disk faults, clones, and wall clocks that are set back or forward.
 
 use std::collections::BTreeSet;
 
