@@ -18,7 +18,7 @@ use quinn::Connection;
 use tokio::runtime::{Builder, Runtime};
 
 /// The runtimes of the two ends. With one runtime each, as in separate processes, the ends wake
-/// each other; on one shared thread, only the sum of their work counts.
+/// each other; on one shared thread, only the sum of their work matters.
 fn layouts() -> [(&'static str, [Arc<Runtime>; 2]); 2] {
     let thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let shared = Arc::new(Builder::new_current_thread().enable_all().build().unwrap());

@@ -84,7 +84,7 @@ impl ClusterCa {
     ///
     /// # Errors
     /// [`IssueError::Authority`] if `certificate` is not the PEM certificate of an authority, or
-    /// `key` not a PEM key.
+    /// `key` is not a PEM key.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
         let is_ca = with_parsed(certificate, |parsed| Ok(parsed.is_ca()));
         if !is_ca.map_err(IssueError::Authority)? {
@@ -124,7 +124,7 @@ impl ClusterCa {
     /// [`ClusterCa`] issued to a node. The node id stays the same.
     ///
     /// # Errors
-    /// [`IssueError::Renewal`] if `certificate` is that of an authority, or has more names than one,
+    /// [`IssueError::Renewal`] if `certificate` is that of an authority or has more than one name,
     /// [`IssueError::Failed`] if the new certificate cannot be created.
     pub fn renew(&self, certificate: &str, validity: Validity) -> Result<String, IssueError> {
         let read = with_parsed(certificate, |parsed| {

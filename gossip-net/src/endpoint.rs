@@ -143,7 +143,7 @@ impl Socket {
         _ = timeout(grace, free).await;
     }
 
-    /// Closes everything at once, without waiting.
+    /// Closes all connections without waiting. Returns the endpoint; `None` if it was already closed.
     pub(crate) fn abandon(&self) -> Option<Endpoint> {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         endpoint.close(VarInt::from_u32(0), b"the node shuts down");

@@ -94,8 +94,8 @@ pub enum SyncError {
     /// The peer runs its maximum number of sessions; this node retries later.
     #[error("the peer runs its maximum number of sessions; this node retries later")]
     Busy,
-    /// The peer refused the session because this node, or all nodes together, have used up its rate
-    /// limit; this node retries after a pause.
+    /// The peer refused the session because this node has used up its quota at the peer, or the
+    /// peer has used up its send rate; this node retries after a pause.
     #[error("the peer's rate limit is used up; this node retries later")]
     OverAllowance,
     /// The maximum number of previews is already running or waiting.

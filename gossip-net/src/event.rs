@@ -47,7 +47,7 @@ pub enum Event {
         address: SocketAddr,
         /// The cause.
         cause: HandshakeError,
-        /// Number of refusals since the last event of this address and reason, this one included.
+        /// Number of refusals since the last event for this address and reason, this one included.
         times: u64,
     },
     /// A session completed, whichever side opened it.

@@ -142,8 +142,8 @@ impl Gossip {
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
-    /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) of the peer or
-    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) in total already run or wait.
+    /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) previews of the peer or
+    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) previews in total already run or wait.
     pub async fn sync_with_view<V: View<Content: Send> + Send + 'static>(
         &self,
         peer: NodeId,

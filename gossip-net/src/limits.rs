@@ -68,8 +68,8 @@ pub const MAX_CHAIN: usize = 8;
 
 /// How long a peer may take to accept one frame, or to allow a stream: 30 s. Silence is limited by
 /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout); a peer that
-/// has not answered a session with a single byte by then counts as dead, and its connection is
-/// closed.
+/// has not answered a session with a single byte within that time is considered dead, and its
+/// connection is closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum duration of a session: 10 min. The next session continues with the rest.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);

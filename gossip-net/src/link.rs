@@ -182,8 +182,10 @@ mod tests {
 
     use super::*;
 
-    /// Whether this side dialled the surviving one of two connections, completed in this order. The
-    /// proof of the older one is given at `used`; a dial of the peer arrives a second after the start.
+    /// Whether this side dialled the surviving one of two connections. `order` tells, in order of
+    /// completion, whether this side dialled each of them. If it dialled the older one, the first
+    /// message of the peer on that connection arrives at `used`. A newer dial of the peer arrives a
+    /// second after the start.
     fn survivor(us_is_smaller: bool, order: [bool; 2], used: Option<Duration>) -> bool {
         let start = Instant::now();
         let arrived = start + Duration::from_secs(1);

@@ -17,7 +17,7 @@ pub(crate) enum Abort {
     Busy,
     /// The acceptor has opened a session itself and has the smaller id.
     Crossed,
-    /// The opener, or all peers together, have used up a rate limit of the acceptor.
+    /// The opener has used up its quota at the acceptor, or the acceptor has used up its send rate.
     OverAllowance,
     /// The aborting side cannot run a session, or received an invalid frame.
     Failed,

@@ -32,7 +32,7 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 /// mere names. Drops or closes a store before it opens its path again, except when it checks that a second
 /// opening is refused. Makes several hundred commits.
 ///
-/// The suite does not check that a commit survives a power loss, that commits continue during a backup, and that
+/// The suite does not check that a commit survives a power loss, that commits continue during a backup, or that
 /// data that was set aside still exists in the other place.
 ///
 /// # Errors
@@ -112,7 +112,7 @@ pub enum Violation {
         /// The number of records that a scan finds.
         found: u64,
     },
-    /// Two openings of one path take changes.
+    /// Two stores that are open at one path both accept changes.
     #[error(
         "{step}: two openings of one path take changes; the second one must fail with \
          StorageError::InUse until the first one is closed"

@@ -90,7 +90,7 @@ pub(crate) fn restore_space(
     Ok((state, loaded.repairs))
 }
 
-/// The owner that a sound one of its rows names.
+/// Returns the owner that an undamaged one of `rows` names.
 fn owner_in(rows: &[Vec<u8>; OWNERS.len()]) -> Result<Owner, OpenError> {
     let mut sound = OWNERS.iter().zip(rows).filter_map(|(key, row)| Owner::decode(key, row));
     if let Some(owner) = sound.next() {

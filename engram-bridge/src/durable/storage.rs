@@ -17,8 +17,8 @@ pub use redb::RedbStateStore;
 /// memory, for tests).
 ///
 /// Only one opening of the stored data may exist at a time: two nodes on one store would overwrite each other's
-/// rows. An implementation refuses a second opening with [`StorageError::InUse`], when it is opened or in its
-/// first call, until the first one is [closed](Self::close) or dropped.
+/// rows. An implementation refuses a second opening with [`StorageError::InUse`], immediately or in its first
+/// call, until the first opening is [closed](Self::close) or dropped.
 ///
 /// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
@@ -202,9 +202,8 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open, or this process does: a node whose
-    /// [`Node::stop`](crate::Node::stop) has not returned still uses it, or a [`Store`](crate::Store) that
-    /// was not closed.
+    /// Another process has the store open, or this process does: it runs a node on the store whose
+    /// [`Node::stop`](crate::Node::stop) has not returned, or has not closed a [`Store`](crate::Store).
     #[error(
         "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own store"
     )]

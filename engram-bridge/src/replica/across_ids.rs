@@ -116,7 +116,7 @@ pub struct AcrossIdsStats {
     pub groups: u64,
     /// Patterns in these groups, without the representatives.
     pub members: u64,
-    /// Patterns that dispute an episode with another one.
+    /// Patterns that dispute an episode with another pattern.
     pub disputed: u64,
     /// Changed patterns that are not compared yet.
     pub pending: u64,

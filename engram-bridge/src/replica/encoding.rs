@@ -59,13 +59,13 @@ impl<'b> Cursor<'b> {
         (count.checked_mul(least)? <= self.0.len()).then_some(count)
     }
 
-    /// Bytes, as [`put_bytes`] writes them.
+    /// Reads bytes that [`put_bytes`] wrote.
     pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
         let count = self.count(1)?;
         self.take(count)
     }
 
-    /// Bytes, as [`put_bytes`] writes them, if they are UTF-8.
+    /// Reads bytes that [`put_bytes`] wrote; `None` if they are not UTF-8.
     pub(crate) fn text(&mut self) -> Option<&'b str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
@@ -75,7 +75,7 @@ impl<'b> Cursor<'b> {
         self.0
     }
 
-    /// `value`, if no bytes are left.
+    /// Returns `value` if no bytes are left.
     pub(crate) fn end<T>(self, value: T) -> Option<T> {
         self.0.is_empty().then_some(value)
     }

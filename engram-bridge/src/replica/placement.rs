@@ -58,7 +58,7 @@ fn is_beside(contents: &[Content]) -> bool {
     matches!(contents, [one] if max_encoded_len(one.pattern()) <= MAX_BESIDE)
 }
 
-/// Those of `contents` that are not among `others`.
+/// The elements of `contents` that are not in `others`.
 fn without(contents: &[Content], others: &[Content]) -> Vec<Content> {
     let is_among = |content: &&Content| others.iter().any(|it| it.digest() == content.digest());
     contents.iter().filter(|content| !is_among(content)).cloned().collect()

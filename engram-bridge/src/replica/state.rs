@@ -123,7 +123,7 @@ impl SpaceState {
             state.contents.values().map(|held| canonical::max_encoded_len(&held.pattern) as u64);
         state.usage.bytes = lengths.sum();
         state.clocks.restart();
-        // Collect at once: inserting in ascending order leaves the map's nodes half empty.
+        // Collect in one step: inserting in ascending order leaves the map's nodes half empty.
         state.entries = entries.into_iter().collect();
         state.compare_all();
         state
@@ -288,8 +288,8 @@ impl SpaceState {
         self.generated_at = self.generated_at.max(at);
     }
 
-    /// Lowers the time of the latest snapshot or change to `now` if it is later: a clock was ahead
-    /// when it was stored.
+    /// Lowers the time of the latest snapshot or change to `now` if that time is later: a clock
+    /// was ahead when the time was stored.
     pub(crate) fn limit_generated(&mut self, now: Timestamp) {
         self.generated_at = self.generated_at.min(now);
     }

@@ -14,7 +14,7 @@ use crate::replica::record::Record;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Visible {
     first: Option<Arc<SemanticPattern>>,
-    /// Further ones, in the order of the strategy. Only a strategy that keeps all versions has any.
+    /// Further patterns, in the order of the strategy; empty unless the strategy keeps all versions.
     others: Box<[Arc<SemanticPattern>]>,
 }
 

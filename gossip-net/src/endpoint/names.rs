@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::limits::{LOOKUP_TIMEOUT, MAX_LOOKUPS};
 use crate::{HandshakeError, NetConfig};
 
-/// Resolves a limited number of names at once: each lookup by the system takes a thread.
+/// Resolves names, with a limit on concurrent lookups: each lookup by the system takes a thread.
 pub(super) struct Names {
     permits: Arc<Semaphore>,
     source: Source,

@@ -38,7 +38,7 @@ struct Engine {
     roster: Vec<NodeId>,
     /// Where the search for the next member to invite starts.
     invited: usize,
-    /// The greatest incarnation that each member has reported of itself; reports by others are
+    /// The greatest incarnation that each member has reported about itself; reports by others are
     /// ignored.
     incarnations: BTreeMap<NodeId, u64>,
     seen: BTreeMap<NodeId, (Liveness, u64)>,
@@ -278,8 +278,9 @@ impl Engine {
     }
 }
 
-/// If others report a greater incarnation of this node, it continues above that one, but only if
-/// that one is less than this limit: a faulty member could otherwise exhaust the numbers.
+/// If others report a greater incarnation of this node, the node continues above it only if the
+/// reported incarnation is less than this limit: a faulty member could otherwise exhaust the
+/// numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {

@@ -222,8 +222,8 @@ impl PeerTask {
         if let Proof::Awaited { .. } = link.proof {
             self.drop_incoming();
             return match why {
-                // The peer keeps another connection, which may be an earlier one that it has not
-                // noticed to be lost.
+                // The peer keeps another connection, which may be an earlier one whose loss
+                // it has not noticed.
                 Some(Close::Replaced) => self.on_disconnected(Disconnect::Lost, diagnose(error)),
                 _ => self.on_dial_failed(DialFailure::Refused, diagnose(error)),
             };

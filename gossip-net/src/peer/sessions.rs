@@ -180,7 +180,7 @@ impl PeerTask {
     /// Handles a stream on which the peer opens a session.
     pub(super) fn on_stream(&mut self, mut send: SendStream, mut recv: RecvStream) {
         self.note_sign_of_life();
-        // The packet that opened the stream may also have carried the FIN of an earlier one.
+        // The packet that opened the stream may also have carried the FIN of an earlier stream.
         self.lingering.forget_ended();
         let id = self.id;
         match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {

@@ -39,7 +39,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
         node.store.write(&node.name);
         node.gossip.announce();
     }
-    // The last tenth crashes at once; records that it has not sent are lost.
+    // The last tenth of the nodes crashes immediately; records that it has not sent are lost.
     let dead = nodes.split_off(n - n / 10);
     let dead: BTreeSet<_> = dead.into_iter().map(|node| node.name).collect();
     let expected: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();

@@ -142,7 +142,8 @@ async fn agreement_follows_the_latest_advert() {
     assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement at once");
 }
 
-/// Equal roots without a session for hours are no lag. The lag begins with the end of the connection.
+/// A peer with equal roots does not lag, even after hours without a session. The lag begins when the
+/// connection ends.
 #[tokio::test(start_paused = true)]
 async fn a_peer_in_step_does_not_lag() {
     let mut config = quiet();

@@ -210,8 +210,8 @@ fn ten_percent_loss_leaves_no_live_member_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
-    // Of 6,000 probes, very few end in a false report of a crash, and each such crash is reported
-    // by up to nine nodes.
+    // Of 6,000 probes, very few end in a false report of a crash, and up to nine
+    // nodes make each such report.
     assert!(downs <= 18, "{downs} in ten minutes");
     world.loss = 0.0;
     world.run(120);

@@ -44,7 +44,7 @@ async fn hundred_nodes_idle_heal_and_spread_news() {
     let nodes = cluster(&network, 100, swim).await;
     says_little(idle(&network, &nodes).await);
     heals(&network, &nodes).await;
-    // A tenth of the nodes crashes at once.
+    // A tenth of the nodes crashes at the same time.
     let took = converges(&network, nodes, 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }

@@ -10,7 +10,7 @@ use super::{Rows, Subject, Violation, compare};
 const TORN_ROWS: u8 = 32;
 /// The number of scans that must complete while batches are committed.
 const TORN_SCANS: u64 = 40;
-/// The number of batches that are committed at least, since all scans may complete before the first commit.
+/// The minimum number of batches to commit, since all scans may complete before the first commit.
 const TORN_COMMITS: usize = 8;
 
 /// Commits `batch`, and applies its edits to `rows`.
@@ -167,8 +167,8 @@ pub(super) fn a_second_opening_is_refused(subject: &mut Subject<'_, '_>) -> Resu
     compare(step, &*subject.open(step, "twice")?, &rows)
 }
 
-/// A closed store leaves its path to another opening. Its next call opens the path again, once the other one is
-/// closed.
+/// Another store can open the path of a closed store. Once that other store is closed, the next call to the first
+/// store opens the path again.
 pub(super) fn a_closed_store_can_be_opened(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("a closed store is opened again", Rows::new());
     let first = subject.open(step, "closed")?;

@@ -9,15 +9,15 @@ use super::{Batch, StateStore, StorageError, StoreUsage, Table};
 /// Keeps the rows in memory. All clones share them, so that a test can drop a [`Store`](crate::Store), alter
 /// the rows, and open another store on them.
 ///
-/// Each clone is an opening of its own: from its first scan or commit until it is closed or dropped, the other
-/// clones fail with [`StorageError::InUse`]. The methods that only this type has work on every clone.
+/// Each clone opens the rows separately: from its first scan or commit until it is closed or dropped, the other
+/// clones fail with [`StorageError::InUse`]. The inherent methods work on every clone.
 #[derive(Debug, Default)]
 pub struct MemoryStateStore {
     inner: Arc<Mutex<Inner>>,
     opening: Arc<()>,
 }
 
-/// An opening of the same rows.
+/// The clone shares the rows, but opens them separately.
 impl Clone for MemoryStateStore {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), opening: Arc::default() }
@@ -72,7 +72,7 @@ impl MemoryStateStore {
         Self { inner: Arc::new(Mutex::new(copy)), opening: Arc::default() }
     }
 
-    /// The rows, which this clone opens unless another one has them open.
+    /// Opens the rows for this clone; fails if another clone has them open.
     fn open(&self) -> Result<MutexGuard<'_, Inner>, StorageError> {
         let mut inner = self.inner();
         match inner.open.upgrade() {

@@ -33,8 +33,8 @@ const STATE: &str = "state.redb";
 /// now fits. A file that cannot be written can still be read.
 ///
 /// On Unix, the store remembers the device and the inode of the file. While its path leads to no file or to
-/// another one, every call fails with [`StorageError::Replaced`] and keeps the file open, except for a
-/// backup, which copies the open file.
+/// another file, every call except a backup fails with [`StorageError::Replaced`] and keeps the file open; a
+/// backup copies the open file.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
@@ -42,8 +42,8 @@ pub struct RedbStateStore {
     /// Read-locked by each use of the database. Opening, closing and compaction take the write lock, so they
     /// wait for all running calls.
     open: RwLock<Open>,
-    /// Read-locked by each backup. A compaction fails if it cannot take the write lock at once; if it waited,
-    /// commits would wait for the backup, too.
+    /// Read-locked by each backup. A compaction fails if it cannot take the write lock immediately: if it
+    /// waited for a backup, commits would wait, too.
     copying: RwLock<()>,
     /// The number of records after the last commit; [`u64::MAX`] before the first opening.
     records: AtomicU64,
@@ -127,7 +127,7 @@ impl RedbStateStore {
         self.with_opened(work)
     }
 
-    /// [`with`](Self::with), even if the file was removed or replaced.
+    /// Like [`with`](Self::with), but runs `work` even if the file was removed or replaced.
     fn with_opened<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
@@ -266,7 +266,7 @@ impl StateStore for RedbStateStore {
                     (open.database, open.lacking) = (None, file::COMMIT_ROOM);
                     Err(full)
                 }
-                // The file may be writable although no other can be created beside it.
+                // The file may be writable although no other file can be created beside it.
                 _ => Ok(()),
             },
         }

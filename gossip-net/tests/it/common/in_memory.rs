@@ -77,7 +77,7 @@ pub(crate) fn all_connected(nodes: &[Node]) -> bool {
     nodes.iter().all(|node| connected(node) == nodes.len() - 1)
 }
 
-/// The number of peers that `node` is connected with.
+/// The number of peers that `node` is connected to.
 pub(crate) fn connected(node: &Node) -> usize {
     let is_up = |state: &_| matches!(state, ConnectionState::Connected { .. });
     node.gossip.peers().iter().filter(|peer| is_up(&peer.connection)).count()

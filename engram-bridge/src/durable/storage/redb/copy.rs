@@ -7,8 +7,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use super::super::Table;
 use super::file::{Check, definition, open_file};
 
-/// Copies a consistent view of all rows to a new file in the folder `to`. The outer error is that of the
-/// database, the inner one that of the copy.
+/// Copies a consistent view of all rows to a new file in the folder `to`. The outer result reports
+/// errors of the database, the inner one errors of the copy.
 pub(super) fn copy(
     database: &Database,
     to: &Path,

@@ -85,8 +85,8 @@ fn create(file: &Path, cache: usize, check: Check) -> Result<(Database, Identity
     Ok((builder(cache, check).create_with_backend(FileBackend::new(file)?)?, identity))
 }
 
-/// The database would take an empty file for a new one. A store never leaves one, unless it was interrupted when it
-/// created the file.
+/// The database would take an empty file for a new one. A store never leaves an empty file, unless it was
+/// interrupted when it created the file.
 fn refuse_empty(file: &Path) -> Result<(), redb::Error> {
     match fs::metadata(file) {
         Ok(found) if found.is_file() && found.len() == 0 => {

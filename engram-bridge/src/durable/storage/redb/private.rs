@@ -12,7 +12,7 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Creates a folder as [`create_folder`] does, and missing folders above it, unless it exists.
+/// Creates a folder like [`create_folder`], with its missing parents, unless the folder exists.
 pub(super) fn ensure_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

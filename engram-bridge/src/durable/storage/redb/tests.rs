@@ -67,7 +67,7 @@ fn a_replaced_file_takes_no_change() {
     assert_eq!((put(&store, 2), rows(&store)), (Ok(()), 2));
 }
 
-/// Another failure closes the database. Opening it again creates no file in the place of a removed one.
+/// A database that a failure has closed is not created again if its file was removed.
 #[test]
 #[cfg(unix)]
 fn a_removed_file_is_not_created_again() {
@@ -93,7 +93,7 @@ fn a_backup_copies_a_removed_file() {
     assert_eq!(rows(&RedbStateStore::new(folder.path().join("copy"))), 1);
 }
 
-/// A closed store is free for another one, which may replace the file.
+/// Another store may replace the file of a closed store.
 #[test]
 fn a_closed_file_may_be_replaced() {
     let folder = tempfile::tempdir().unwrap();
