@@ -88,9 +88,9 @@ fn space() -> SpaceId {
     SpaceId::new(DEFAULT_SPACE).expect("a name")
 }
 
-/// The patterns of five files of the fixture, each id once, and means of two of them, as the engine
-/// makes from recalled patterns. No two embeddings are equal, so the patterns compress no better
-/// than real ones.
+/// The patterns of five files of the fixture, each id once, and further patterns whose embedding is
+/// the mean of two real ones, like those that the engine makes from recalled patterns. No two
+/// embeddings are equal, so the patterns compress no better than real ones.
 fn snapshot() -> ConsolidationSnapshot {
     let mut real: BTreeMap<String, Arc<SemanticPattern>> = BTreeMap::new();
     let mut like = None;

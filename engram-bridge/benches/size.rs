@@ -112,7 +112,7 @@ impl<'f> Cluster<'f> {
         report("whole node after a start", &input, whole, "B", ("limit", WHOLE[0].1), Some(1.0));
     }
 
-    /// Measures a node after it was fed with `count` patterns, and another one after it received
+    /// Measures a node after it was fed with `count` patterns, and a second node after it received
     /// them from the first. Each process may take at most `limit` bytes of memory.
     fn measure_feeding_and_sync(&self, count: usize, empty: &Shown, precision: &str, limit: f64) {
         let whole = snapshot(count);
@@ -179,7 +179,8 @@ impl<'f> Cluster<'f> {
         self.write(&node.name, ".toml", &config);
     }
 
-    /// Makes a node's configuration, and a store with these snapshots. Returns the size of its file.
+    /// Makes a node's configuration, and a store with these snapshots. Returns the size of the
+    /// store's file.
     fn prepare(&self, name: &str, snapshots: &[&ConsolidationSnapshot]) -> u64 {
         let (store, space) = self.open(name);
         for snapshot in snapshots {
@@ -209,7 +210,7 @@ impl<'f> Cluster<'f> {
     fn start(&self, name: &str, options: &[&str]) -> Running {
         let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
-            // As in the shipped unit and image.
+            // The shipped unit and image set it, too.
             .env("MALLOC_ARENA_MAX", "2")
             .args(["run", "--events", "--control", "--config"])
             .arg(self.folder.join(format!("{name}.toml")))

@@ -143,7 +143,7 @@ fn as_engram(snapshot: &ConsolidationSnapshot) -> engram_core::completion::Conso
     }
 }
 
-/// The snapshot with copies of all patterns, as from an engine that owns its patterns.
+/// The snapshot with copies of all patterns, like one from an engine that owns its patterns.
 fn copied(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let copy = |pattern: &Arc<SemanticPattern>| {
         let embedding = pattern.embedding.to_vec().into();

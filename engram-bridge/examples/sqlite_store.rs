@@ -23,8 +23,8 @@ const SCHEMA: &str = "
         kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;";
 
-/// Keeps the state in one SQLite file. Each commit is a transaction. Only one opening of the file
-/// exists at a time.
+/// Keeps the state in one SQLite file. Each commit is a transaction. Only one store can have
+/// the file open at a time.
 struct SqliteStateStore {
     file: PathBuf,
     open: Mutex<Open>,
@@ -32,11 +32,11 @@ struct SqliteStateStore {
 
 #[derive(Default)]
 struct Open {
-    /// Holds an exclusive transaction on the lock file beside the data, so that no other opening
-    /// exists. SQLite's exclusive mode of the data itself would allow only one connection.
+    /// Holds an exclusive transaction on the lock file beside the data, so that no other store
+    /// opens the data. SQLite's exclusive mode of the data itself would allow only one connection.
     lock: Option<Connection>,
-    /// The connection for writes. Each scan and each backup opens a separate one, so that commits
-    /// do not wait for it.
+    /// The connection for writes. Each scan and each backup opens a separate connection, so that
+    /// commits do not wait for it.
     writer: Option<Connection>,
 }
 
@@ -146,7 +146,7 @@ impl StateStore for SqliteStateStore {
         let aside = (1..).map(|n| PathBuf::from(format!("{}.damaged-{n}", self.file.display())));
         let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
         let place = aside.display().to_string();
-        // The log belongs to the damaged file.
+        // The write-ahead log and its index belong to the damaged file, so they are renamed, too.
         for part in ["-wal", "-shm", ""] {
             let from = PathBuf::from(format!("{}{part}", self.file.display()));
             if from.exists() {

@@ -127,16 +127,16 @@ fn is_same(known: &bridge::SemanticPattern, pattern: &SemanticPattern) -> bool {
         && equal_bits(&known.embedding, &pattern.embedding)
 }
 
-/// Whether all numbers are equal bit for bit. Has no branch for each number, so that the compiler can
-/// compare many at a time.
+/// Whether all numbers are equal bit for bit. Does not branch on each number, so that the compiler
+/// can compare many at a time.
 fn equal_bits(known: &[f32], numbers: &[f32]) -> bool {
     let differs = |(one, other): (&f32, &f32)| one.to_bits() ^ other.to_bits();
     known.iter().zip(numbers).map(differs).fold(0, |all, one| all | one) == 0
 }
 
 impl Converted {
-    /// Whether `merged` has the same patterns. Compares pointers, since snapshots share unchanged
-    /// patterns.
+    /// Whether these are the patterns of `merged`. Compares pointers, since snapshots share
+    /// unchanged patterns.
     fn is_of(&self, merged: &bridge::ConsolidationSnapshot) -> bool {
         let (ours, theirs) = (&self.merged.patterns, &merged.patterns);
         ours.len() == theirs.len()

@@ -33,8 +33,8 @@ pub(crate) struct Costs {
     pub(crate) line: Line,
     /// Mean bytes that a node received, until all agreed, for records that it already had.
     pub(crate) wasted_per_node: u64,
-    /// The fraction of the received record bytes that these are. It has a fixed bound instead of a
-    /// baseline.
+    /// The fraction of the received record bytes that belong to records that the receiver already
+    /// had. It has a fixed bound instead of a baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
     /// Of the sessions that found a difference, the fraction that still needed a descent after the
@@ -50,7 +50,7 @@ pub(crate) struct Report {
     pub(crate) costs: Costs,
     /// The injected faults and their effects, over all seeds.
     pub(crate) met: Vec<String>,
-    /// The violated rules. Those of a single run come with the command that replays it.
+    /// The violated rules. If a single run violated a rule, the command that replays it follows.
     pub(crate) complaints: Vec<String>,
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     run
 }
 
-/// Number of differing records from which on their bytes exceed the overhead of the frames.
+/// Minimum number of differing records at which their bytes exceed the overhead of the frames.
 const LARGE: u64 = 1_000;
 
 /// Returns a fault if a run sends more than 1.5 times the bytes of the `difference` records that

@@ -65,7 +65,7 @@ fn a_refused_init_writes_nothing() {
     }
     assert_eq!(names(at), Vec::<String>::new());
 
-    // First a file of an earlier cluster exists, and then a file where a folder has to be.
+    // `init` fails if a file of an earlier cluster exists, or a file in place of a folder.
     let cluster = at.join("cluster");
     fs::create_dir_all(cluster.join("node-b")).unwrap();
     fs::write(cluster.join("node-b/cluster.toml"), "mine").unwrap();

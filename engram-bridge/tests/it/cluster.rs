@@ -184,7 +184,7 @@ async fn test_compression_effectiveness() {
     println!("bytes received / bytes of the patterns: {sent:?}");
     assert!(sent["raw"] < 1.10, "{sent:?}");
     assert!(sent["lz4"] < 0.90, "{sent:?}");
-    // With so few patterns, the overhead of frames counts, too.
+    // With so few patterns, the overhead of frames is noticeable.
     assert!(sent["f16"] < 0.49, "{sent:?}");
 }
 
@@ -217,7 +217,7 @@ async fn different_precisions_refuse_each_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roots_in_membership_metadata_start_a_session() {
     let mut cluster = Cluster::start(&["a", "b"], &quiet());
-    // Connected, equal and idle; then a change that is not announced.
+    // The nodes are connected, equal and idle; then one makes a change without announcing it.
     let b = cluster.nodes[1].gossip.node_id();
     cluster.nodes[0].gossip.sync_with(b).await.unwrap();
     cluster.nodes[0].space().submit(&invented("news", 3), Scheduler).unwrap();

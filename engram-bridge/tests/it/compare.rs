@@ -15,7 +15,7 @@ fn a_difference_is_1_and_an_error_2() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = init(folder.path(), 2);
     for node in &nodes {
-        // Without an address on either side they never meet.
+        // The nodes never connect, because neither has the other's address.
         let path = node.join("cluster.toml");
         let text = fs::read_to_string(&path).unwrap();
         let kept = text.lines().filter(|line| !line.starts_with("address = "));

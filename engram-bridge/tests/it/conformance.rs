@@ -67,7 +67,7 @@ enum Fault {
     Miscounts,
     /// A compaction drops rows that were not compacted before.
     CompactsRowsAway,
-    /// Each opening works, although another one is open.
+    /// Each opening succeeds, even while the store is already open.
     OpensTwice,
     /// A closed store keeps its path in use.
     StaysOpen,

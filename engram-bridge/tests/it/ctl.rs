@@ -162,7 +162,7 @@ fn stale_control_socket_is_replaced() {
     assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket");
     let mut second = Process::start(&["--config", "cluster.toml"], &node);
     let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
-    // More than are served one after the other within the time limit of the client.
+    // More clients than the node can serve one after the other within the time limit of `ctl`.
     let silent: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     succeeds(&["ctl", "--config", "cluster.toml", "state"], &node);
     drop(silent);

@@ -184,7 +184,7 @@ fn a_full_disk_is_reported_at_the_start() {
     });
 }
 
-/// The disk becomes full twice within seconds, which are no time for a count of repeats.
+/// The disk becomes full twice within seconds: too soon for the node to report a count of repeats.
 #[test]
 fn a_disk_full_again_is_reported_again() {
     if !is_possible("prlimit --version") {

@@ -292,7 +292,7 @@ fn damaged_rows_come_back_from_peers() {
         panic!("{:?}", store.recovery())
     };
     assert_eq!(lost.len() as u64, 8 - records);
-    // The record of the content that has its own row is left out with it.
+    // If a content has its own damaged row, its record is dropped, too.
     assert_eq!((records, rows), (5, 4), "{lost:?}");
     assert_ne!(space.root().to_string(), shown.0);
     deliver(others, &space);

@@ -134,7 +134,7 @@ fn keep_both_shows_all_last_writer_the_latest() {
         (store, space)
     };
     let (_store, kept) = with(Arc::new(KeepBoth));
-    // The more confident one first.
+    // The more confident version comes first.
     assert_eq!(shown(&kept), [version("p", 2), version("p", 1), version("q", 4)]);
     assert_eq!(kept.explain("p").unwrap().visible.unwrap().embedding, pattern("p", 2).embedding);
     kept.forget("p").unwrap();

@@ -11,7 +11,7 @@ use engram_bridge::{
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
 
-/// What a session delivers to a store.
+/// A delivery from a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests.

@@ -130,13 +130,13 @@ impl<const N: usize> riblt::Symbol for Element<N> {
 }
 
 /// A rateless sketch: minimum bytes of the coded symbols from which the other side finds all
-/// differences. An element of 11 bytes holds as much as a line of the descent.
+/// differences. An element of 11 bytes identifies as much as a line of the descent.
 fn by_sketch<const N: usize>(here: &Entries, there: &Entries) -> usize {
     /// Bytes of the checksum and of the count of a coded symbol.
     const BESIDE: usize = 8 + 1;
     let sketch = |entries: &Entries| {
         let element = |(id, state): (&[u8; 32], &[u8; 32])| {
-            // Half of it identifies the record, half its state.
+            // The first half of the element identifies the record, the second its state.
             let bytes = |at: usize| if at < N.div_ceil(2) { id[at] } else { state[at] };
             Element::<N>(std::array::from_fn(bytes))
         };

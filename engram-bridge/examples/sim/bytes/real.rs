@@ -32,7 +32,7 @@ pub(super) fn weigh(folder: &Path) -> Result<Vec<Weight>> {
     Ok(vec![overhead, bulk])
 }
 
-/// Runs a session between two nodes. Both hold `held`, and each holds another half of `moved`.
+/// Runs a session between two nodes. Both hold `held`, and each holds a different half of `moved`.
 fn diverged(
     held: &[Arc<SemanticPattern>],
     moved: &[Arc<SemanticPattern>],

@@ -26,7 +26,7 @@ use engram_gossip_proto::{
 };
 use engram_vclock::Dot;
 
-/// What a session delivers to a store.
+/// A delivery from a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
 /// The space of all tests that need only one.

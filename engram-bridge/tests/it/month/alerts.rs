@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::machine::Machine;
 use crate::common::process::DEADLINE;
 
-/// The number of minutes with the metrics from before a step, and with those from after it.
+/// For how many minutes the metrics from before a step are repeated, and those from after it.
 const MINUTES: [u64; 2] = [15, 20];
 
 /// The minute at which the alerts are evaluated: the longest `for` in the script, 5 minutes, has

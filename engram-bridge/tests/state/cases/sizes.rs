@@ -66,7 +66,7 @@ fn large_versions_of_many_nodes_converge() {
     }
     converge(&stores.iter().collect::<Vec<_>>());
     assert_eq!(only_space(&stores[5]).explain("p").unwrap().versions.len(), 12);
-    // An empty node gets all of them from one.
+    // An empty node gets all versions from one peer.
     let late = store(50);
     converge(&[&late, &stores[3]]);
     assert_eq!(only_space(&late).explain("p").unwrap().versions.len(), 12);

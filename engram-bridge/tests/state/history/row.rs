@@ -15,7 +15,7 @@ use crate::support::{environment, only_space, pattern, store_config};
 pub(crate) const KEYS: usize = 2;
 /// The number of values of a pattern, at most 32.
 pub(crate) const VALUES: u8 = 24;
-/// The most nodes of a history.
+/// The maximum number of nodes of a history.
 pub(crate) const NODES: usize = 4;
 
 /// A set of values of one pattern.

@@ -55,7 +55,7 @@ pub(crate) struct Verdict {
     pub(crate) sessions: u64,
     /// Writes that were reissued.
     pub(crate) reissued: u64,
-    /// Writes that were given up, since too many own dots were live.
+    /// Writes that were given up, since too many of the node's own dots were live.
     pub(crate) given_up: u64,
     /// Parts of records that were refused as implausible.
     pub(crate) refused: u64,
@@ -63,7 +63,7 @@ pub(crate) struct Verdict {
 
 /// The maximum number of rounds until all nodes are equal. In a round, every pair has a session.
 pub(crate) const MAX_ROUNDS: u32 = 2;
-/// Rounds after which the wait for convergence is given up.
+/// The number of rounds after which the test stops waiting for convergence.
 const ENDLESS: u32 = 24;
 
 impl World {
