@@ -79,7 +79,7 @@ pub struct SemanticPattern {
     pub source_episodes: Vec<String>,
     /// Coherence, at least 0. Engram emits values slightly above 1.
     pub strength: f32,
-    /// The confidence of the node that consolidated it.
+    /// The confidence of the node that consolidated the pattern.
     pub schema_confidence: Confidence,
     /// Time of the newest cited episode, not of the consolidation run.
     pub last_consolidated: Timestamp,

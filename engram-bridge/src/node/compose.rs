@@ -140,9 +140,9 @@ impl Node {
         Ok(Self { store, gossip, binding })
     }
 
-    /// Stops the node cleanly: ends the sessions, waits until the snapshots that its services received are
-    /// durable, and closes the store, so that the next start can open it at once. See [`Binding::stop`]. Stop the
-    /// engine first: a snapshot that arrives later is not stored, and the service reports [`StorageError::Stopped`].
+    /// Stops the node cleanly: ends the sessions, waits until the snapshots that its services received are durable, and
+    /// closes the store, so that the next start can open it immediately. See [`Binding::stop`]. Stop the engine first:
+    /// a snapshot that arrives later is not stored, and the service reports [`StorageError::Stopped`].
     ///
     /// # Errors
     /// [`StorageError`] if snapshots could not be stored. The node has stopped nevertheless.

@@ -120,8 +120,8 @@ pub struct PeerConfig {
     /// The address it listens on: `host:port`. `None` if this node cannot dial it, but it dials
     /// this node.
     pub address: Option<String>,
-    /// Ids of its previous keys. In the node's own entry they count as [`NodeConfig::replaces`];
-    /// other nodes ignore them.
+    /// Ids of its previous keys. In this node's own entry, they are added to
+    /// [`NodeConfig::replaces`]; in all other entries, they are ignored.
     pub replaces: Vec<NodeId>,
 }
 
@@ -129,8 +129,8 @@ pub struct PeerConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GossipConfig {
-    /// Time between two rounds; 60 s by default. Rounds are a fallback: a change starts a sync at
-    /// once.
+    /// Time between two rounds; 60 s by default. Rounds are a fallback: a change starts a sync
+    /// immediately.
     pub interval: Duration,
     /// The number of peers that a round contacts; 3 by default.
     pub fanout: usize,
@@ -300,7 +300,7 @@ impl ClusterConfig {
     /// Reads and checks the file at `path`. Relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// [`ConfigError`] with all problems at once.
+    /// [`ConfigError`], which lists all problems.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::load_with(path, [])
     }
@@ -317,7 +317,7 @@ impl ClusterConfig {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] with all problems at once; a problem of a variable names it.
+    /// [`ConfigError`], which lists all problems; a problem of a variable names the variable.
     pub fn load_with(
         path: &Path,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -336,8 +336,8 @@ impl ClusterConfig {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError::NoSection`] if the file lacks the section, and otherwise [`ConfigError`] with
-    /// all problems at once.
+    /// [`ConfigError::NoSection`] if the file lacks the section, and otherwise [`ConfigError`],
+    /// which lists all problems.
     pub fn load_section(path: &Path, section: &str) -> Result<Self, ConfigError> {
         Self::load_section_with(path, section, [])
     }
@@ -347,7 +347,7 @@ impl ClusterConfig {
     /// `ENGRAM_GOSSIP__FANOUT=5`.
     ///
     /// # Errors
-    /// As [`load_section`](Self::load_section); a problem of a variable names it.
+    /// As [`load_section`](Self::load_section); a problem of a variable names the variable.
     pub fn load_section_with(
         path: &Path,
         section: &str,
@@ -397,8 +397,8 @@ impl ClusterConfig {
     /// Reads and checks the text of a configuration.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with all problems at once: unknown keys, missing keys, values of the
-    /// wrong type, and invalid values. A syntax error is reported alone.
+    /// [`ConfigError::Invalid`], which lists all problems: unknown keys, missing keys, values of
+    /// the wrong type, and invalid values. A syntax error is reported alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let parsed = Self::parse_part(text, None, []);
         let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;

@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are returned, and [repeats](Repeats) are returned as counts.
 pub struct Notices {
     name: String,
-    /// Not kept alive by the notices.
+    /// Weak, so that the notices do not keep the store alive.
     store: Weak<Store>,
     gossip: Gossip,
     state: broadcast::Receiver<StateEvent>,
@@ -193,7 +193,7 @@ pub fn is_explained(event: &Event, store: &Store) -> bool {
     matches!(event, Event::Stalled { .. }) && store.write_stats().storage_failure.is_some()
 }
 
-/// The text with its characters escaped that control a terminal or the direction of text.
+/// Escapes all characters of a text that control a terminal or the direction of text.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -202,12 +202,12 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// The JSON with its characters escaped that control a terminal or the direction of text. It denotes the same
+/// Escapes all characters of a JSON text that control a terminal or the direction of text. The result denotes the same
 /// value.
 pub fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        // JSON itself escapes the lower ones in strings, and contains line endings elsewhere.
+        // JSON itself escapes characters below the space in strings; elsewhere they are only white space.
         if c >= ' ' && is_control(c) {
             shown += &format!("\\u{:04x}", u32::from(c));
         } else {

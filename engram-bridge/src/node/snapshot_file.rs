@@ -27,9 +27,9 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 ///
 /// - *snapshot lines*: `{"space"?, "snapshot", "generated_at", "stats", "patterns": [..]}`, with
 ///   the embeddings as base64 (`embedding_b64`) of little-endian f32;
-/// - *pattern lines*: `{"space"?, "first_snapshot", "id", .., "embedding_row"}`, with the
-///   embeddings as raw rows in `embeddings.f32` next to the file. A run holds the patterns that
-///   first occur in it; earlier ones are not repeated, since absence from a snapshot has no meaning.
+/// - *pattern lines*: `{"space"?, "first_snapshot", "id", .., "embedding_row"}`, with the embeddings as raw rows in
+///   `embeddings.f32` next to the file. A run holds the patterns that first occur in it; patterns of earlier runs are
+///   not repeated, since absence from a snapshot has no meaning.
 ///
 /// [`rejected`](Self::rejected) lists the lines whose run or space cannot be read. All other
 /// unreadable lines and patterns are listed in the [`FileSnapshot`] that they belong to. Neither

@@ -242,7 +242,7 @@ impl Telemetry {
         PeerReading { lag: self.lag(&status), divergent_slots, status }
     }
 
-    /// The [divergence](Self::divergence) of each space; none from a peer in step.
+    /// The [divergence](Self::divergence) of each space from the peer; empty if the peer is in step.
     pub(crate) fn divergences(&self, status: &PeerStatus) -> Vec<Divergence> {
         if status.is_in_step() {
             return Vec::new();
@@ -251,7 +251,7 @@ impl Telemetry {
         self.store().iter().map(|space| self.divergence(&peer, &space)).collect()
     }
 
-    /// The time since the roots were last known to be equal to a peer's; if they never were, since the start.
+    /// The time since the roots were last known to be equal to a peer's; the uptime if they never were.
     pub(crate) fn lag(&self, status: &PeerStatus) -> Duration {
         status.equal_ago.unwrap_or_else(|| self.uptime())
     }

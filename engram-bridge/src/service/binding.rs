@@ -132,7 +132,7 @@ impl Binding {
         // Closing the store ended the first contacts, which may have changed beliefs.
         let services = self.services(|services| services.clone());
         for service in services.iter().filter_map(|service| service.follower.upgrade()) {
-            // An inner service may panic.
+            // If an inner service panics, continue with the other services.
             _ = spawn_blocking(move || service.follow()).await;
         }
         submitted.and(closed)

@@ -78,13 +78,14 @@ impl ConsolidationGossiper {
         self.binding.runtime()
     }
 
-    /// Makes an orderly stop wait for a queue.
+    /// Registers the queue of a service, so that an orderly stop waits for it.
     pub(super) fn register(&self, pending: &Arc<Pending>, follower: Weak<dyn Follow>) {
         self.binding.register(pending, follower);
     }
 
     /// Waits for the end of the first contact of the space: from then on, submitted patterns are
-    /// written and announced to the peers. Returns at once if the space does not wait. Cancel-safe.
+    /// written and announced to the peers. Returns immediately if the space does not wait.
+    /// Cancel-safe.
     ///
     /// # Errors
     /// [`StorageError::Stopped`] if the node was stopped, and the waiting patterns could not be

@@ -34,8 +34,9 @@ use crate::service::pending::{Handed, Pending};
 /// - `cached_snapshot` is the merged view, together with this engine's patterns that the cluster
 ///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
 ///   the node that wrote it if it came from a peer.
-/// - Each changed belief is appended to the alert log, as one line of JSON in Engram's format. A
-///   space has one such log, and therefore one service.
+/// - Each changed belief is appended to the belief log, at the path of the inner service's alert
+///   log, as one line of JSON in Engram's format. A space has one such log at most, and therefore
+///   one service at a time.
 /// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
 ///   passed to the [observer](ServiceBuilder::with_observer). If several snapshots are merged,
 ///   because they arrive faster than they are stored, the last run counts the changes and refusals
@@ -73,7 +74,7 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The space has a service already, which writes its alert log.
+    /// The space already has a service, which takes its belief updates.
     #[error(
         "the space {space} already has a consolidation service; use that one, or drop it first"
     )]
@@ -92,8 +93,8 @@ struct Local {
 
 impl GossipingConsolidationService {
     /// Wraps `inner`, and from now on passes it the peers' contributions. Set the path of its alert
-    /// log first: it receives at once the changes since the node began to host the space, at most
-    /// 4,096.
+    /// log first: the log immediately receives the changes since the node began to host the space,
+    /// at most 4,096.
     ///
     /// May be called outside a tokio runtime: the background tasks run on the runtime of the
     /// gossip.

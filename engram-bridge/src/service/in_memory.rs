@@ -160,7 +160,7 @@ mod tests {
         let of = |id: &str, novelty, citations| (id.to_owned(), novelty, citations);
         assert_eq!(told(&[("b", 1.0), ("a", 1.0)]), [of("a", 1.0, 1), of("b", 1.0, 1)]);
         assert_eq!(told(&[("a", 1.0), ("b", 1.0)]), []);
-        // Of several patterns with one id, the last one counts.
+        // Of several patterns with one id, the last one is used.
         let repeated = [("b", 7.0), ("c", 1.0), ("b", 1.5)];
         assert_eq!(told(&repeated), [of("a", -1.0, -1), of("b", 0.5, 0), of("c", 1.0, 1)]);
         assert_eq!(told(&[("b", 1.5), ("c", 1.0)]), []);

@@ -13,8 +13,8 @@ use crate::spaces::store::Store;
 /// The pause before each retry, and between two checks of the stored data.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Checks periodically that the stored data is in its place, and retries a write periodically while the last
-/// change could not be stored, until the store is dropped. `events` are the store's events.
+/// Until the store is dropped, checks periodically that the stored data is in its place, and retries a write
+/// periodically after a change could not be stored. `events` are the store's events.
 pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Receiver<StateEvent>) {
     while let Some(held) = store.upgrade() {
         let failed = held.write_stats().storage_failure.is_some();

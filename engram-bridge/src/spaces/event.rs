@@ -23,8 +23,8 @@ pub enum StateEvent {
         /// The pattern id.
         id: String,
     },
-    /// A write of this process was not reissued, because [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS) own
-    /// dots are live.
+    /// A write of this process was not reissued, because [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS) dots of this
+    /// node are live under the id.
     GivenUp {
         /// The space.
         space: SpaceId,

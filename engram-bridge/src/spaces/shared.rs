@@ -132,8 +132,8 @@ impl Shared {
         count(&mut self.stats.lock().expect(HELD));
     }
 
-    /// Processes the greeting of a peer without waiting for a writer; the next writer uses it. Ignores an
-    /// implausible version or time at once, so that it does not hide a plausible one from another peer.
+    /// Processes the greeting of a peer without waiting for a writer; the next writer uses it. Ignores an implausible
+    /// version or time immediately, so that it does not hide a plausible one from another peer.
     pub(crate) fn greeted(&self, greeting: Greeting) {
         if self.is_plausible(greeting.known) {
             self.greeted.0.fetch_max(greeting.known, Relaxed);

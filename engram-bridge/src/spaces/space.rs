@@ -38,10 +38,10 @@ pub(crate) struct Writer<'s> {
 
 /// One memory space of a [`Store`](crate::Store), shared by its engine, its gossip and operators.
 ///
-/// All methods are synchronous, and none waits for the network. Submitted patterns are validated and hashed
-/// while no lock is held. A writer waits until its change is durable, and other writers of the space wait for
-/// it; changes of other spaces become durable together with it. A reader waits only while changes are installed
-/// in memory. Large changes are split into parts, so that other writers get their turn.
+/// All methods are synchronous, and none waits for the network. Submitted patterns are validated and hashed while no
+/// lock is held. A writer waits until its change is durable, and other writers of the space wait for it; changes of
+/// other spaces may become durable together with it. A reader waits only while changes are installed in memory. Large
+/// changes are split into parts, so that other writers get their turn.
 pub struct Space {
     id: SpaceId,
     rules: Rules,

@@ -28,10 +28,10 @@ pub struct GossipStats {
 pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
-    /// Own writes that were reissued, because a peer knew a later version of this node than this process did: a
-    /// second process writes under the same key, or the clock was set back.
+    /// Writes of this node that were reissued, because a peer knew a later version of this node than this process did:
+    /// a second process writes under the same key, or the clock was set back.
     pub reissued: u64,
-    /// Own writes that were not reissued, because too many own dots were live.
+    /// Writes of this node that were not reissued, because too many of its dots were live under one id.
     pub given_up: u64,
     /// Dots that arrived with a content other than the held one. Both contents are kept.
     pub clashes: u64,
@@ -57,8 +57,8 @@ pub struct WriteStats {
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
-    /// Changes of beliefs that are missing from the belief logs, because too many came at once, or before the
-    /// space had a service.
+    /// Changes of beliefs that are missing from the belief logs, because too many came in quick succession, or before
+    /// the space had a service.
     pub beliefs_missed: u64,
     /// Batches made durable.
     pub commits: u64,

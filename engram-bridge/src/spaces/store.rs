@@ -145,10 +145,10 @@ impl StoreConfig {
 /// spaces.
 ///
 /// The whole state is in memory, and is served from there. An [opened](Self::open) store also keeps it in a
-/// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a
-/// [new](Self::new) store ends with the process; the next process gets the part that was shared back from its
-/// peers. The file of a store may be an older copy, and may move to another path or machine, if the node
-/// keeps its key: the node gets its later writes from its peers.
+/// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a [new](Self::new)
+/// store ends with the process; the next process gets back from its peers the part that was shared. The file of a store
+/// may be an older copy, and may move to another path or machine, if the node keeps its key: the node gets its later
+/// writes from its peers.
 pub struct Store {
     node: NodeId,
     replaces: Vec<NodeId>,
@@ -496,8 +496,8 @@ impl Store {
         self.shared.journal.retry();
     }
 
-    /// Checks that the stored data was not removed or replaced meanwhile; if it was, the store refuses changes
-    /// until the data is back. A [`Binding`](crate::Binding) calls it every ten seconds.
+    /// Checks that the stored data was not removed or replaced; if it was, the store refuses changes until the data is
+    /// back. A [`Binding`](crate::Binding) calls it every ten seconds.
     pub fn check_in_place(&self) {
         self.shared.journal.check_in_place();
     }

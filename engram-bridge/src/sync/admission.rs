@@ -160,7 +160,7 @@ impl<'a> Admission<'a> {
         Some(Refusal::OverCap(Cap::UnlistedEntries))
     }
 
-    /// Refuses a record, whose id is not held, if joining it would exceed a cap of the node.
+    /// Refuses a record of a new id if joining it would exceed a cap of the node.
     fn restrict_record(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut usage = self.usage;
         usage.replace(Usage::default(), Usage::of(arrived));
@@ -177,8 +177,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Leaves out the parts of non-members if their contents exceed the cap of bytes. Parts of
-    /// members are always accepted.
+    /// Leaves out each part of a non-member whose new contents would exceed the cap on bytes of
+    /// contents. Parts of members are always accepted.
     fn restrict_bytes(&mut self, arrived: &mut Record) -> Option<Refusal> {
         let mut refused = BTreeSet::new();
         for part in arrived.siblings.parts() {

@@ -75,8 +75,8 @@ impl Preview {
         self.0.lock().expect("no code panics while it holds this lock")
     }
 
-    /// Returns the record to send in place of this node's record of `id`: an empty one, so that the
-    /// peer sends its own record, and has nothing to join if it has none.
+    /// Returns the record to send in place of this node's record of `id`: an empty record, so that
+    /// the peer sends its own record; a peer without one has nothing to join.
     pub(crate) fn ask(&self, space: &SpaceId, id: &str) -> Option<Record> {
         let Notes { plan, came } = &mut *self.notes();
         if came.contains(&(space.clone(), id.to_owned())) {

@@ -7,9 +7,9 @@ use crate::Failure;
 /// Whether nodes are in the same state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
-    /// They are.
+    /// The nodes are in the same state.
     Full,
-    /// They are not, for this reason.
+    /// The nodes are not in the same state, for this reason.
     Broken(String),
 }
 

@@ -64,7 +64,7 @@ impl Gathered {
         (union.run, union.snapshot.generated_at) = (run, snapshot.generated_at);
         union.rejected.extend(rejected);
         for (pattern, line) in snapshot.patterns.into_iter().zip(lines) {
-            // Keep both of two patterns with one id on one line: the store refuses the second of them.
+            // If two patterns on one line have the same id, keep both: the store refuses the second one.
             let earlier = self.places.get(&pattern.id).filter(|place| union.lines[**place] != line);
             let Some(&place) = earlier else {
                 self.places.insert(pattern.id.clone(), union.lines.len());

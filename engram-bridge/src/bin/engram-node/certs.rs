@@ -138,7 +138,8 @@ impl Rotation {
     }
 }
 
-/// Loads the authority of a folder, and the validity of a certificate that it issues now.
+/// Loads the authority from a folder, and computes the validity of a certificate that it issues
+/// now.
 fn authority(folder: &Path, days: Option<u64>) -> Result<(ClusterCa, Validity), Failure> {
     let (path, key) = (folder.join("ca.pem"), read(&folder.join("ca.key"))?);
     let ca = ClusterCa::from_pem(&read(&path)?, &key)

@@ -21,9 +21,9 @@ impl Asked {
     }
 }
 
-/// Reads requests on a separate thread, since reading a terminal cannot be cancelled. Each waits
-/// for the answer to the previous one. The end of the input requests a stop: a node does not
-/// outlive its controller.
+/// Reads requests on a separate thread, since reading a terminal cannot be cancelled. Each request
+/// waits for the answer to the previous request. The end of the input requests a stop: a node does
+/// not outlive its controller.
 pub(crate) fn listen(requests: mpsc::Sender<Asked>) {
     thread::spawn(move || pass_on(io::stdin().lock(), &requests));
 }

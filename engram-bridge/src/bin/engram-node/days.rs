@@ -10,7 +10,8 @@ const DAY: u64 = 86_400;
 /// The last second of the year 9999, after which no X.509 certificate is valid, as Unix time.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Reads `--days`. A number that is too large for any type is too large for a certificate, too.
+/// Reads `--days`. A number that does not fit `u64` is read as `u64::MAX`, which is too large for a
+/// certificate, too.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
@@ -64,7 +65,7 @@ fn valid(now: SystemTime, days: u64, end: SystemTime, limit: &str) -> Result<Val
     Ok(Validity { until: validity.until.min(end), ..validity })
 }
 
-/// The days from `now` to `end`; a part of a day counts as one.
+/// The number of days from `now` to `end`, rounded up.
 fn most(now: SystemTime, end: SystemTime) -> u64 {
     let left = end.duration_since(now).unwrap_or_default();
     left.as_secs().div_ceil(DAY)

@@ -37,7 +37,7 @@ pub(crate) enum Event {
         snapshots: u64,
         taken: usize,
         written: usize,
-        /// Patterns that wait for the first contact of their space, only in memory.
+        /// Patterns that are only in memory until the first contact of their space.
         waiting: usize,
         rejected: usize,
     },
@@ -51,9 +51,9 @@ pub(crate) enum Event {
     Exported { path: String },
     /// The versions of a pattern were explained.
     Explained { space: String, pattern: String },
-    /// This node's own version of a pattern was withdrawn, if there was one.
+    /// This node's own version of a pattern was withdrawn; `found` is `false` if there was none.
     Withdrawn { space: String, pattern: String, found: bool },
-    /// A pattern was forgotten on all nodes, if there was one.
+    /// A pattern was forgotten on all nodes; `found` is `false` if it had no version.
     Forgotten { space: String, pattern: String, found: bool },
     /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
@@ -66,14 +66,15 @@ pub(crate) enum Event {
         writer: String,
         patterns: usize,
     },
-    /// The parts of records with implausible versions were dropped on this node.
+    /// Parts of records were dropped on this node, because their versions were implausible.
     ImplausibleDropped { patterns: usize },
     /// The configuration was reloaded. `changed` lists the keys whose new value, or whose file's
-    /// new contents, took effect at once; `waiting` lists those that take effect at the next start.
+    /// new contents, took effect immediately; `waiting` lists those that take effect at the next
+    /// start.
     Reloaded { changed: Vec<String>, waiting: Vec<String> },
     /// The state was copied to a folder.
     BackedUp { path: String },
-    /// The store was compacted. The sizes of its file are in bytes.
+    /// The store was compacted. `before` and `after` are the sizes of its file in bytes.
     Compacted {
         #[serde(skip_serializing_if = "Option::is_none")]
         before: Option<u64>,
@@ -146,11 +147,11 @@ pub(crate) struct State {
     pub(crate) bytes_received: u64,
     /// Patterns and lines of this node's data that were left out.
     pub(crate) rejected: u64,
-    /// Whether all own snapshots have been submitted.
+    /// Whether all of this node's snapshots have been submitted.
     pub(crate) replay_done: bool,
 }
 
-/// The format of the lines, by their reader.
+/// The reader of the lines, which determines their format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reader {
     /// JSON on the standard output.
@@ -315,9 +316,9 @@ pub(crate) struct Groups {
     space: String,
     /// Groups of at least two patterns.
     groups: u64,
-    /// Patterns in these groups, without the representatives.
+    /// Patterns in these groups, not counting the representatives.
     members: u64,
-    /// Patterns that dispute an episode with another one.
+    /// Patterns that dispute an episode with another pattern.
     disputed: u64,
     /// Changed patterns that are not compared yet.
     pending: u64,

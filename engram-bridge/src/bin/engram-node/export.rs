@@ -36,13 +36,12 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Writes the visible patterns of all spaces to the new file `path`, one JSON object per line, sorted
-/// by space and id: equal views produce equal files. Only the owner may read the file, and it appears
-/// when it is complete.
+/// Writes the visible patterns of all spaces to the new file `path`, one JSON object per line, sorted by space and id:
+/// equal views produce equal files. Only the owner may read the file, and it appears only once it is complete.
 ///
 /// # Errors
-/// The reason; then no file remains. An existing `path` is refused, like one in the folder `state` of
-/// the store.
+/// The reason, in which case no file remains. A `path` that exists, or that lies in the store's folder `state`, is
+/// refused.
 pub(crate) fn export(store: &Store, path: &Path, state: Option<&Path>) -> Result<(), String> {
     let placed = refuse_state_folder(path, state);
     let written = placed.and_then(|()| write_new(path, |file| write_patterns(store, file)));

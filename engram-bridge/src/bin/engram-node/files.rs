@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// A file that must not exist yet: overwriting a key loses it.
+/// A file that must not exist yet, since overwriting a key would lose it.
 pub(crate) struct New {
     path: PathBuf,
     text: String,

@@ -19,7 +19,7 @@ use engram_bridge::notices::Notice;
 /// The pause between two reads of a file that has not grown.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The time for which no file may have the name of a file that is rotated.
+/// The time for which a rotation may leave the followed name without a file.
 const ROTATION: Duration = Duration::from_secs(5);
 
 /// The pause before a failed snapshot is submitted again.
@@ -27,9 +27,10 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Submits the contents of a file as one snapshot for each space, and then every appended line. A
 /// file that is truncated, or replaced by a new one of the same name, is read from its beginning,
-/// after the old one has been read to its end. Truncation is detected while the file is shorter than
-/// the part already read. The file may be missing for a while. No position is kept across a restart:
-/// patterns that were submitted before it are unchanged, so they are not written again.
+/// after the old one has been read to its end. Truncation is detected while the file is shorter
+/// than the part already read. The file may be missing for a while. No position is kept across a
+/// restart: patterns that were submitted before the restart are unchanged, so they are not written
+/// again.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,
@@ -40,7 +41,7 @@ pub(crate) struct Follow {
 struct Following {
     file: Follow,
     lines: SnapshotLines,
-    /// The reported reason why it cannot be read.
+    /// The last reported reason why the file cannot be read.
     unreadable: Option<String>,
     /// The time for which the open file's name has been missing.
     missing: Duration,

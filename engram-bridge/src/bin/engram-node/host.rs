@@ -39,7 +39,7 @@ pub(crate) struct Host {
     pub(crate) report: Report,
     /// Notified when a request stops the node.
     pub(crate) stop: Notify,
-    /// Whether everything is stored, once the node has stopped.
+    /// The outcome of the stop, an error if something was not stored; `None` until the node has stopped.
     ended: watch::Sender<Option<Result<(), String>>>,
     told: Mutex<Told>,
 }
@@ -48,13 +48,13 @@ pub(crate) struct Host {
 #[derive(Default)]
 struct Told {
     clock_is_wrong: bool,
-    /// The code of the last report about the certificate, and the uptime then.
+    /// The code of the last report about the certificate, and the uptime at that report.
     certificate: Option<(&'static str, Duration)>,
     /// Peers that share no space with this node.
     strangers: BTreeSet<NodeId>,
 }
 
-/// The time between two reports of a certificate that expires.
+/// The time between two reports about a certificate that expires soon or has expired.
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Host {
@@ -174,9 +174,9 @@ impl Host {
         }
     }
 
-    /// Reports counts of repeats that are due, the start and the end of a clock fault, and peers
-    /// that no longer share a space with this node. Also reports a certificate that expires soon or
-    /// has expired: once a day, and as soon as it has expired.
+    /// Reports the due counts of repeats, the start and the end of a clock fault, and peers that no longer share a
+    /// space with this node. Also reports a certificate that expires soon or has expired: once a day, and as soon as it
+    /// has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

@@ -78,7 +78,7 @@ impl Kept {
                 if self.told.take().is_some() {
                     self.report.notify(notice::socket_recovered(socket.path()));
                 }
-                // The answers in progress of the previous one continue.
+                // Answers in progress on the previous socket continue.
                 _ = self.socket.replace(socket).map(Socket::abandon);
             }
             Err(error) => {

@@ -47,7 +47,7 @@ impl Host {
         }
     }
 
-    /// Executes a request. Returns its event, and the explanation if one was requested.
+    /// Executes a request. Returns the event to report, and the explanation if one was requested.
     async fn carry_out(
         &self,
         request: Result<Request, String>,
@@ -258,7 +258,7 @@ async fn change<T: Send + 'static>(
     changed.unwrap_or_else(|panic| Err(panic.to_string()))
 }
 
-/// The position of the one digest that begins with `version`.
+/// Returns the position of the only digest that begins with `version`.
 fn choose(digests: &[String], version: &str) -> Result<usize, String> {
     let begins = |digest: &&String| !version.is_empty() && digest.starts_with(version);
     let mut fitting = digests.iter().enumerate().filter(|(_, digest)| begins(digest));

@@ -130,7 +130,7 @@ impl Report {
         self.shared.changed.notified().await;
     }
 
-    /// Notes that all own snapshots are submitted.
+    /// Notes that all of this node's snapshots are submitted.
     pub(crate) fn finish_replay(&self) {
         self.shared.replay_done.store(true, Ordering::Relaxed);
         self.changed();

@@ -58,11 +58,11 @@ pub(crate) struct Run {
     control: bool,
 }
 
-/// The number of files that a node without peers needs at least.
+/// The minimum number of open files that a node without peers needs.
 #[cfg(unix)]
 const FILES: usize = 32;
 
-/// The maximum number of requests that wait.
+/// The maximum number of queued requests.
 const REQUESTS: usize = 16;
 
 impl Run {
@@ -92,7 +92,7 @@ impl Run {
         if let Some(folder) = config.store.path.as_ref().filter(|_| config.store_is_exposed()) {
             report.notify(notice::store_exposed(folder));
         }
-        // Before the node opens its store and connects to peers.
+        // Listen before the node opens its store and connects to peers.
         let listening = match config.http {
             Some(http) => Some(http::Listening::on(http.listen).await?),
             None => None,
@@ -164,7 +164,7 @@ impl Run {
     }
 }
 
-/// Fails if the process may not open the files that the runtime needs, instead of a panic in it.
+/// Returns an error if the process may not open as many files as the runtime needs: the runtime itself would panic.
 #[cfg(unix)]
 fn check_file_limit() -> Result<(), Failure> {
     let open = |_| File::open("/dev/null");

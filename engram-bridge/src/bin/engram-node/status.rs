@@ -53,7 +53,7 @@ impl Page {
     }
 }
 
-/// A percent-encoded value of a query.
+/// Percent-encodes a value of a query.
 fn encoded(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {

@@ -23,7 +23,7 @@ pub(crate) struct Submitter {
 pub(crate) struct Taken {
     pub(crate) taken: usize,
     pub(crate) written: usize,
-    /// Patterns that wait for the first contact of their space, only in memory.
+    /// Patterns that are only in memory until the first contact of their space.
     pub(crate) waiting: usize,
     pub(crate) rejected: usize,
 }
@@ -77,7 +77,7 @@ impl Submitter {
         Ok(Taken { taken, written, waiting, rejected })
     }
 
-    /// The space of a snapshot. A node with `spaces = "*"` hosts it from now on.
+    /// Returns the space of a snapshot. A node with `spaces = "*"` begins to host it if it does not yet.
     fn space(&self, id: &SpaceId) -> Result<Arc<Space>, String> {
         let store = &self.node.store;
         match store.space(id) {

@@ -1,4 +1,4 @@
-//! Standard output of the commands that answer at once.
+//! Standard output of the commands that print one answer and exit.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};

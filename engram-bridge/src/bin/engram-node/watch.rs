@@ -149,7 +149,7 @@ fn peer(peer: &Value) -> String {
     )
 }
 
-/// The time since the node and the peer were last equal.
+/// Describes when the node and the peer were last equal.
 fn equal(peer: &Value) -> String {
     match (peer["agreement"].as_str(), peer["state"].as_str()) {
         (Some("in_step"), Some("connected")) => "equal now".to_owned(),

@@ -13,7 +13,7 @@ pub(crate) fn patterns<N: Display + PartialEq + From<u8>>(n: N) -> String {
     counted(n, "pattern", "patterns")
 }
 
-/// A text of several lines as one line.
+/// Joins the lines of a text into one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

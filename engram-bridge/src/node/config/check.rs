@@ -125,7 +125,8 @@ impl Check<'_> {
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
     }
 
-    /// A time in the unit of its key; the outer `None` if it is not a time.
+    /// Returns a time in the unit of its key; the outer `None` if the value is not a time, the
+    /// inner if none is given.
     fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
         let text = match written {
             None => return Some(None),
@@ -420,7 +421,7 @@ impl Check<'_> {
     }
 }
 
-/// The first key that two peers must not share, but do.
+/// Returns the first key that has the same value for both peers although it must be unique.
 fn shared_key(one: &PeerConfig, other: &PeerConfig) -> Option<&'static str> {
     if one.name == other.name {
         Some("name")

@@ -17,7 +17,7 @@ pub(super) struct Document<'t> {
 pub(super) struct Read {
     pub(super) file: File,
     pub(super) table: Table,
-    /// Values of a wrong type, which `file` and `table` lack.
+    /// The problems of values of a wrong type; `file` and `table` lack these values.
     pub(super) wrong: Vec<ConfigProblem>,
     pub(super) unknown: Vec<ConfigProblem>,
 }

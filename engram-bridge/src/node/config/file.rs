@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// Integers are as wide as TOML's and required keys are optional, so that validation can report all
-/// problems at once, in its own words.
+/// problems together, in its own words.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct File {

@@ -81,7 +81,7 @@ async fn harden(mut response: Response) -> Response {
     response
 }
 
-/// The parameters of a request. Every route reads the ones it needs.
+/// The parameters of a request. Each route reads the parameters that it needs.
 #[derive(Deserialize)]
 struct Asked {
     space: Option<String>,

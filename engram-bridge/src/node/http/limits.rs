@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-/// The maximum number of connections served at once. A further connection closes the oldest one
-/// without a request in progress; if all have a request in progress, it waits until a connection
-/// ends.
+/// The maximum number of connections served at the same time. A further connection closes the oldest one without a
+/// request in progress; if all have a request in progress, it waits until a connection ends.
 pub const MAX_CONNECTIONS: usize = 32;
 /// Bytes of one request's head; longer ones are refused. Bodies are never read.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;

@@ -32,8 +32,8 @@ pub(super) struct Peer {
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
-    /// The time since the roots were last known to be equal, zero while in step; if they never were, since this
-    /// node started.
+    /// The time since the roots were last known to be equal, zero while in step; the time since this node started if
+    /// they never were equal.
     lag_seconds: f64,
     ever_equal: bool,
     /// Slots that changed here since the roots were last equal, over all spaces.

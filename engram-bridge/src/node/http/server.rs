@@ -100,7 +100,7 @@ impl Drop for Server {
     }
 }
 
-/// Accepts and serves connections. They end with this task.
+/// Accepts and serves connections. The connections end when this task ends.
 async fn accept(listener: TcpListener, routes: Router) {
     let mut connections = Connections::default();
     loop {

@@ -24,7 +24,7 @@ pub(crate) struct Reading {
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
     pub(crate) writes: WriteStats,
-    /// Own writes that were reissued within the last hour.
+    /// Writes of this node that were reissued within the last hour.
     pub(crate) recent_reissues: u64,
     pub(crate) caps: [CapUsage; Cap::ALL.len()],
     /// Rows of the store that were damaged or missing when the process started.
@@ -42,9 +42,10 @@ pub(crate) struct Reading {
 #[derive(Debug)]
 pub(crate) struct PeerReading {
     pub(crate) status: PeerStatus,
-    /// The time since the roots were last equal; if they never were, since this node started.
+    /// The time since the roots were last equal; the time since this node started if they never
+    /// were.
     pub(crate) lag: Duration,
-    /// Slots that changed here since then, over all spaces.
+    /// Slots that changed here since the roots were last equal, over all spaces.
     pub(crate) divergent_slots: usize,
 }
 

@@ -9,9 +9,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest time between two counts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
-/// Aggregates repeated events: reports the first of an episode at once, and the number of further
-/// ones after one minute, after two more, four, eight, and then every fifteen minutes. If no
-/// further event arrives before the next count is due, the episode ends.
+/// Aggregates repeated events: reports the first of an episode immediately, and the number of
+/// further ones after one minute, after two more, four, eight, and then every fifteen minutes. If
+/// no further event arrives before the next count is due, the episode ends.
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Episode {
     due: Duration,
     /// The time between the last line and that count.
     pause: Duration,
-    /// Events since then.
+    /// Events since the last line.
     repeats: u64,
 }
 

@@ -23,7 +23,7 @@ pub struct Kind {
     pub(super) space: Option<String>,
 }
 
-/// Pairs of events. Each event of a pair ends the state that the other one begins.
+/// Pairs of events. Each event of a pair ends the state that the other event begins.
 const STATES: [[&str; 2]; 6] = [
     ["disconnected", "connected"],
     ["storage_failure", "storage_recovered"],
@@ -54,7 +54,7 @@ impl Kind {
         parts(self) == parts(other)
     }
 
-    /// The common kind of all causes that have no episode of their own.
+    /// Returns the kind that all causes without episodes of their own share.
     pub(super) fn of_other_causes(&self) -> Self {
         Self { reason: Some("other reasons".to_owned()), ..self.clone() }
     }

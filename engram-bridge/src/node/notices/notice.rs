@@ -223,7 +223,7 @@ impl Notice {
         })
     }
 
-    /// The store refuses changes; without a failure it takes them again.
+    /// The notice that the store refuses changes or, without a failure, that it takes them again.
     pub fn storage(failure: Option<&StorageError>) -> Self {
         match failure {
             Some(failure) => Self::warning(&Warning::StorageFailure(failure.clone())),
@@ -244,7 +244,7 @@ impl Notice {
             .at(Level::Info)
     }
 
-    /// Events that arrived faster than they were read.
+    /// The notice that events were lost, because they arrived faster than they were read.
     pub fn missed(events: u64) -> Self {
         let events = match events {
             1 => "1 event was".to_owned(),

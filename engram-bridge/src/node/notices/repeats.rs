@@ -11,8 +11,8 @@ use super::level::Level;
 use super::notice::Notice;
 use super::states::{Change, States};
 
-/// The maximum number of causes of one event, for each peer, that have episodes of their own at a
-/// time. All further causes share one episode.
+/// For each event and peer, the maximum number of causes that have episodes of their own at the same time. All further
+/// causes share one episode.
 const MAX_CAUSES: usize = 16;
 
 /// Further notices of a kind that was reported before. They print as one line of text.
@@ -29,7 +29,7 @@ pub struct Repeated {
 }
 
 impl Repeated {
-    /// `count` notices of a kind, and the code and the level of the present state of their subject.
+    /// Creates a count of `count` notices of a kind, with the code and the level of the present state of their subject.
     pub fn new(kind: Kind, count: u64, now: Option<(&'static str, Level)>) -> Self {
         let level = now.map_or(kind.level, |(_, level)| level);
         Self { kind, count, now: now.map(|(code, _)| code), level }
@@ -61,13 +61,12 @@ impl fmt::Display for Repeated {
     }
 }
 
-/// Decides which notices are reported, and counts the others: the first of a kind is reported at
-/// once, and the number of further ones after one minute, after two more, four, eight, and then
-/// every fifteen minutes. If no further notice of the kind arrives before the next count is due,
-/// the episode ends.
+/// Decides which notices are reported, and counts the others: the first of a kind is reported immediately, and the
+/// number of further ones after one minute, after two more, four, eight, and then every fifteen minutes. If no further
+/// notice of the kind arrives before the next count is due, the episode ends.
 ///
-/// Each beginning of a fault is reported, but not more often than every ten seconds, and so is the end of
-/// each reported fault: the last line about a fault is true ten seconds later at the latest.
+/// The beginning of a fault is reported at most once every ten seconds, and the end of each reported fault is always
+/// reported: the last line about a fault is correct again after ten seconds at the latest.
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ struct State {
     reported: &'static str,
     /// The time at which the fault was last reported.
     fault_at: Option<Duration>,
-    /// A notice of a fault that is reported when the pause is over, unless the fault ends before.
+    /// A notice of a fault that is reported when the pause is over, unless the fault ends before then.
     due: Option<Notice>,
 }
 
@@ -43,7 +43,7 @@ impl States {
         Self(BTreeMap::new())
     }
 
-    /// Records a notice about a subject. `begins` tells whether it is reported anyway. Also returns a notice of
+    /// Records a notice about a subject. `begins` tells whether the notice is reported anyway. Also returns a notice of
     /// a fault that ended before it was reported.
     pub(super) fn note(
         &mut self,
@@ -64,7 +64,7 @@ impl States {
         let ended = if code == before { None } else { state.due.take() };
         let change = match () {
             () if begins => Change::Report,
-            // The log shows the end of each fault that it shows.
+            // The log shows the end of each fault whose beginning it shows.
             () if !is_fault && state.fault_at.is_some() && state.reported != code => Change::Report,
             () if !is_fault || code == before => Change::None,
             () if state.fault_at.is_none_or(|at| now >= at + PAUSE) => Change::Report,

@@ -20,7 +20,7 @@ impl SnapshotLines {
         Self { patterns: Patterns::beside(path, dimension), number: 0 }
     }
 
-    /// Reads the next line. Returns `None` for an empty one.
+    /// Reads the next line. Returns `None` for an empty line.
     ///
     /// # Errors
     /// [`RejectedLine`] if the run or the space of the line cannot be read. Other faults of the line

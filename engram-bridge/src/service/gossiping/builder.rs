@@ -32,7 +32,7 @@ impl ServiceBuilder {
         self
     }
 
-    /// Leaves the alert log to the inner service. Engram's stock service writes a line for each
+    /// Leaves the belief log to the inner service. Engram's stock service writes a line for each
     /// *visible* pattern whenever anything changed.
     pub fn without_belief_log(mut self) -> Self {
         self.settings.writes_log = false;

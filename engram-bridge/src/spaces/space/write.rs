@@ -225,8 +225,8 @@ impl Space {
         })
     }
 
-    /// Forgets `id`: deletes every version that is known here, on all nodes, and suppresses the contents, so
-    /// that they stay hidden when an engine finds them again. Returns whether there was anything to forget.
+    /// Forgets `id`: deletes, on all nodes, every version that this node knows, and suppresses the contents, so that
+    /// they stay hidden when an engine finds them again. Returns whether there was anything to forget.
     ///
     /// A different content that a peer writes concurrently survives.
     ///

@@ -13,7 +13,7 @@ use crate::replica::across_ids::{AcrossIds, DEFAULT_MAX_COMPARED};
 pub(in crate::node::config) const COSINE: RangeInclusive<f64> = -1.0..=1.0;
 /// A fraction.
 pub(in crate::node::config) const PART: RangeInclusive<f64> = 0.0..=1.0;
-/// A Jaccard index of patterns that share an episode, which is never 0.
+/// A Jaccard index, which is never 0 for patterns that share an episode.
 pub(in crate::node::config) const JACCARD: RangeInclusive<f64> = 0.01..=1.0;
 
 impl Check<'_> {

@@ -10,9 +10,9 @@ use crate::spaces::space::Space;
 #[derive(Serialize)]
 pub(super) struct AcrossIds {
     groups_total: u64,
-    /// Patterns in groups, without the representatives.
+    /// Patterns in groups, not counting the representatives.
     members: u64,
-    /// Patterns that dispute an episode with another one.
+    /// Patterns that dispute an episode with another pattern.
     disputed: u64,
     /// Changed patterns that are not compared yet.
     pending: u64,
@@ -47,7 +47,8 @@ pub(super) struct Compared {
     adjusted_confidence: f32,
     /// The relation of a member to the representative of its group.
     representative: Option<Relation>,
-    /// The relation to the pattern with the greatest overlap among those that dispute an episode.
+    /// The relation to the pattern with the greatest overlap among those that dispute an episode
+    /// with this pattern.
     rival: Option<Relation>,
     /// An explanation in words.
     reason: String,

@@ -140,7 +140,8 @@ impl Version {
     }
 }
 
-/// The part of a version in the resolution; `None` if it has none, because it is suppressed.
+/// Returns the contribution of a version to the resolution; `None` if the version is suppressed and
+/// therefore has none.
 fn contribution<'k>(
     known: &'k PatternExplanation,
     version: &LiveVersion,

@@ -141,7 +141,7 @@ pub(super) const LOG_FAILURES: Metric = Metric {
     read: |reading| vec![Sample::count(&[], reading.writes.belief_log_failures)],
 };
 
-/// A figure of the last snapshot of each space that had one.
+/// Returns a figure of the last snapshot of each space that has had a snapshot.
 fn of_last(reading: &Reading, figure: impl Fn(&ConsolidationRun) -> f64) -> Vec<Sample> {
     let samples = reading
         .spaces
