@@ -40,7 +40,7 @@ pub(crate) struct Run {
     pub(crate) differed: u64,
     /// Of these, sessions that needed a descent after the delta by clocks.
     pub(crate) descents: u64,
-    /// Number of injected faults and of their effects, by name.
+    /// Counts of the injected faults and of their effects, by name.
     pub(crate) met: Vec<(&'static str, u64)>,
     /// Lost acknowledged writes.
     pub(crate) lost: u64,

@@ -10,8 +10,8 @@ use crate::engram::pattern::SemanticPattern;
 /// of it: a hidden pattern is still stored, synced and explained, and appears again when the rule
 /// changes. Belief updates also report the changes of hidden patterns.
 ///
-/// The shown patterns are a function of the replicated state and of the roster: nodes with equal
-/// state, equal rosters and equal rules show the same patterns.
+/// The shown patterns depend only on the replicated state, the roster and the rule: nodes that agree
+/// on all three show the same patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {

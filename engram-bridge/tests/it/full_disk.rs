@@ -15,7 +15,8 @@ use crate::common::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The patterns that each node writes while the disk of the last one is full.
+/// The number of patterns in each of two batches that the first node writes: one before the disk
+/// of the last node is full, and one while it is.
 const PATTERNS: u64 = 42;
 
 struct Node(Arc<Store>);
@@ -102,8 +103,8 @@ fn an_hour_of_a_full_disk_is_one_event() {
     kept.fail(None);
     run_with_retries(&mut world, 7);
     assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "it recovers within 70 s");
-    // A session with each of the two peers may have been running when the disk became full, and may
-    // have sent every record once.
+    // When the first write fails, a session with each of the two peers may be running, and each may
+    // send every record once.
     assert!(refused <= 2 * PATTERNS, "{refused} refusals of {PATTERNS} records");
     // The sessions carry roots and summaries only.
     assert!(sessions <= 700, "{sessions} sessions in an hour");

@@ -23,8 +23,8 @@ const FILE_TIME_LIMIT: Duration = Duration::from_secs(3_600);
 /// Sends a request to a running node on this machine. Only the node's user and root may do so.
 ///
 /// Quote an id that contains spaces for the shell. An id that begins with a quotation mark is read as a JSON
-/// string, so that it can contain control characters: '"tab\there"'. The node reads and writes the
-/// files of submit, export and backup under its own user.
+/// string, so that it can contain control characters: '"tab\there"'. The node itself reads
+/// and writes the files of submit, export and backup, so its user needs access to them.
 #[derive(Args)]
 pub(crate) struct Ctl {
     /// The node's configuration, whose store.path names the state folder.

@@ -52,7 +52,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// A warning with a stable code, its cause, and the next step.
+    /// A warning with a stable code. `reason` states its cause and the next step.
     pub fn new(event: &'static str, reason: String) -> Self {
         let (peer, space, pattern, writer, cap, cause) = (None, None, None, None, None, None);
         let level = Level::Warning;

@@ -113,7 +113,7 @@ fn dropping_a_part_keeps_own_write_protected() {
     let again = only_space(&one).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(again, Submitted::Unchanged);
 
-    // A clone writes later, unseen by the others.
+    // A clone of node 1 writes a later version without having seen this write.
     let clone = store(1);
     only_space(&clone).submit_pattern(&pattern("p", 3)).unwrap();
     converge(&[&clone, &peer]);
