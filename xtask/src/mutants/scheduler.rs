@@ -8,6 +8,7 @@ const ADVERTS: &str = "gossip-proto/src/schedule/adverts.rs";
 const CLAIMING: &str = "gossip-proto/src/schedule/claiming_view.rs";
 const DIALS: &str = "gossip-proto/src/schedule/dials.rs";
 const ENDING: &str = "gossip-proto/src/schedule/ending.rs";
+const IN_FLIGHT: &str = "gossip-proto/src/schedule/in_flight.rs";
 const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
 const SESSIONS: &str = "gossip-proto/src/schedule/sessions.rs";
 const TRIGGER: &str = "gossip-proto/src/schedule/trigger.rs";
@@ -119,7 +120,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "schedule: stale in-flight root",
-        edits: &[Edit { file: PERMITS, from: "self.in_flight.end(peer);", to: "" }],
+        edits: &[
+            Edit { file: PERMITS, from: "self.in_flight.end(peer);", to: "" },
+            Edit {
+                file: IN_FLIGHT,
+                from: "until(*session)).max()",
+                to: "until(*session).or(Some(Duration::MAX))).max()",
+            },
+        ],
         suite: &SCHEDULE,
         killers: &["schedule::a_failed_fetch_is_repeated_elsewhere"],
     },
