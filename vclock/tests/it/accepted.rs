@@ -1,7 +1,7 @@
-//! The accepted cases of a lost write: D1 to D5 of the README. If one of these tests fails, a rule has
+//! The accepted cases of a lost write: D1 to D6 of the README. If one of these tests fails, a rule has
 //! become stronger, and the README is out of date.
 
-use Step::{Clone, Join, LoseDisk, Restart, Restore, Save, SetClock, Submit};
+use Step::{Clone, Join, LoseDisk, Resolve, Restart, Restore, Save, SetClock, Submit, Write};
 use engram_vclock::LastWrite;
 use engram_vclock::generate::{Step, WallClock, World};
 
@@ -61,4 +61,14 @@ fn d5_a_write_after_a_loss_and_before_a_sync() {
     let unsynced = [&lost[..], &[Submit(0)]].concat();
     assert_eq!(settled(World::run(3, &unsynced)), [1]);
     assert_eq!(settled(World::run(3, &lost)), [0], "the peers bring it back");
+}
+
+#[test]
+fn d6_second_clone_hides_the_write_of_the_first() {
+    let first = [Clone(0), Resolve(0), Submit(3), join(3, 1)];
+    let mut both = settled(World::run(3, &first));
+    both.sort_unstable();
+    assert_eq!(both, [0, 1]);
+    let second = [&first[..], &[Clone(0), Write(3), join(3, 0)]].concat();
+    assert_eq!(settled(World::run(3, &second)), [2]);
 }
