@@ -13,7 +13,7 @@ use crate::workspace::{Member, target_folder};
 /// The maximum size of a package: sources, documents and small tests, but no data. The package of engram-bridge also
 /// contains its lock file, its status page and the files that an operator installs.
 fn max_kib(member: &Member) -> u64 {
-    if member.name == "engram-bridge" { 350 } else { 200 }
+    if member.name == "engram-bridge" { 360 } else { 200 }
 }
 
 /// Prints the size of each package that cargo built last. Fails if one is too large.
