@@ -13,12 +13,13 @@ use crate::workspace::{Member, target_folder};
 /// The maximum size of a package: sources, documents and small tests, but no data. The package of engram-bridge also
 /// contains its lock file, its status page and the files that an operator installs.
 fn max_kib(member: &Member) -> u64 {
-    if member.name == "engram-bridge" { 360 } else { 200 }
+    if member.name == "engram-bridge" { 360 } else { 205 }
 }
 
 /// Prints the size of each package that cargo built last. Fails if one is too large.
 pub(super) fn weigh_each(members: &[&Member]) -> Result<Verdict> {
-    let folder = target_folder()?.join("package");
+    // `cargo publish` leaves the packages here; `cargo package` would write them to the folder above.
+    let folder = target_folder()?.join("package/tmp-crate");
     let mut verdict = Verdict::Passed;
     for member in members {
         let path = folder.join(format!("{}-{}.crate", member.name, member.version));
