@@ -7,9 +7,9 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 /// Computes the mean of all versions in one step, weighted by confidence, with the citations of all.
 ///
 /// The strength, the confidence and each component of the embedding are weighted means, summed in `f64` and rounded
-/// once; each lies between the smallest and the greatest of its inputs. If every weight is zero, all versions weigh the same. Citations are the
-/// [`union`](crate::pattern::union) of all, and the time is the latest. No original embedding stays visible, so use
-/// it only if a mean of embeddings is meaningful.
+/// once; each lies between the smallest and the greatest of its inputs. If every weight is zero, all versions weigh
+/// the same. Citations are the [`union`](crate::pattern::union) of all, and the time is the latest. No original
+/// embedding stays visible, so use it only if a mean of embeddings is meaningful.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceWeighted {
     weight: Weight,
