@@ -494,6 +494,3 @@ fn listing(path: Option<&Path>, problems: &[ConfigProblem]) -> String {
     }
     text
 }
-
-#[cfg(test)]
-mod tests;

@@ -248,6 +248,3 @@ impl FileSnapshot {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

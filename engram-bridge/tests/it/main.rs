@@ -13,6 +13,8 @@ mod check;
 mod cluster;
 #[cfg(all(feature = "node", unix))]
 mod compare;
+#[cfg(feature = "config")]
+mod config;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod convergence;
@@ -56,6 +58,8 @@ mod series;
 mod service;
 #[cfg(feature = "http")]
 mod slow_disk;
+#[cfg(feature = "files")]
+mod snapshot_file;
 #[cfg(feature = "files")]
 mod spaces;
 #[cfg(feature = "node")]

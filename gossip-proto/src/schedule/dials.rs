@@ -243,8 +243,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Number of dials that hold a permit, and number of all running dials.
-    #[cfg(test)]
-    pub(super) fn dials_under_way(&self) -> [usize; 2] {
+    pub fn dials_under_way(&self) -> [usize; 2] {
         [self.dials.held.iter().sum(), self.dials.under_way]
     }
 

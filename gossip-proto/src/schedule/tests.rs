@@ -1,6 +1,5 @@
 //! For any events in any order, the bounds hold, nothing leaks, and no peer is forgotten.
 
-mod dials;
 mod driver;
 mod terms;
 

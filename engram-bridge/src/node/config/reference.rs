@@ -543,7 +543,7 @@ mod tests {
     #[test]
     fn no_key_is_left_out() {
         let listed: BTreeSet<_> = KEYS.iter().map(|key| (key.section, key.name)).collect();
-        let whole = ClusterConfig::parse(super::super::tests::WHOLE).unwrap();
+        let whole = ClusterConfig::parse(include_str!("whole.toml")).unwrap();
         for (section, keys) in whole.sections() {
             for name in keys.keys() {
                 assert!(listed.contains(&(section, name)), "{section}.{name}");

@@ -1,8 +1,10 @@
+//! Files of consolidation snapshots: both layouts, and unreadable lines and patterns.
+
 use std::fs;
 
+use engram_bridge::SpaceId;
+use engram_bridge::snapshot_file::*;
 use tempfile::TempDir;
-
-use super::*;
 
 const EMBEDDING: &str = "AACAPwAAAAA="; // [1.0, 0.0]
 

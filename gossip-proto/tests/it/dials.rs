@@ -1,17 +1,16 @@
 //! The number and duration of concurrent dials, and the pauses between dials of a member.
 
-use alloc::vec::Vec;
-use core::time::Duration;
+use std::time::Duration;
 
-use super::super::limits::{
+use engram_gossip_proto::schedule::limits::{
     DIAL_PERMIT, HANDSHAKE_TIMEOUT, LEAST_DIAL_PERMIT, LOST_HANDSHAKE_TIMEOUT, LOST_PAUSE,
     MAX_DIALS, MAX_DIALS_UNDER_WAY, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS, MET_LATELY,
     PERMIT_HANDSHAKES,
 };
-use super::super::*;
-use super::MILLISECOND;
+use engram_gossip_proto::schedule::*;
 
-const PEERS: core::ops::Range<u32> = 1..700;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const PEERS: std::ops::Range<u32> = 1..700;
 
 /// A scheduler whose dials end under the control of a test.
 struct Dialling {
@@ -122,7 +121,7 @@ fn failed_lookup_is_repeated_after_backoff() {
     dialling.lookups = Lookups::Never;
     dialling.pass(ScheduleConfig::default().dial_spread);
     for failures in 1..5 {
-        assert_eq!(core::mem::take(&mut dialling.resolving), [1]);
+        assert_eq!(std::mem::take(&mut dialling.resolving), [1]);
         let told = dialling.scheduler.handle_dial_failed(1, DialFailure::Silent, dialling.now);
         let (pause, told) = told.expect("it is not connected");
         assert_eq!(told, failures);
@@ -188,7 +187,7 @@ fn lost_members_are_dialled_soon_and_again() {
     }
     dialling.most_permits = 0;
     let lost_at = dialling.now;
-    let mut last = Vec::from([lost_at; 40]);
+    let mut last = vec![lost_at; 40];
     while dialling.now < lost_at + MET_LATELY - LOST_PAUSE * 4 {
         for (peer, timeout) in dialling.pass(MILLISECOND * 10) {
             assert_eq!(timeout, LOST_HANDSHAKE_TIMEOUT);

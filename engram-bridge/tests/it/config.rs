@@ -1,70 +1,17 @@
+//! `cluster.toml`: each key, each problem by its name and line, and the variables that override keys.
+
+use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use engram_gossip_net::{QuietHours, Rate};
+use engram_bridge::config::*;
+use engram_bridge::replica::*;
+use engram_bridge::{DEFAULT_SETTLE, SpaceId};
+use engram_gossip_net::{QuietHours, Rate, RateLimits};
+use engram_merkle::{AnyHasher, BaseDepth};
 
-use super::*;
-use crate::replica::retention::Retention;
-
-pub(super) const WHOLE: &str = r#"
-[node]
-name = "node-a"
-listen = "127.0.0.1:7701"
-spaces = ["notes", "default"]
-
-[tls]
-ca = "ca.pem"
-certificate = "node-a.pem"
-key = "node-a.key"
-
-[[peers]]
-name = "node-b"
-node_id = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-address = "node-b.example:7701"
-
-[[peers]]
-name = "node-c"
-node_id = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-
-[gossip]
-interval_seconds = 5
-fanout = 2
-max_patterns_per_sync = 50
-enable_compression = false
-
-[merkle_tree]
-depth = 8
-leaf_count = 256
-hash = "blake3"
-
-[conflict]
-strategy = "confidence-weighted"
-
-[limits]
-send_kib_per_second = 5000
-quiet_hours = "22:30-06:00"
-quiet_kib_per_second = 64
-peer_mib_per_second = 16
-peer_hash_nodes_per_second = 50000
-peer_records_per_second = 1000
-
-[membership]
-kind = "swim"
-probe_interval_ms = 2000
-probe_timeout_ms = 500
-suspicion_ms = 8000
-
-[store]
-path = "state"
-settle_seconds = 30
-cache_kib = 1024
-
-[http]
-listen = "127.0.0.1:7801"
-
-[retention]
-max_age_days = 90
-max_patterns = 5000
-"#;
+const WHOLE: &str = include_str!("../../src/node/config/whole.toml");
 
 fn problems(text: &str) -> Vec<ConfigProblem> {
     match ClusterConfig::parse(text) {
@@ -158,9 +105,9 @@ fn every_key_is_taken() {
     assert_eq!(limits.peer.bytes, Rate { per_second: 16 << 20, burst: 128 << 20 });
     assert_eq!(limits.peer.records, Rate { per_second: 1_000, burst: 10_000 });
     let millis = Duration::from_millis;
-    let (probe_interval, probe_timeout, suspicion) = (millis(2000), millis(500), millis(8000));
-    let times = SwimTimes { probe_interval, probe_timeout, suspicion };
-    assert_eq!(config.membership, MembershipConfig::Swim(times));
+    let MembershipConfig::Swim(times) = config.membership else { panic!("{config:?}") };
+    let times = [times.probe_interval, times.probe_timeout, times.suspicion];
+    assert_eq!(times, [millis(2000), millis(500), millis(8000)]);
     assert_eq!(config.store.path.as_deref(), Some(Path::new("state")));
     assert_eq!(config.store.settle, Duration::from_secs(30));
     assert_eq!(config.store.cache_bytes, 1 << 20);
@@ -182,7 +129,7 @@ fn defaults_match_the_plan() {
     assert_eq!(config.limits, RateLimits::default());
     assert_eq!(config.membership, MembershipConfig::Static);
     assert_eq!(config.store.path, None);
-    assert_eq!(config.store.settle, crate::service::binding::DEFAULT_SETTLE);
+    assert_eq!(config.store.settle, DEFAULT_SETTLE);
     assert_eq!(config.store.cache_bytes, 256 << 10);
     assert_eq!(config.store.caps, Caps::default());
     assert_eq!(config.retention, Retention::default());
@@ -288,7 +235,7 @@ fn section_is_read_like_a_file() {
     let path = folder.path().join("engram.toml");
     let sections =
         WHOLE.replace("\n[", "\n[host.gossip.").replace("[host.gossip.[", "[[host.gossip.");
-    std::fs::write(&path, format!("port = 1\n{sections}")).unwrap();
+    fs::write(&path, format!("port = 1\n{sections}")).unwrap();
     let config = ClusterConfig::load_section(&path, "host.gossip").unwrap();
     assert_eq!((config.gossip.fanout, config.peers.len()), (2, 2));
     assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
@@ -297,7 +244,7 @@ fn section_is_read_like_a_file() {
     assert_eq!(config.gossip.fanout, 7);
 
     let wrong = sections.replace("fanout = 2", "fanout = \"x\"").replace("depth = 8", "depth = 9");
-    std::fs::write(&path, wrong).unwrap();
+    fs::write(&path, wrong).unwrap();
     let error = ClusterConfig::load_section(&path, "host.gossip").unwrap_err().to_string();
     assert!(error.contains("host.gossip.gossip.fanout (line 23): invalid type"), "{error}");
     assert!(error.contains("host.gossip.merkle_tree.depth (line 28): 9 is not"), "{error}");
@@ -327,11 +274,11 @@ fn a_missing_file_is_named() {
 fn paths_are_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cluster.toml");
-    std::fs::write(&path, WHOLE).unwrap();
+    fs::write(&path, WHOLE).unwrap();
     let config = ClusterConfig::load(&path).unwrap();
     assert_eq!(config.tls.ca, folder.path().join("ca.pem"));
     assert_eq!(config.store.path, Some(folder.path().join("state")));
-    std::fs::write(&path, "[nod]").unwrap();
+    fs::write(&path, "[nod]").unwrap();
     let error = ClusterConfig::load(&path).unwrap_err().to_string();
     assert!(error.starts_with(&path.display().to_string()), "{error}");
 }
@@ -350,9 +297,10 @@ fn remote_page_needs_allow_remote() {
 fn with_variables(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<ClusterConfig, ConfigError> {
-    let parsed = ClusterConfig::parse_part(WHOLE, None, variables);
-    let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;
-    Ok(parsed.unwrap())
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster.toml");
+    fs::write(&path, WHOLE).unwrap();
+    ClusterConfig::load_with(&path, variables)
 }
 
 fn with(variables: &[(&str, &str)]) -> Result<ClusterConfig, ConfigError> {
