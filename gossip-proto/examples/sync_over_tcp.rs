@@ -11,7 +11,7 @@ use engram_gossip_proto::{
     FrameHeader, HEADER_LEN, Outcome, Parameters, Session, SessionConfig, SpaceId,
 };
 
-/// Drives one side: sends the frames of a turn in one go, then takes the next frame of the peer.
+/// Drives one side: sends all frames of a turn at once, then handles the next frame of the peer.
 fn drive(mut session: Session<ByteMapView>, mut tcp: TcpStream) -> io::Result<Outcome> {
     let start = Instant::now();
     tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -30,7 +30,7 @@ fn drive(mut session: Session<ByteMapView>, mut tcp: TcpStream) -> io::Result<Ou
         let header = FrameHeader::parse(header).map_err(io::Error::other)?;
         frame.resize(HEADER_LEN + header.body_len(), 0);
         tcp.read_exact(&mut frame[HEADER_LEN..])?;
-        let _ = session.handle_frame(&frame, start.elapsed()); // An error is the outcome, too.
+        let _ = session.handle_frame(&frame, start.elapsed()); // The outcome has the error.
     }
 }
 
