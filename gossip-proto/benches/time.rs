@@ -1,4 +1,4 @@
-//! Times of the codec, each with its lower bound, and of sessions in memory.
+//! Measures the codec, each operation with its lower bound, and sessions in memory.
 
 #[expect(dead_code, unused_imports, reason = "the tests use the rest")]
 #[path = "../tests/it/common/mod.rs"]

@@ -30,7 +30,7 @@ fn drive(mut session: Session<ByteMapView>, mut tcp: TcpStream) -> io::Result<Ou
         let header = FrameHeader::parse(header).map_err(io::Error::other)?;
         frame.resize(HEADER_LEN + header.body_len(), 0);
         tcp.read_exact(&mut frame[HEADER_LEN..])?;
-        let _ = session.handle_frame(&frame, start.elapsed()); // The outcome has the error.
+        let _ = session.handle_frame(&frame, start.elapsed()); // The outcome reports errors, too.
     }
 }
 

@@ -31,7 +31,7 @@ fn allocated<T>(work: impl FnOnce() -> T) -> usize {
     allocated
 }
 
-/// The highest number of resident bytes that was noted.
+/// The highest observed number of resident bytes.
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 fn resident() -> usize {
@@ -63,7 +63,7 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // A header of each kind, and a body of large numbers only, each a claimed length.
+    // For each kind, a header and a body that consists of large numbers, each of which claims a length.
     for kind in common::kinds() {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -190,7 +190,7 @@ fn the_index_takes_16_bytes_an_entry() {
             let resident = change.bytes_allocated - change.bytes_deallocated;
             let each = resident as f64 / ENTRIES as f64;
             assert!(each <= 16.0, "{nodes} nodes, {name}: {each} bytes");
-            eprintln!("{nodes} nodes, {name}: {each:.2} bytes an entry, told {}", index.memory());
+            eprintln!("{nodes} nodes, {name}: {each:.2} bytes an entry, index: {}", index.memory());
         }
     }
 }

@@ -18,8 +18,8 @@ use estimate::Estimates;
 
 /// Measure, and compare with the budgets
 ///
-/// Measures every value in the same run as its reference: the bare cost of the work, or an alternative crate. Exit status
-/// 1 if a budget is not met.
+/// Measures every value in the same run as its reference: the bare cost of the work, or an alternative crate. Exits
+/// with status 1 if a budget is not met.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// The part to measure
@@ -226,7 +226,7 @@ fn table(measured: &[Measured]) -> String {
         let [name, input, value, reference, ratio, budget] = cells;
         format!("{name:<26} {input:<22} {value:>12}  {reference:<22} {ratio:>8} {budget:>8}")
     };
-    let mut lines = vec![row(["what", "input", "value", "beside", "ratio", "at most"])];
+    let mut lines = vec![row(["what", "input", "value", "reference", "ratio", "at most"])];
     for measured in measured {
         let Measured { name, input, value, unit, reference, ratio, budget, met } = measured;
         let value = if unit == "ns" { time(*value) } else { format!("{value:.1} {unit}") };

@@ -12,7 +12,7 @@ const GAP: f64 = 50.0;
 const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#555555"];
 
-/// Panels above each other, over the same seconds.
+/// Panels stacked over a common time axis.
 pub(crate) struct Chart {
     pub(crate) title: String,
     /// The label of the time axis.
@@ -40,7 +40,7 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// A panel at its place.
+/// A panel with its position.
 struct Placed<'a> {
     panel: &'a Panel,
     top: f64,
@@ -183,7 +183,7 @@ fn ticks(highest: f64, least: f64) -> Vec<f64> {
     let step = step.unwrap_or(magnitude).max(least);
     (0..=(highest / step) as u64)
         .map(|count| {
-            // Rounds off the noise that would show in the label.
+            // Rounding removes the noise that would be visible in the label.
             (count as f64 * step * 1e6).round() / 1e6
         })
         .collect()

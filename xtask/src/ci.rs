@@ -21,8 +21,8 @@ use steps::{DEEP, ORDINARY, Step};
 ///
 /// Checks formatting, house rules, lints, tests, doctests, documentation, every crate without its features, the builds
 /// without std, the examples, the generated files, the alert rules and the systemd unit, and runs a real demo. Prints
-/// each command before it runs, and again if it fails. With --deep also runs the long checks. Skips steps whose tool is
-/// not installed, and names them.
+/// each command before it runs, and again if it fails. With --deep, also runs the long checks. Skips steps whose tool
+/// is not installed, and names them.
 #[derive(Args)]
 pub(crate) struct Ci {
     /// Also run the long checks, some of which take many minutes
@@ -107,7 +107,7 @@ fn follow(command: &mut Command, skipped: &mut Vec<String>) -> Result<bool> {
         command.env("CARGO_TERM_COLOR", "always");
     }
     let mut child = command.spawn()?;
-    // The command still holds the write ends of the pipe; reading would not end before it is dropped.
+    // The command still holds the write ends of the pipe, and reading ends only when all of them are closed.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;

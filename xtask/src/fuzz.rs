@@ -120,7 +120,7 @@ impl Fed {
     }
 }
 
-/// Lists the targets, by the files in the folders of their sources.
+/// Lists the targets by their source files.
 fn targets() -> Result<Vec<Target>> {
     let mut targets = Vec::new();
     for folder in CRATES {

@@ -96,7 +96,7 @@ impl Copy {
         Ok(Self { scratch, target })
     }
 
-    /// Checks that every test passes without a mutant: a failing test would appear to detect all of them.
+    /// Checks that every test passes without a mutant: a test that always fails would appear to detect all mutants.
     fn check_unchanged(&self, mutants: &[&Mutant]) -> Result<()> {
         let suites: BTreeSet<&Suite> = mutants.iter().map(|mutant| mutant.suite).collect();
         for suite in suites {

@@ -11,7 +11,7 @@ use crate::tool::Tool;
 
 /// Compare the public interfaces with those of an earlier commit
 ///
-/// Needs cargo-semver-checks. A change that breaks callers needs a new minor version while the major one is 0.
+/// Needs cargo-semver-checks. A change that breaks callers needs a new minor version while the major version is 0.
 #[derive(Args)]
 pub(crate) struct Semver {
     /// The commit, tag or branch to compare with [default: the newest tag]

@@ -22,7 +22,7 @@ use sources::Source;
 
 /// Check the house rules that no compiler checks
 ///
-/// Crates and modules use only those that they may use; packages have licences, READMEs and changelogs; no clock,
+/// Crates and modules have only permitted dependencies; packages have licences, READMEs and changelogs; no clock,
 /// thread, network or unordered map is used below gossip-net; a test names every limit; no name is retired or too
 /// long; links, commands, code and metric names in documents exist; every alert has a runbook and tests.
 #[derive(Args)]

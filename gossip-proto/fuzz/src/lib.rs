@@ -9,7 +9,7 @@ mod common;
 #[path = "../../tests/it/fuzz/session.rs"]
 mod session;
 
-/// Gives `input` to the target called `name`.
+/// Passes `input` to the target called `name`.
 pub fn run(name: &str, input: &[u8]) {
     let target = bodies::ALL.iter().find(|(target, _)| *target == name);
     target.expect("every binary has a body").1(input);

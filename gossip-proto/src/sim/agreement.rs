@@ -1,4 +1,4 @@
-//! The agreement of the nodes.
+//! Tracks whether the nodes agree.
 
 use std::collections::BTreeMap;
 

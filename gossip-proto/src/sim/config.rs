@@ -25,7 +25,7 @@ pub struct WorldConfig {
 /// The connections of the nodes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Startup {
-    /// The nodes know each other's addresses, and dial.
+    /// No node is connected. The nodes know each other's addresses, and dial.
     Apart,
     /// Each node is connected to every other node.
     Connected,

@@ -79,8 +79,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. If
-    /// `to` does not know that connection, it resets it.
+    /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. Resets the connection if
+    /// `to` does not have it.
     pub(super) fn is_received(&mut self, from: usize, to: usize, run: u32) -> bool {
         if !self.nodes[to].up {
             return false;
@@ -146,7 +146,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Lets the connections to a crashed node time out at its peers.
+    /// Schedules the time-out of the connections to a crashed node.
     pub(super) fn plan_silence(&mut self) {
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
     }

@@ -17,7 +17,7 @@ pub(super) enum Event {
     DialTimeout(Dial),
     /// A handshake is complete at the end that dialled, or at the other end.
     Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
-    /// A node learns that its peer does not know their connection.
+    /// A node receives a reset of its connection, because the peer does not have it.
     Reset { node: usize, peer: usize, peer_run: u32 },
     /// Closes the connections that have been silent since this time.
     Silence { since: Duration },

@@ -56,7 +56,7 @@ pub struct Cut {
     pub from: Vec<usize>,
     /// The receivers, ascending.
     pub to: Vec<usize>,
-    /// Whether the opposite direction is cut as well.
+    /// Whether the opposite direction is also cut.
     pub direction: Direction,
     /// If set, the cut alternates: it lasts for this time, then pauses for as long.
     pub flapping: Option<Duration>,

@@ -58,7 +58,7 @@ impl Pipe {
         self.sent - 1
     }
 
-    /// Takes a segment that arrived; returns those that are now in order.
+    /// Accepts a segment, and returns the segments that are now in order.
     pub(super) fn arrive(&mut self, number: u64, segment: Segment) -> Vec<Segment> {
         if number >= self.received {
             self.early.insert(number, segment);

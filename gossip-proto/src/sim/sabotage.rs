@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::Random;
 use crate::{Compression, Message, Versions};
 
-/// A change of the version summary in a frame. It must cost only bytes.
+/// A change of the version summary in a frame. A change must cost only bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// The summary claims less than was handled.
@@ -23,8 +23,7 @@ impl Sabotage {
     /// All changes.
     pub const ALL: [Self; 4] = [Self::Stale, Self::High, Self::Dropped, Self::Garbage];
 
-    /// The frame with its summary changed; `None` if the frame holds no summary, or one that stays
-    /// the same.
+    /// Returns the frame with its summary changed; `None` if the frame has no summary, or if the change has no effect.
     pub fn change(self, frame: &[u8], random: &mut Random) -> Option<Vec<u8>> {
         let Ok((Message::Versions(mut versions), ends_turn)) = Message::decode(frame) else {
             return None;

@@ -133,7 +133,7 @@ impl<H: Host> World<H> {
         self.nodes.len()
     }
 
-    /// Whether there is no node at all.
+    /// Whether there are no nodes.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -168,8 +168,7 @@ impl<H: Host> World<H> {
         self.nodes[node].bytes
     }
 
-    /// Sets how far the clock of a node is ahead. A running clock does not jump, so call it while
-    /// the node is down.
+    /// Sets how far the clock of a node is ahead. A running clock does not jump, so call this while the node is down.
     pub fn set_skew(&mut self, node: usize, skew: Duration) {
         self.nodes[node].skew = skew;
     }
@@ -234,8 +233,8 @@ impl<H: Host> World<H> {
         self.now = self.now.max(until);
     }
 
-    /// Runs until all running nodes hold the same state; returns that time, or `None` if it did not
-    /// happen before `deadline`.
+    /// Runs until all running nodes hold the same state, and returns the time; `None` if they still differ at
+    /// `deadline`.
     pub fn run_until_agreed(&mut self, deadline: Duration) -> Option<Duration> {
         while !self.agrees() {
             match self.queue.next_at() {

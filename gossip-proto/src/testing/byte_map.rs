@@ -1,4 +1,4 @@
-//! A last-writer map of byte strings in memory, over a naive tree.
+//! A last-writer-wins map of byte strings in memory, over a naive tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::string::{String, ToString};
@@ -17,7 +17,7 @@ use crate::{
 /// A replicated map from ids to byte strings. Concurrent writes under one id resolve to the write
 /// with the greatest version; if versions are equal, the greatest node id wins.
 ///
-/// Clones share the map. It keeps everything in memory and hashes the whole state for each tree, so
+/// Clones share their state. The map keeps everything in memory and hashes the whole state for each tree, so
 /// it suits tests, prototypes, and maps of a few thousand ids.
 ///
 /// ```
@@ -67,14 +67,14 @@ impl ByteMap {
         }
     }
 
-    /// The bytes under `id`.
+    /// Returns the bytes under `id`.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.records.get(&key_of(id)).and_then(|record| state.shown(record))
     }
 
-    /// All ids with their bytes.
+    /// Returns all ids with their bytes.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
@@ -88,7 +88,7 @@ impl ByteMap {
         ByteMapView { tree: self.state().tree(), map: self.clone() }
     }
 
-    /// Root, count and generation of the current state.
+    /// Returns the root, count and generation of the current state.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let state = self.state();

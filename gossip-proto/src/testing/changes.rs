@@ -12,7 +12,7 @@ use super::reads::snapshot;
 use super::{Replica, ViewLaw};
 use crate::{Part, Record, View};
 
-/// The node that deletes. It has no replica of its own.
+/// The node that deletes contents. It has no replica.
 const DELETER: [u8; 32] = [5; 32];
 
 /// Joins changes of one id one by one, and compares each result with the reference.
@@ -98,7 +98,7 @@ fn joined<R: Replica>(to: &R, law: ViewLaw, from: &R::View, arriving: &Record) -
     })
 }
 
-/// The record of an id; one without parts if there is none.
+/// Returns the record of an id, or an empty record if there is none.
 fn held(view: &impl View, id: &str) -> Record {
     view.record(&view.key_of(id)).unwrap_or_else(|| Record { id: id.into(), ..Record::default() })
 }

@@ -53,7 +53,7 @@ fn pinned<R: Replica>(replica: &mut R) -> Checked {
     let before = picture(&view);
     replica.write("written later", 7);
     expect(ViewLaw::Pinned, picture(&view) == before, || {
-        "a write after the view was made shows in its summary, children or entries".to_string()
+        "a write after the view was made changes its summary, children or entries".to_string()
     })?;
     live(&view, &replica.pin())
 }
@@ -145,7 +145,7 @@ fn parts<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
         return expect(ViewLaw::Records, false, || "an applied record is not found".to_string());
     };
     expect(ViewLaw::Parts, record.parts.len() == 2, || {
-        format!("two nodes wrote {common:?}, the record has {} parts", record.parts.len())
+        format!("two nodes wrote {common:?}, but the record has {} parts", record.parts.len())
     })?;
     let mut pieces: Vec<Record> = record.parts.iter().map(|part| piece(&record, part)).collect();
     for _ in 0..2 {

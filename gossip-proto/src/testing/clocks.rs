@@ -30,7 +30,7 @@ fn of_node(clocks: &mut dyn Clocks, node: &[u8; 32], entries: &Entries) -> Check
     expect(ViewLaw::Clocks, records == *entries && count == held as u64, || {
         let (node, listed) = (hex(node), records.len());
         format!(
-            "{held} records have an entry of {node}, the clocks list {listed} and count {count}"
+            "{held} records have an entry of {node}, but the clocks list {listed} and count {count}"
         )
     })?;
     let greatest = entries.last().map_or(0, |(entry, _)| *entry);
@@ -50,11 +50,11 @@ pub(super) fn own_writes<R: Replica>(new: &impl Fn([u8; 32]) -> R) -> Checked {
     view.with_clocks(&mut |clocks| handled = Some(clocks.summary().get(&short(&node))));
     let written = entries(&view).get(&node).and_then(|entries| Some(entries.last()?.0));
     expect(ViewLaw::Clocks, handled.is_none() || handled == written, || {
-        format!("the node wrote up to {written:?}, but its own versions are handled to {handled:?}")
+        format!("the node wrote up to {written:?}, but has handled its versions up to {handled:?}")
     })
 }
 
-/// Applies only the newest record of a node: it must not count as handled.
+/// Applies only the newest record of a node, which must not count as handled.
 pub(super) fn arrivals<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (from, to) = (from.pin(), new([3; 32]));
     let nodes = entries(&from);

@@ -11,7 +11,7 @@ pub(super) fn join(held: &mut Record, theirs: Record) {
     join_suppressed(held, theirs.suppressed);
 }
 
-/// A dot stays if both sides hold it, or if the side that lacks it has not seen it.
+/// Keeps a dot if both sides hold it, or if the side that lacks it has not seen it.
 fn join_part(record: &mut Record, theirs: Part) {
     let Some(ours) = record.parts.iter_mut().find(|part| part.node == theirs.node) else {
         record.parts.push(theirs);

@@ -10,7 +10,7 @@ use crate::{Delivery, Prefix, Record, View};
 
 pub(super) type Checked<T = ()> = Result<T, BrokenView>;
 
-/// Enough ids that several share the first nibbles of their key hashes.
+/// Enough ids for several of them to share the first nibbles of their key hashes.
 pub(super) const IDS: u64 = 48;
 
 pub(super) fn id(number: u64) -> String {

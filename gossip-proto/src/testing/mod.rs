@@ -60,8 +60,7 @@ pub trait Replica {
     /// Pins the current state, as for a session.
     fn pin(&self) -> Self::View;
 
-    /// Closes the store, opens it again as a new process does, and returns true. All views are
-    /// dropped before.
+    /// Closes the store, opens it again as a new process would, and returns true. The suite drops all views first.
     ///
     /// The default returns false: the suite then does not check what a restart keeps.
     fn reopen(&mut self) -> bool {
@@ -86,9 +85,9 @@ impl Replica for ByteMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ViewLaw {
-    /// `entries` ascend by key, each once, all below the prefix; every record has one.
+    /// `entries` returns each entry below the prefix once, in ascending order of keys; every record has an entry.
     Entries,
-    /// `count` and the count of `summary` are the number of `entries`.
+    /// `count` and the count of `summary` equal the number of `entries`.
     Count,
     /// `children` has a digest exactly where entries lie below a child.
     Children,
@@ -108,7 +107,7 @@ pub enum ViewLaw {
     Apply,
     /// `apply` refuses a record whose content has another digest, or is missing.
     Verification,
-    /// Applied again, a record changes nothing and counts as stale.
+    /// A record that is applied again changes nothing and counts as stale.
     Idempotence,
     /// Each record of a delivery is applied by itself: a refused one does not affect the others, and
     /// two records of one id are joined.
@@ -116,19 +115,17 @@ pub enum ViewLaw {
     /// Every id of 1 to 128 bytes is kept byte for byte. Ids that differ in case, in spaces, in the
     /// last byte or in the normal form of a letter are different ids.
     Ids,
-    /// The order of records, and their distribution over deliveries, changes nothing.
+    /// The result does not depend on the order of records or on their distribution over deliveries.
     Order,
     /// The parts of a record, applied one by one, add up to the whole record.
     Parts,
     /// The digests are functions of the state: equal below a node if and only if the records there
     /// are equal.
     Digests,
-    /// A dot of an applied record stays if both sides hold it, or if its version is above the entry
-    /// of the side that lacks it. The greater entry stays, and so does a part that only one side
-    /// has.
+    /// `apply` keeps a dot if both sides hold it, or if its version is above the entry of the side that lacks it. It
+    /// keeps the greater entry, and every part that only one side has.
     Join,
-    /// A deletion, which is a record with entries and without dots, stays: the deleted contents do
-    /// not return.
+    /// A deletion, which is a record with entries and without dots, is kept: the deleted contents do not return.
     Deletions,
     /// `apply` keeps the suppressed digests, each with its greater length, and `record` returns
     /// them.
@@ -140,16 +137,16 @@ pub enum ViewLaw {
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
     /// sync. Every record is then the join of both replicas' records of its id.
     Convergence,
-    /// The clocks have every context entry of every record, count this node's own writes as handled,
+    /// The clocks contain every context entry of every record, count this node's own writes as handled,
     /// and do not count a record as handled merely because it arrived; required of a view with
     /// clocks.
     Clocks,
-    /// After a restart, root, records and clocks are what they were; checked if [`Replica::reopen`]
-    /// returns true. The next write then keeps the law [`Writes`](Self::Writes).
+    /// A restart changes neither root nor records nor clocks; checked if [`Replica::reopen`] returns true. The next
+    /// write then obeys the law [`Writes`](Self::Writes).
     Reopen,
 }
 
-/// A view breaks a law: its sessions may leave replicas apart without an error. Correct the view.
+/// A view breaks a law: its sessions may leave replicas different without an error. Correct the view.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the view breaks the law {law:?}: {detail}")]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use super::law::{Checked, all, expect, id};
 use super::{Replica, ViewLaw, clocks, reads};
 use crate::{Record, VersionSummary, View};
 
-/// What a restart must keep.
+/// The state that a restart must keep.
 struct Kept {
     root: [u8; 32],
     count: u64,
@@ -25,7 +25,7 @@ impl Kept {
     }
 }
 
-/// Opens the store again: its state must be what it was, and a later write must replace it.
+/// Opens the store again, and checks that its state is unchanged and that a later write replaces contents.
 pub(super) fn unchanged<R: Replica>(replica: &mut R) -> Checked {
     let before = Kept::of(&replica.pin());
     if !replica.reopen() {

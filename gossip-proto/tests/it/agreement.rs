@@ -22,7 +22,7 @@ fn parameter_mismatch_names_both_values() {
         ("depth", "12", "16", parameters_of("sha256", 16)),
         ("dimension", "8", "384", parameters().require("dimension", "384")),
         ("precision", "(absent)", "f16", parameters().require("precision", "f16")),
-        // It is enough that one side requires it.
+        // The pair must be equal if either side requires it.
         ("dimension", "8", "384", parameters().report("dimension", "384")),
         ("strategy", "confidence-voting", "other", parameters().require("strategy", "other")),
     ];
@@ -72,7 +72,7 @@ fn different_strategy_is_only_reported() {
     assert_eq!(
         contact.events,
         [differs("confidence-voting", "last-writer")],
-        "the side that opened reports it"
+        "the opener reports it"
     );
 }
 

@@ -83,7 +83,7 @@ fn a_range_that_is_not_taken_is_left_out() {
         b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("two_{n}"), 1));
         b.state.borrow_mut().submit(3, 6_000 + n, content(&format!("three_{n}"), 1));
     }
-    // Another session of node 1 is bringing the records of node 3.
+    // Another session of node 1 has claimed the records of node 3.
     a.left.borrow_mut().insert(short(3));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::Synced);
@@ -92,7 +92,7 @@ fn a_range_that_is_not_taken_is_left_out() {
     assert!(!contact.opener.postponed && !contact.acceptor.postponed);
     assert!(a.state().records.contains_key(&key_of("two_7")));
     assert!(!a.state().records.contains_key(&key_of("three_7")));
-    // The other session did not bring them.
+    // The other session ended without them.
     a.left.borrow_mut().clear();
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

@@ -10,7 +10,7 @@ pub(crate) fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
-/// The configuration of a side that expects a difference, like a node that received another root.
+/// The configuration of a side that expects a difference, like a node that received a different root.
 pub(crate) fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
@@ -24,8 +24,8 @@ pub(crate) fn meet(a: &Store, b: &Store) -> Contact {
         .run(|_, _, frame| vec![frame])
 }
 
-/// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more, and keep a base
-/// from the session that brought it.
+/// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more, and keep a base from the session that
+/// transferred it.
 pub(crate) fn agreed(count: u64) -> (Store, Store) {
     let mut state = State::default();
     for n in 0..count {
@@ -179,7 +179,7 @@ fn confirmations_carry_no_contents() {
 #[test]
 fn a_content_that_only_seems_known_is_asked_for() {
     let (a, b) = agreed(300);
-    // The content belongs to a dot that was handled here and superseded since.
+    // The content belongs to a dot that node 2 handled and has since superseded.
     b.state.borrow_mut().submit(2, 5_000, content("pattern_3", 3));
     a.state.borrow_mut().submit(1, 6_000, content("pattern_3", 99));
     let digest = common::content_digest(&content("pattern_3", 3));
@@ -407,7 +407,7 @@ fn agreement_raises_both_summaries() {
 #[test]
 fn records_of_equal_version_are_never_separated() {
     let (a, b) = agreed(30);
-    // Three records of one version: the node was cloned.
+    // Three records have the same version, as if the node had been cloned.
     for id in ["one", "two", "three"] {
         b.state.borrow_mut().submit(2, 5_000, content(id, 1));
     }

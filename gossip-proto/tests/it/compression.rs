@@ -1,4 +1,4 @@
-//! The size of real patterns in the codec.
+//! The encoded size of real patterns.
 
 use crate::common::{Pair, Store, parameters, real, space};
 use engram_gossip_proto::{

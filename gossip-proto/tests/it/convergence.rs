@@ -148,7 +148,7 @@ fn no_record_travels_twice() {
     assert_eq!(ours.contents_out + theirs.contents_out, 0, "both sides held every content");
     assert_eq!(ours.records_out, 2_000, "each record travels once in each direction");
     assert_eq!(theirs.records_out, 2_000);
-    // A second session moves nothing at all.
+    // A second session ends after the two hellos.
     assert_eq!(sync(&a, &b).frames.len(), 2);
 }
 
@@ -235,7 +235,7 @@ fn a_record_that_no_frame_can_carry_is_reported() {
         outcome.unsendable.iter().map(|record| record.id.len()).collect()
     };
     assert!(names(&contact.opener).contains(&129));
-    assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer learns the truncated id");
+    assert!(names(&contact.acceptor).contains(&limits::MAX_ID), "the peer gets the truncated id");
     assert!(
         reasons[1].contains(&format!("cap of {}", PatternContent::MAX_EPISODES)),
         "{reasons:?}"

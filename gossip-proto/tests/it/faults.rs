@@ -125,7 +125,7 @@ fn silence_ends_a_session() {
         "{ending:?}"
     );
     assert_eq!(pair.opener.poll_timeout(), None);
-    // The peer receives the refusal, and ends as well.
+    // The peer receives the refusal, and also ends.
     let refusal = pair.opener.poll_frame(deadline).unwrap();
     pair.acceptor.handle_frame(&hello, pair.now).unwrap();
     while pair.acceptor.poll_frame(pair.now).is_some() {}

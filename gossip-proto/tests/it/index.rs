@@ -72,7 +72,7 @@ proptest! {
 fn no_summary_exceeds_what_is_held() {
     let mut index = ClockIndex::new();
     index.raise(short(1), 5);
-    assert!(index.summary().is_empty(), "nothing of the node is held");
+    assert!(index.summary().is_empty(), "no record of the node is held");
     index.change(&key_of("a"), &node_id(1), 0, 7);
     index.raise(short(1), 5);
     assert_eq!(index.summary().get(&short(1)), 5);
@@ -80,7 +80,7 @@ fn no_summary_exceeds_what_is_held() {
     index.raise(short(1), 3);
     assert_eq!(index.summary().get(&short(1)), 7);
     index.change(&key_of("b"), &node_id(1), 0, 9);
-    assert_eq!(index.summary().get(&short(1)), 7, "a record alone raises nothing");
+    assert_eq!(index.summary().get(&short(1)), 7, "a record alone does not raise the summary");
     index.change(&key_of("b"), &node_id(1), 9, 0);
     index.change(&key_of("a"), &node_id(1), 7, 0);
     assert_eq!(index.summary().get(&short(1)), 0, "the record was dropped");

@@ -64,7 +64,7 @@ fn unsendable_records_are_limited() {
         what: "w".repeat(what),
     };
     reaches(limits::MAX_UNSENDABLE, |count| done(FinalRoots::Yours, vec![record(1, 1); count]));
-    // A longer text is cut, not refused.
+    // A longer text is truncated, not refused.
     let long = done(FinalRoots::Yours, vec![record(limits::MAX_ID + 1, limits::MAX_NAME + 1)]);
     let cut = done(FinalRoots::Yours, vec![record(limits::MAX_ID, limits::MAX_NAME)]);
     let frame = long.encode(Compression::Off, true);
@@ -291,7 +291,7 @@ fn store_checks_match_the_decoder() {
     for (content, taken) in cases {
         assert_eq!(agrees(content), taken);
     }
-    // Opaque bytes have only the limit of all contents.
+    // Opaque contents have only the limit that applies to all contents.
     let overhead = OpaqueContent::size_of(0).wire;
     let opaque = |len: usize| check_content(&OpaqueContent::new(vec![0; len]));
     assert_eq!(opaque(limits::MAX_CONTENT_LEN - overhead), Ok(()));

@@ -1,8 +1,8 @@
 //! The tests of the wire format, the session, the scheduler and the simulation, in one binary to compile their shared
 //! code only once.
 //!
-//! `cargo test --all-features --test it -- limits::` runs the tests of one file. `tests/memory.rs` is a binary of its
-//! own: its allocator counts the whole process.
+//! `cargo test --all-features --test it -- limits::` runs the tests of one file. `tests/memory.rs` is a separate
+//! binary, because its allocator counts for the whole process.
 
 mod adverts;
 mod agreement;

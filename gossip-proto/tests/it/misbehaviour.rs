@@ -26,7 +26,7 @@ impl Victim {
         Self::of(Store::new(state), config)
     }
 
-    /// Like [`greeted`](Self::greeted), but with clocks: it has sent its summary.
+    /// Like [`greeted`](Self::greeted), but with clocks: the victim has sent its summary.
     fn clocked(state: State) -> Self {
         let mut victim = Self::of(Store::clocked(state), SessionConfig::default());
         victim.say(&hello(), true).unwrap();
@@ -230,8 +230,7 @@ fn unrequested_records_are_counted_and_dropped() {
 #[test]
 fn record_below_a_listing_is_accepted() {
     let mut victim = Victim::greeted(few());
-    // The victim lists so few entries immediately, so the peer may send any record that the
-    // listing lacks.
+    // The victim lists so few entries immediately, so the peer may send any record that is not in the listing.
     victim.say(&records(&["stranger-1"]), true).unwrap();
     assert_eq!(victim.session.stats().applied, 1);
     assert!(victim.store.state().records.contains_key(&key_of("stranger-1")));

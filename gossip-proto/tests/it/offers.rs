@@ -1,5 +1,4 @@
-//! Many missing records are offered before they are sent, so that only one of several sessions
-//! brings them.
+//! Many missing records are offered before they are sent, so that only one of several sessions transfers them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -90,7 +89,7 @@ fn claimed_records_are_left_out_of_the_session() {
         pair.run(|_, _, frame| vec![frame])
     };
     let contact = session();
-    // Only the few records that are sent unasked arrive despite the claims.
+    // Only the few records that are sent without a request arrive despite the claims.
     let left = contact.opener.stats.left_to_others;
     assert_eq!(left + contact.opener.stats.applied, RECORDS);
     assert!(left >= RECORDS - limits::MAX_UNASKED);

@@ -209,7 +209,7 @@ fn content_over_the_receive_budget_waits() {
     }
     let large = u64::from_be_bytes(*key_of("large").first_chunk().unwrap());
     assert_eq!(contact.opener.cursor, Some(large), "the next session begins there");
-    assert_eq!(b.0.borrow().records.len(), 1, "the small one arrived");
+    assert_eq!(b.0.borrow().records.len(), 1, "the small record arrived");
     let contact = sync(&a, &b, &SessionConfig::default());
     assert_eq!(contact.opener.result, Ending::InSync);
 }

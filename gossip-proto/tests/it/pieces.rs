@@ -95,9 +95,9 @@ fn a_record_of_many_nodes_arrives() {
             _ => None,
         });
     let first = first.unwrap();
-    assert_eq!(first.suppressed.len(), limits::MAX_SUPPRESSED, "the suppression goes first");
+    assert_eq!(first.suppressed.len(), limits::MAX_SUPPRESSED, "suppressed digests are sent first");
     let live = first.parts.iter().filter(|part| !part.dots.is_empty());
-    assert_eq!(live.count(), 2, "the parts with live dots go first");
+    assert_eq!(live.count(), 2, "the parts with live dots are sent first");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_requested_record_in_pieces_is_not_echoed() {
     let (a, mut b) = (state("id", all.clone(), vec![]), State::default());
     b.records = state("id", all[..3].to_vec(), vec![]).records;
     b.contents = a.contents.clone();
-    // The peer knows three of the nodes, so it asks for the record.
+    // The opener holds three of the parts, so it requests the record.
     let (a, b) = (Store::new(a), Store::new(b));
     b.state.borrow_mut().contents.retain(|_, content| content.source_episodes[0] < "000003".into());
     let contact = sync(&b, &a);
@@ -138,7 +138,7 @@ fn a_budget_leaves_pieces_to_later_sessions() {
     for _ in 0..8 {
         let contact = sync_with(&a, &b, config.clone(), config.clone());
         let now = b.state().contents.len();
-        assert!(now > held, "each session brings a part");
+        assert!(now > held, "each session transfers a part");
         assert!(b.state().is_whole());
         held = now;
         if contact.opener.result == Ending::InSync {

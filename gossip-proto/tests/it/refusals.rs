@@ -1,4 +1,4 @@
-//! Records that a side refuses, and sides that take no records at all.
+//! Records that a side refuses, and sides that accept no records at all.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -129,8 +129,7 @@ impl ClaimTable for Verdicts {
     }
 }
 
-/// A refusal that ends by itself is not remembered: the other parts of an implausible record must
-/// arrive.
+/// A temporary refusal is not remembered: the other parts of an implausible record must arrive.
 #[test]
 fn only_final_refusals_are_remembered() {
     for (refusal, verdict) in [
@@ -171,8 +170,8 @@ impl ClaimTable for Remembers {
     }
 }
 
-/// Runs a session of the first store, which takes records only by clocks or on request, and
-/// recently refused the record of `id`.
+/// Runs a session of the first store, which accepts records only by clocks or on request, and has recently refused the
+/// record of `id`.
 fn meet_after_refusal(a: &Store, b: &Store, id: &str, a_opens: bool) -> Contact {
     let remembers = |id: &str| Remembers(*common::key_of(id).first_chunk().unwrap());
     let view = |store: &Store, id| {
@@ -200,7 +199,7 @@ fn a_record_refused_lately_is_not_sent() {
     }
 }
 
-/// The side that refused a record knows something about it that its peer lacks.
+/// The side that refused a record holds its own write under that id, which its peer lacks.
 #[test]
 fn a_refusal_keeps_no_own_record_back() {
     for (count, a_opens) in [0, 40].into_iter().flat_map(|n| [(n, true), (n, false)]) {

@@ -1,7 +1,6 @@
 //! The shipped scheduler with its default settings, in virtual time.
 //!
-//! `cargo xtask mutants` plants mistakes in the scheduler; one of these tests must detect each of
-//! them.
+//! `cargo xtask mutants` plants mistakes in the scheduler; these tests must detect each mistake.
 
 mod replica;
 
@@ -198,7 +197,7 @@ fn refused_records_are_not_resent() -> Verdict {
 }
 
 /// A node that refuses records gets each at most twice in two minutes from each peer, although new
-/// records appear on all nodes each second. It gets them soon after it accepts them again.
+/// records appear on all nodes each second. It receives them soon after it accepts them again.
 #[test]
 fn refused_records_wait_for_their_time() -> Verdict {
     const REFUSED: u64 = 50;
@@ -299,7 +298,7 @@ fn silent_members_delay_no_start_and_no_return() -> Verdict {
 
 #[test]
 fn one_living_member_of_401_is_found() -> Verdict {
-    // Two nodes run: the member, and the node that looks for it.
+    // Two nodes run: the living member, and the node that must find it.
     silent_members_cost_little(402, 2, SECOND * 30)
 }
 
@@ -387,7 +386,7 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     within("the healing", until_agreed(&mut world, SECOND * 300), SECOND * 75)?;
     let tally = world.tally();
     let bytes = tally.bytes() - before.bytes();
-    // Every node lacks what the other half wrote.
+    // Every node lacks the writes of the other half.
     let records = (tally.record_bytes - before.record_bytes) / 2;
     let came = tally.records - before.records;
     let difference = records * PATTERNS * nodes as u64 / came.max(1);
@@ -400,8 +399,7 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     }
 }
 
-/// A node that refuses every record of a writer does not get them again with each new
-/// record of the other writers.
+/// A node that refuses every record of a writer does not receive them again with each new record of the other writers.
 #[test]
 fn a_refused_writer_is_not_repeated() -> Verdict {
     const REFUSED: u64 = 50;

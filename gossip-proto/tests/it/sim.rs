@@ -180,7 +180,7 @@ impl Trial {
         }
     }
 
-    /// Lets time pass, with a write now and then.
+    /// Runs the cluster for this time, with occasional writes.
     fn live(&mut self, time: Duration) {
         let until = self.world.now() + time;
         while self.world.now() < until {
@@ -190,8 +190,7 @@ impl Trial {
         }
     }
 
-    /// Removes all faults; then the nodes must soon agree and hold every write that was not
-    /// superseded.
+    /// Removes all faults, and checks that the nodes soon agree and hold every write that was not superseded.
     fn heal(&mut self) -> Result<(), String> {
         self.world.heal();
         self.world.set_conditions(Link::perfect(Latency::LAN), Transport::STREAM);
@@ -292,7 +291,7 @@ fn clocks_that_differ_by_a_day_change_nothing() {
     assert_eq!(run(Duration::ZERO), run(Duration::from_secs(86_400)));
 }
 
-/// Runs a cluster on a network without faults, with every summary changed as `how` says.
+/// Runs a cluster on a network without faults, with every summary changed by `how`.
 fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
     let link = Link::perfect(Latency::LAN);
     let mut trial = Trial::new(seed, 4, link, Transport::STREAM, Reads::Harmless);

@@ -85,7 +85,7 @@ fn changed(mut hash: [u8; 32], by: u8) -> [u8; 32] {
 }
 
 impl WrongView {
-    /// The tree for reads.
+    /// Returns the tree that answers reads.
     fn tree(&self) -> ByteMapView {
         if self.mistake == TreeIsNotPinned { self.map.pin() } else { self.inner.clone() }
     }
@@ -266,7 +266,7 @@ fn each_mistake_is_named() {
         (RepinsNothing, ViewLaw::Repin),
     ];
     for (mistake, law) in mistakes {
-        let broken = check(mistake).expect_err(&format!("{mistake:?} is not noticed"));
+        let broken = check(mistake).expect_err(&format!("{mistake:?} is not detected"));
         assert_eq!(broken.law, law, "{mistake:?}: {broken}");
     }
 }
@@ -306,7 +306,7 @@ fn each_loss_is_named() {
     ];
     for (loss, law) in losses {
         let broken = check_view(|node| Lossy::new(loss, node));
-        let broken = broken.expect_err(&format!("{loss:?} is not noticed"));
+        let broken = broken.expect_err(&format!("{loss:?} is not detected"));
         assert_eq!(broken.law, law, "{loss:?}: {broken}");
     }
 }

@@ -1,4 +1,4 @@
-//! Results of criterion.
+//! The results of criterion.
 
 use std::collections::BTreeMap;
 use std::fs;

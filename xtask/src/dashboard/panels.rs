@@ -34,8 +34,8 @@ const ROWS: [(&str, &[&str]); 6] = [
 const WIDTH: usize = 8;
 const HEIGHT: usize = 7;
 
-/// The first row: the numbers that an operator looks at first, each with its unit and the value at which
-/// it turns red, if it has one.
+/// The first row: the numbers that an operator looks at first, each with its unit and the value at which it turns red,
+/// if there is one.
 const OVERVIEW: [Number; 6] = [
     Number { title: "Ready nodes", of: "sum(engram_gossip_ready{N})", unit: "short", bad: None },
     Number {

@@ -82,7 +82,7 @@ impl Outcome {
         let disputed = self.total(|of| of.disputed);
         let pending = self.total(|of| of.pending);
         let mut text = format!(
-            "across ids: {groups} groups of {} patterns that are one memory, {disputed} patterns in dispute\n",
+            "across ids: {} patterns in {groups} groups, each of which is one memory; {disputed} patterns in dispute\n",
             groups + members
         );
         if pending > 0 {
@@ -206,7 +206,7 @@ mod tests {
             row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         assert_eq!(cells, ["node-a", "001122334455", "2", "4", "1.5 kB", "0 B"]);
         assert!(table.contains("NOT converged"));
-        assert!(table.contains("2 groups of 5 patterns"), "{table}");
+        assert!(table.contains("5 patterns in 2 groups"), "{table}");
         assert!(table.ends_with("  q: one memory with p\n"), "{table}");
     }
 }

@@ -60,7 +60,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Lets the nodes run until an interrupt, or until one of them ends.
+    /// Keeps the nodes running until an interrupt, or until one of them ends.
     pub(crate) fn hold(&self, interrupted: &AtomicBool) {
         eprintln!("The nodes keep running; see their status pages. Ctrl-C ends them.");
         while !interrupted.load(Ordering::Relaxed) {
@@ -105,7 +105,7 @@ impl Run<'_> {
         let pause = REPLAY / snapshots as u32;
         let fed = self.feeds.iter().map(|feed| feed.snapshots).sum::<usize>();
         eprintln!(
-            "  feeding {fed} snapshots of consolidation, one to each node every {:.1} s",
+            "  feeding {fed} consolidation snapshots, one to each node every {:.1} s",
             pause.as_secs_f64()
         );
         let mut nodes = Nodes(Vec::new());

@@ -20,7 +20,7 @@ pub(crate) struct Export {
 pub(crate) struct Findings {
     /// The number of distinct (space, id) in all input files.
     pub(crate) union_patterns: usize,
-    /// The number of them that at least one node does not show.
+    /// The number of these patterns that at least one node does not show.
     pub(crate) missing_patterns: usize,
     /// The number of distinct (space, id, citation) that at least one node does not show.
     pub(crate) missing_citations: usize,

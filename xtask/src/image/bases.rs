@@ -11,7 +11,7 @@ use crate::command::{passes, said};
 /// The base images, in the order of the stages in the file.
 const BASES: [&str; 2] = ["localhost/engram-base-build", "localhost/engram-base-run"];
 
-/// The Debian of both base images.
+/// The Debian release of both base images.
 const SUITE: &str = "bookworm";
 
 const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::buildah;
 use crate::command::{passes, said, spelled};
 
-/// The maximum number of times that the node is asked whether it is healthy.
+/// The maximum number of health checks until the node must be healthy.
 const ATTEMPTS: u32 = 60;
 
 pub(super) struct Container {

@@ -18,12 +18,12 @@ fn max_kib(member: &Member) -> u64 {
 }
 
 /// The target folder in which the packages are built. Cargo tells packages of one version apart by their names alone, so
-/// the folder must not contain earlier ones.
+/// the folder must not contain those of an earlier run.
 fn target() -> Result<PathBuf> {
     Ok(target_folder()?.join("publish"))
 }
 
-/// Returns [`target`], without what an earlier run left there.
+/// Removes [`target`] with the results of an earlier run, and returns its path.
 pub(super) fn empty_target() -> Result<PathBuf> {
     let folder = target()?;
     match fs::remove_dir_all(&folder) {

@@ -1,4 +1,4 @@
-//! Checks the alert rules: each leads to the runbook, and has tests.
+//! Checks the alert rules: each links to the runbook, and has tests.
 
 use std::fs;
 

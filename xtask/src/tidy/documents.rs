@@ -105,7 +105,7 @@ pub(super) fn check_code(
     violations
 }
 
-/// Returns what is wrong with a `Type::item` if one of its parts occurs in no source file.
+/// Describes the fault of a `Type::item` if one of its parts occurs in no source file.
 fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     let path = span.split(['(', '<', ' ', '!']).next().unwrap_or_default();
     let is_name = |part: &str| part.starts_with(|c: char| c.is_alphabetic());
@@ -114,7 +114,7 @@ fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     Some(format!("`{span}`: `{part}` does not occur in any source file"))
 }
 
-/// Returns what is wrong with the name of a file that does not exist. A file may be named by the
+/// Describes the fault of a file name if no such file exists. A file may be named by the
 /// end of its path.
 fn unknown_file(span: &str, files: &[String]) -> Option<String> {
     let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);
@@ -216,7 +216,7 @@ fn spans(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The words of a command without its comment. Documents show no quotes.
+/// Returns the words of a command, without its comment. Commands in documents contain no quotes.
 fn words(command: &str) -> Vec<String> {
     let command = command.split(" #").next().unwrap_or_default();
     command.split_whitespace().map(str::to_owned).collect()

@@ -18,7 +18,7 @@ const PREFIXES: [&str; 2] = ["engram_gossip_", "engram_consolidation_"];
 /// The suffixes that Prometheus appends to the name of a histogram.
 const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 
-/// Crates whose names have the prefix of a metric.
+/// Crates whose names begin like those of metrics.
 const CRATES: [&str; 2] = ["engram_gossip_net", "engram_gossip_proto"];
 
 /// Finds names of metrics in documents that no node has.

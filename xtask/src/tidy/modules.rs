@@ -182,7 +182,7 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
     paths
 }
 
-/// Code without comments, split where no path continues.
+/// Removes the comments, and splits the code where no path continues.
 fn statements(code: &str) -> impl Iterator<Item = &str> {
     // A group of imports may span several lines, but by convention contains no comment.
     code.split(';').flat_map(|statement| {

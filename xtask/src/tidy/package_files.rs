@@ -27,7 +27,7 @@ pub(super) fn check(member: &Member) -> Vec<Violation> {
     violations
 }
 
-/// Returns a fault unless the first entry is for the version in the manifest and says something.
+/// Returns a fault unless the first entry is for the version in the manifest and is not empty.
 fn stale(changelog: &str, version: &str) -> Option<String> {
     let Some((_, newest)) = changelog.split_once("\n## ") else {
         return Some("has no entry".to_owned());

@@ -8,7 +8,7 @@ use super::State;
 
 type Context = BTreeMap<[u8; 32], u64>;
 
-/// An index, and the contexts that it knows.
+/// An index, and the contexts that it contains.
 #[derive(Clone, Default)]
 pub(crate) struct Indexed {
     pub(crate) index: ClockIndex,

@@ -26,7 +26,7 @@ impl Tree {
         Self::new(entries.map(|(key, r)| Entry { key: *key, record: record_digest(r) }).collect())
     }
 
-    /// `entries` must ascend by key.
+    /// Creates the tree of `entries`, which must ascend by key.
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let mut sums = vec![[0; 32]];
         let mut sum = [0; 32];
@@ -78,7 +78,7 @@ pub(crate) struct Store {
     pub(crate) state: Rc<RefCell<State>>,
     tree: Rc<RefCell<Option<Rc<Tree>>>>,
     clocks: Option<Rc<RefCell<Indexed>>>,
-    /// The nodes whose ranges other sessions are taking.
+    /// The nodes whose ranges other sessions have claimed.
     pub(crate) left: Rc<RefCell<BTreeSet<ShortNode>>>,
 }
 

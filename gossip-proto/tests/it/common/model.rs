@@ -114,7 +114,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Writes under `id` as `node`: `keeps` selects the live dots that stay, `new` adds one.
+    /// Writes under `id` as `node`: `keeps` selects the live dots to keep, and `new` adds one.
     fn write(
         &mut self,
         node: u8,

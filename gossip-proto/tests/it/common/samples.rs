@@ -1,4 +1,4 @@
-//! One message of every kind and form. The golden frames encode them, so they never change.
+//! One message of every kind and form. The golden frames are their encodings, so they must not change.
 
 use engram_gossip_proto::{
     Compression, ContentPart, Delivery, Done, FinalRoots, Greeting, Hello, HelloParameters, Line,
@@ -9,7 +9,7 @@ use engram_gossip_proto::{
 
 use super::{content, content_digest, node_id, parameters, real, space, version};
 
-/// Name, message and compression.
+/// Returns the name, message and compression of each sample.
 pub(crate) fn all() -> Vec<(&'static str, Message, Compression)> {
     let plain = |name, message| (name, message, Compression::Off);
     let packed = |name, message| (name, message, Compression::Lz4);

@@ -1,4 +1,4 @@
-//! A large tree of which only the differing records exist.
+//! A large tree in which only the differing records exist.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

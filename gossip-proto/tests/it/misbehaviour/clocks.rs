@@ -99,7 +99,7 @@ fn records_within_the_told_summary_are_unasked() {
 
 #[test]
 fn empty_declared_range_hides_no_record() {
-    // A peer claims to have sent everything of nodes 1 and 7 and sends nothing.
+    // A peer claims to have sent all records of nodes 1 and 7, but sends none.
     let mut honest = few();
     honest.submit(7, 50, content("pattern_7", 7));
     honest.submit(7, 60, content("pattern_8", 8));
@@ -113,7 +113,7 @@ fn empty_declared_range_hides_no_record() {
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
     assert_eq!(summary.get(&short), common::version(60), "the greatest held entry");
-    // An honest session brings the records that the lie hides.
+    // A session with an honest peer transfers the records that the false claim hides.
     let honest = Store::clocked(honest);
     let contact = common::sync(&honest, &victim.store);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -138,7 +138,7 @@ fn a_record_above_the_declared_version_is_taken() {
     let short = *common::node_id(7).first_chunk().unwrap();
     let handled = || victim.store.clocks().index.summary().get(&short);
     assert_eq!(handled(), common::version(40), "no more than was declared");
-    // An honest session brings the other record by clocks.
+    // A session with an honest peer transfers the other record by clocks.
     let honest = Store::clocked(honest);
     let contact = common::sync(&victim.store, &honest);
     assert_eq!(contact.opener.result, Ending::InSync);

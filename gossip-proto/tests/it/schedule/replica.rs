@@ -30,12 +30,12 @@ impl Replica {
         self.store.write(|state| _ = state.poison.insert(id.into()));
     }
 
-    /// Takes all records from now on.
+    /// Accepts all records from now on.
     pub(crate) fn refuse_nothing(&mut self) {
         self.store.write(|state| state.poison.clear());
     }
 
-    /// Whether the `count`-th write of `node`, a write to this pattern, is known.
+    /// Whether this node has the `count`-th write of `node`, which is a write to the pattern `id`.
     pub(crate) fn knows(&self, id: &str, node: usize, count: u64) -> bool {
         let state = self.store.state.borrow();
         let parts = state.records.get(&common::key_of(id)).map(|record| &record.parts);

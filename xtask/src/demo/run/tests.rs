@@ -7,7 +7,7 @@ use crate::command::root;
 use crate::demo::data::{Content, Key};
 use crate::scratch::Scratch;
 
-/// Runs two stand-ins, one of which receives one pattern. They show nothing.
+/// Runs two stand-ins, one of which receives one pattern. They export no patterns.
 fn run(mode: &str, interrupted: bool) -> Result<Outcome> {
     let scratch = Scratch::new().unwrap();
     fs::write(scratch.path().join("mode"), mode).unwrap();
