@@ -13,9 +13,9 @@ use crate::command::{cargo, spelled};
 /// Search the model of the state rules for histories that break a law
 ///
 /// Runs random histories and all short histories of every fault class, and random histories in which sessions run
-/// record by record. A row is one class, or one class under one condition of sessions. Forbidden violations fail the
-/// search; accepted ones are the losses that the rules document. Prints each violation with its shortest history. The
-/// model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
+/// record by record. Each printed row is one class, or one class under one condition of sessions. Forbidden violations
+/// fail the search; accepted ones are the losses that the rules document. Prints each violation with its shortest
+/// history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
 #[derive(Args)]
 pub(crate) struct Model {
     /// Run only these searches

@@ -179,12 +179,12 @@ impl<H: Host> World<H> {
         self.config.transport = transport;
     }
 
-    /// The agreement of `node` with `peer`; `None` if `node` does not know `peer`.
+    /// The agreement of `node` with `peer`; `None` if `node` does not have `peer` as a member.
     pub fn agreement_of(&self, node: usize, peer: usize) -> Option<crate::schedule::Agreement> {
         self.nodes[node].scheduler.borrow().agreement(peer)
     }
 
-    /// Whether two nodes are connected, and both know it.
+    /// Whether each of two nodes has a connection to the current run of the other.
     pub fn are_connected(&self, a: usize, b: usize) -> bool {
         let knows = |node: usize, peer: usize| {
             let (us, there) = (&self.nodes[node], &self.nodes[peer]);

@@ -63,7 +63,7 @@ fn beyond_max_summaries_trees_are_compared() {
 fn up_to_max_news_are_sent_above_a_summary() {
     for (count, descended) in [(limits::MAX_NEWS, 0), (limits::MAX_NEWS + 1, 1)] {
         let (a, b) = agreed(30);
-        // Node 2 holds records of node 9, but does not know whether it holds all of them.
+        // Node 2 holds records of node 9, but has not handled all versions of node 9.
         let mut other = State::default();
         (0..count).for_each(|n| other.submit(9, 5_000 + n, content(&format!("new_{n}"), 1)));
         let records = other.records.values().cloned().collect();

@@ -440,7 +440,7 @@ fn a_record_of_several_ranges_is_sent_once() {
 #[test]
 fn records_above_a_summary_do_not_come_back() {
     let (a, b) = agreed(30);
-    // Node 2 holds records of node 9, but does not know whether it holds all of them.
+    // Node 2 holds records of node 9, but has not handled all versions of node 9.
     let mut other = State::default();
     (0..20).for_each(|n| other.submit(9, 5_000 + n, content(&format!("pattern_{n}"), 1)));
     let records = other.records.values().cloned().collect();

@@ -77,7 +77,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "schedule: refused records come unasked",
+        name: "schedule: refused records are sent without a request",
         edits: &[Edit {
             file: SESSIONS,
             from: "self.refusals.has_any(peer, now) =>",

@@ -123,7 +123,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["misbehaviour::clocks::a_summary_repeats_no_node_of_its_base"],
     },
     Mutant {
-        name: "session: declared versions are not a limit",
+        name: "session: a summary is raised above a declared version",
         edits: &[Edit {
             file: RECONCILE,
             from: "clocks.raise(short_node(node), *upper)",
@@ -173,7 +173,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["opaque::content_over_the_receive_budget_waits"],
     },
     Mutant {
-        name: "session: a range that another session has brought is taken",
+        name: "session: a range that was already handled is taken",
         edits: &[Edit { file: DELTA, from: "if handled.get(node) >= *upper {", to: "if false {" }],
         suite: &SESSION,
         killers: &["schedule::no_record_arrives_twice"],

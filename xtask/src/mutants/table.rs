@@ -131,7 +131,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::reissue::one_version_with_many_values_is_bounded"],
     },
     Mutant {
-        name: "dots: one value a version",
+        name: "dots: one value per version",
         edits: &[Edit {
             file: SIBLINGS_JOIN,
             from: "!self.context.covers(&pair.0) || self.is_live(&pair.0) && !self.holds(pair)",
@@ -141,7 +141,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::reissue::one_version_with_two_values_keeps_both"],
     },
     Mutant {
-        name: "claim: unchanged claims nothing",
+        name: "claim: an unchanged submission claims nothing",
         edits: &[Edit {
             file: OPERATIONS,
             from: "let last_write = confirmed_write(entry, digest, issuer);",
@@ -161,7 +161,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::returned_own_write_becomes_last_submitted"],
     },
     Mutant {
-        name: "adopt: a covered write stays the last",
+        name: "adopt: a covered write remains the last write",
         edits: &[Edit {
             file: OPERATIONS,
             from: "true => newest,",
@@ -206,7 +206,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::suppressed_write_is_not_last_submitted"],
     },
     Mutant {
-        name: "submit: a suppressed write stays the last",
+        name: "submit: a suppressed write remains the last write",
         edits: &[Edit {
             file: OPERATIONS,
             from: "Change { last_submitted: None, ..Change::of(id, Some(entry)) }",
@@ -301,7 +301,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::sessions::records_above_the_summary_all_arrive"],
     },
     Mutant {
-        name: "plausibility: of whole records",
+        name: "plausibility: checked for whole records",
         edits: &[Edit {
             file: ADMISSION,
             from: "let mut refusals = self.restrict_versions(arrived);",
@@ -361,7 +361,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::clocks::a_lying_greeting_hides_no_honest_one"],
     },
     Mutant {
-        name: "clock: far ahead of all that were told",
+        name: "clock: a greeting does not correct a clock far ahead",
         edits: &[Edit {
             file: HYBRID,
             from: "Some(ClockFault::Ahead { told, .. }) => told,",
@@ -377,13 +377,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::first_contact_teaches_own_versions"],
     },
     Mutant {
-        name: "first contact: no wait of a damaged store",
+        name: "first contact: a damaged store does not wait",
         edits: &[Edit { file: RESTORE, from: "if settled && sound {", to: "if settled {" }],
         suite: &STATE,
         killers: &["counterexamples::submissions::a_damaged_store_waits_for_contact_again"],
     },
     Mutant {
-        name: "first contact: passed by an operation",
+        name: "first contact: an operation does not apply waiting writes",
         edits: &[Edit { file: WRITE, from: "self.take_in_only(&writer, &ids)?;", to: "" }],
         suite: &STATE,
         killers: &[

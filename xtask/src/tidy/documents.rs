@@ -84,7 +84,8 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
         .collect()
 }
 
-/// Finds names in back-ticks that do not exist: a `Type::item` with a part that occurs in no source file, or a missing file.
+/// Finds names in back-ticks that do not exist: a `Type::item` with a part that occurs in no source file, or a missing
+/// file.
 pub(super) fn check_code(
     documents: &[Document],
     names: &BTreeSet<String>,
