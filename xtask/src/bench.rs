@@ -16,7 +16,7 @@ use crate::workspace::target_folder;
 use budgets::{Budget, Reference};
 use estimate::Estimates;
 
-/// Measure, and compare with the budgets
+/// Run the benchmarks, and compare the results with their budgets
 ///
 /// Measures every value in the same run as its reference: the bare cost of the work, or an alternative crate. Exits
 /// with status 1 if a budget is not met.

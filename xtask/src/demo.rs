@@ -124,7 +124,7 @@ impl Demo {
         Ok(if outcome.converged() { Verdict::Passed } else { Verdict::Failed })
     }
 
-    /// Returns the number of nodes to run, and leaves out the files beyond it.
+    /// Returns the number of nodes to run, and drops the files beyond this number.
     fn node_count(&self, feeds: &mut Vec<Feed>) -> Result<usize> {
         let count = match self.nodes {
             Some(count) => usize::from(count),

@@ -19,9 +19,9 @@ pub(crate) struct Member {
 
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// Whether only tests, examples and benchmarks need it.
+    /// Whether only tests, examples and benchmarks use the dependency.
     pub(crate) is_dev: bool,
-    /// Whether it is a member of this workspace.
+    /// Whether the dependency is a member of this workspace.
     pub(crate) is_ours: bool,
     /// `*` if the manifest requires no version.
     pub(crate) version: String,

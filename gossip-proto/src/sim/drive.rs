@@ -114,7 +114,7 @@ impl<H: Host> World<H> {
         });
     }
 
-    /// Handles a change of a node's state, by a local write or by a session that has ended.
+    /// Handles a change to a node's state by a local write or by a session that has ended.
     pub(super) fn tell_roots(&mut self, node: usize) {
         let spaces = self.nodes[node].summaries();
         self.tell(node, |scheduler, now| scheduler.handle_roots(spaces, now));

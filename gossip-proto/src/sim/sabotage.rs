@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::Random;
 use crate::{Compression, Message, Versions};
 
-/// A change of the version summary in a frame. A change must cost only bytes.
+/// A change to the version summary in a frame. Such a change must cost only bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// The summary claims less than was handled.

@@ -15,7 +15,7 @@ use crate::{Part, Record, View};
 /// The node that deletes contents. It has no replica.
 const DELETER: [u8; 32] = [5; 32];
 
-/// Joins changes of one id one by one, and compares each result with the reference.
+/// Joins changes to one id one by one, and compares each result with the reference.
 pub(super) fn joins<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (a, b, to) = (a.pin(), b.pin(), new([4; 32]));
     to.pin().apply(delivery(&a, all(&a)));

@@ -1,4 +1,4 @@
-//! Random histories of several nodes with clocks: wrong summaries lose nothing.
+//! Random histories of several nodes with clocks: nothing is lost, even with wrong summaries.
 
 use std::collections::BTreeMap;
 

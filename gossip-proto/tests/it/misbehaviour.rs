@@ -40,7 +40,7 @@ impl Victim {
         Self { session, store }
     }
 
-    /// A victim that has received the hello of a peer with another root, and has sent its own turn.
+    /// A victim that has received the hello of a peer with a different root, and has sent its own turn.
     fn greeted(state: State) -> Self {
         let mut victim = Self::new(state, SessionConfig::default());
         victim.say(&hello(), true).unwrap();

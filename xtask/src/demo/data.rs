@@ -42,7 +42,7 @@ pub(crate) struct Rejected {
     pub(crate) reason: String,
 }
 
-/// Reads every `*.jsonl` of a folder in the order of their names; each becomes a node of that name.
+/// Reads every `*.jsonl` of a folder in the order of their names; each file becomes a node of its name.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot be read; --data takes a folder", folder.display()))?;

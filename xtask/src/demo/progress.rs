@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{Event, Groups, State};
 
-/// The minimum time between two lines, except for the last.
+/// The minimum time between two lines. The last line does not wait.
 const PACE: Duration = Duration::from_millis(500);
 
 /// The maximum number of transfers that a line lists, the largest first; the rest are only counted.

@@ -225,7 +225,7 @@ mod tests {
                 citations: citations.iter().map(|cited| (*cited).to_owned()).collect(),
                 strength: 1.0_f32.to_bits(),
                 confidence: confidence.to_bits(),
-                // The most confident version of the node b is not the latest one.
+                // The version of node b is the most confident one, but not the latest.
                 consolidated: if node == "b" { 1_000_000_000 } else { 2_000_000_000 },
             };
             (Key { space: "default".to_owned(), id: (*id).to_owned() }, content)

@@ -1,4 +1,4 @@
-//! Temporary changes of source files.
+//! Temporary changes to source files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

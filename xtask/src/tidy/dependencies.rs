@@ -42,10 +42,10 @@ fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     let Dependency { name, is_dev, version, .. } = dependency;
     let is_below = allowed.contains(&name.as_str());
     // The tests of a published crate may use its siblings. Cargo leaves a dev-dependency without a version out of the
-    // package. With a version, it could not publish the crate before a sibling that is not below it.
+    // package. With a version, cargo could not publish the crate before a sibling that is not below it.
     match (is_dev, version.as_str()) {
         (true, "*") if is_below => {
-            Some(format!("has a dev-dependency on {name} without a version; its package lacks it"))
+            Some(format!("has a dev-dependency on {name} without a version, which its package lacks"))
         }
         (true, "*") => None,
         (true, _) if is_below => None,

@@ -1,4 +1,4 @@
-//! Checks the documents: the files that they name exist, and their commands can be typed.
+//! Checks the documents: the files that they name exist, and their commands are valid.
 
 use std::collections::BTreeSet;
 use std::fs;

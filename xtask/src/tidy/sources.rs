@@ -63,7 +63,7 @@ impl Source {
         (!names.is_empty() && !self.is_of_program()).then_some(names)
     }
 
-    /// Every name in the code.
+    /// Returns every name in the code.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let lines = self.product.lines().chain(self.tests.lines());
         let code = lines.filter_map(|line| line.split("//").next());
