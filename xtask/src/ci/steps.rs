@@ -12,7 +12,7 @@ use crate::workspace::Member;
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    /// The tool without which the step is skipped.
+    /// The tool that the step requires. The step is skipped if the tool is missing.
     pub(super) tool: Option<Tool>,
     pub(super) commands: fn(&[Member]) -> Vec<Command>,
 }

@@ -47,7 +47,7 @@ pub(crate) struct Groups {
     pub(crate) disputed: u64,
     /// Changed patterns that are not yet compared.
     pub(crate) pending: u64,
-    /// One of the members, explained.
+    /// An explanation of one of the members.
     pub(crate) example: Option<String>,
 }
 

@@ -24,10 +24,10 @@ const REPLAY: Duration = Duration::from_secs(3);
 /// The number of attempts to find free ports.
 const ATTEMPTS: usize = 5;
 
-/// The time for the nodes to export their visible patterns.
+/// The time limit for the nodes to export their visible patterns.
 const EXPORT: Duration = Duration::from_secs(60);
 
-/// The time for the first node to compare its patterns across ids.
+/// The time limit for the first node to compare its patterns across ids.
 const COMPARISON: Duration = Duration::from_secs(120);
 
 /// The time to wait for events before checking the clock and Ctrl-C.

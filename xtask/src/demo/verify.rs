@@ -26,7 +26,7 @@ pub(crate) struct Findings {
     pub(crate) missing_citations: usize,
     /// The number of distinct (space, id) with several versions in the input.
     pub(crate) contested: usize,
-    /// One of them, explained.
+    /// An explanation of one of these patterns.
     pub(crate) example: Option<String>,
     /// The number of patterns that each node shows, in the order of the exports.
     pub(crate) shown: Vec<usize>,
@@ -54,7 +54,7 @@ pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
         let bytes = fs::read(&export.file)
             .with_context(|| format!("{}: the export cannot be read", export.file.display()))?;
         match &first {
-            // Equal bytes have been checked already.
+            // An export with equal bytes has already been checked.
             Some((_, known, shown)) if *known == bytes => check.findings.shown.push(*shown),
             Some((one, ..)) => {
                 check.problem(format!("{} and {} show different bytes", one.node, export.node));

@@ -44,9 +44,9 @@ fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     // The tests of a published crate may use its siblings. Cargo leaves a dev-dependency without a version out of the
     // package. With a version, cargo could not publish the crate before a sibling that is not below it.
     match (is_dev, version.as_str()) {
-        (true, "*") if is_below => {
-            Some(format!("has a dev-dependency on {name} without a version, which its package lacks"))
-        }
+        (true, "*") if is_below => Some(format!(
+            "has a dev-dependency on {name} without a version, which its package lacks"
+        )),
         (true, "*") => None,
         (true, _) if is_below => None,
         (true, _) => {
