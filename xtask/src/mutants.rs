@@ -116,7 +116,7 @@ impl Copy {
         Ok(mutant.killers.iter().copied().filter(|test| !failed.contains(*test)).collect())
     }
 
-    /// Runs tests, and returns those that fail. Each must exist.
+    /// Runs tests, and returns those that fail. Every named test must exist.
     fn failed(&self, suite: &Suite, tests: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
         let mut build = self.test(suite);
         ensure!(passes(build.arg("--no-run"))?, "it does not compile: {}", spelled(&build));

@@ -61,7 +61,7 @@ pub(super) fn after_sync<R: Replica>(a: &mut R, b: &mut R) -> Checked {
     Ok(())
 }
 
-/// Writes an id that is held, and checks that the write replaces its contents and changes its
+/// Writes under an id that is held, and checks that the write replaces its contents and changes its
 /// digests.
 pub(super) fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> Checked {
     let before = replica.pin();

@@ -61,7 +61,7 @@ pub(super) fn content(value: &Value, embedding: &[f32]) -> Result<Content, Strin
     }
     let confidence = number(value, "schema_confidence")?;
     if !(0.0..=1.0).contains(&confidence) {
-        return Err(format!("\"schema_confidence\" is {confidence}, not within 0 and 1"));
+        return Err(format!("\"schema_confidence\" is {confidence}, not between 0 and 1"));
     }
     Ok(Content {
         embedding: embedding.iter().copied().map(canonical_bits).collect(),
