@@ -1,9 +1,10 @@
-//! Measures a node's store on disk against the same work without a node, in the same run. Prints
-//! one JSON object per line.
+//! Compares the work of a node's store on disk with the same work done without a node, in the same
+//! run. Prints one JSON object per line.
 //!
-//! The floors are the same bytes written to one file and synced once, read and hashed, and put into
-//! a bare redb. During a first submission and during a backup, the benchmark also times readers,
-//! writers of another space, and HTTP requests. Readers and requests have absolute limits.
+//! The floors are the times to write the same bytes to one file with a single sync, to read and
+//! hash them, and to put them into a bare redb database. During a first submission and during a
+//! backup, the benchmark also times readers, writers of another space, and HTTP requests. Readers
+//! and requests have absolute limits.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -36,9 +37,9 @@ mod report;
 const SINGLE_UPDATES: usize = 300;
 const GROUP: usize = 64;
 const GROUPS: usize = 16;
-/// Seconds that a reader may wait for a lock.
+/// The maximum time that a reader may wait for a lock, in seconds.
 const LOCK: f64 = 0.05;
-/// Seconds that a request may wait for its answer.
+/// The maximum time that a request may wait for its response, in seconds.
 const ANSWER: f64 = 0.1;
 const BARE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("bare");
 
@@ -133,8 +134,8 @@ struct Node {
     server: Server,
 }
 
-/// The duration of some work, and the longest waits of readers, writers and requests meanwhile, in
-/// seconds.
+/// The duration of some work, and the longest waits of the readers, writers and requests that ran
+/// at the same time, in seconds.
 struct Beside {
     took: f64,
     reader: f64,
@@ -165,7 +166,8 @@ impl Node {
         self.store.space(&space_id(name)).expect("it is hosted")
     }
 
-    /// Times `work`, and meanwhile readers, writers of the space `other`, and requests.
+    /// Times `work`, and the readers, the writers of the space `other`, and the requests that run
+    /// at the same time.
     fn beside(&self, other: &Arc<Space>, work: impl FnOnce() + Send + 'static) -> Beside {
         let done = AtomicBool::new(false);
         let at = self.server.local_addr();
@@ -231,7 +233,7 @@ fn ask(at: SocketAddr, path: &str) {
     assert!(answered && (path != PATHS[0] || answer.ends_with("# EOF\n")), "{answer}");
 }
 
-/// The pattern number `n` in a scattered order, with a strength that depends on `version`.
+/// Returns pattern number `n` of a scattered order, with a strength that depends on `version`.
 fn changed(whole: &ConsolidationSnapshot, n: usize, version: u16) -> Arc<SemanticPattern> {
     let pattern = &whole.patterns[n * 97 % whole.patterns.len()];
     Arc::new(SemanticPattern { strength: f32::from(version) * 0.01, ..(**pattern).clone() })
@@ -245,7 +247,7 @@ fn encoded(pattern: &SemanticPattern) -> Vec<u8> {
     bytes
 }
 
-/// Writes all contents to one file, and syncs it.
+/// Writes all contents to one file, and syncs it. Returns the duration in seconds.
 fn write_plain(path: &Path, whole: &ConsolidationSnapshot) -> f64 {
     let begun = Instant::now();
     let mut file = File::create(path).expect("room");
@@ -254,7 +256,8 @@ fn write_plain(path: &Path, whole: &ConsolidationSnapshot) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// Reads the contents from that file, and hashes each.
+/// Reads the contents from the file of [`write_plain`], and hashes each. Returns the duration in
+/// seconds.
 fn read_and_hash(path: &Path, whole: &ConsolidationSnapshot) -> f64 {
     let begun = Instant::now();
     let mut file = File::open(path).expect("it was written");
@@ -266,14 +269,14 @@ fn read_and_hash(path: &Path, whole: &ConsolidationSnapshot) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// The duration of `work`.
+/// Returns the duration of `work` in seconds.
 fn seconds(work: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     work();
     begun.elapsed().as_secs_f64()
 }
 
-/// A bare database that holds the contents, and the seconds that it took to fill.
+/// A bare database that holds the contents, and the time that filling it took, in seconds.
 struct Bare {
     database: Database,
     filled: f64,
@@ -302,7 +305,7 @@ impl Bare {
     }
 }
 
-/// Bytes that this process has written to the disk so far.
+/// Returns the number of bytes that this process has written to the disk so far.
 fn disk_bytes() -> u64 {
     let io = fs::read_to_string("/proc/self/io").expect("this system counts them");
     let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));

@@ -1,4 +1,4 @@
-//! Measures a sync of all patterns from one node to another against a bare stream of as many bytes.
+//! Compares a sync of all patterns from one node to another with a bare stream of the same number of bytes.
 //!
 //! Both run over QUIC on loopback, with the same cipher, on the same tokio runtime. The sync packs,
 //! verifies and joins records, and ends with equal roots; the bare stream discards its bytes. Each
@@ -44,7 +44,7 @@ impl Node {
         config.schedule.advert_interval = Duration::from_secs(3_600);
         config.schedule.advert_fanout = 0;
         config.schedule.dial_spread = Duration::from_millis(1);
-        // Delay triggers: the adverts that both send when they connect would otherwise start a session.
+        // Delay triggered sessions: otherwise, the adverts that both nodes send when they connect would start one.
         config.schedule.trigger_jitter = Duration::from_secs(10);
         let (certificate, key) = (&credentials.certificate_pem, &credentials.key_pem);
         let identity = Identity::from_pem(ca.certificate_pem(), certificate, key);
@@ -88,9 +88,9 @@ fn space() -> SpaceId {
     SpaceId::new(DEFAULT_SPACE).expect("a name")
 }
 
-/// The patterns of five files of the fixture, each id once, and further patterns whose embedding is
-/// the mean of two real ones, like those that the engine makes from recalled patterns. No two
-/// embeddings are equal, so the patterns compress no better than real ones.
+/// Returns the patterns of five files of the fixture, each id once, and further patterns whose embeddings are the means
+/// of two real ones, like those that the engine makes from recalled patterns. No two embeddings are equal, so the
+/// patterns compress no better than real ones.
 fn snapshot() -> ConsolidationSnapshot {
     let mut real: BTreeMap<String, Arc<SemanticPattern>> = BTreeMap::new();
     let mut like = None;
@@ -106,7 +106,7 @@ fn snapshot() -> ConsolidationSnapshot {
     }
     let mut patterns: Vec<_> = real.into_values().collect();
     let reals = patterns.len();
-    eprintln!("{reals} patterns are real, the others means of two of them");
+    eprintln!("{reals} patterns are real; each of the others is the mean of two of them");
     for n in 0..COUNT - reals {
         let (a, b) = (&patterns[n % reals], &patterns[(n + 1 + n / reals) % reals]);
         let mean = a.embedding.iter().zip(&*b.embedding).map(|(a, b)| a.midpoint(*b)).collect();
@@ -133,7 +133,7 @@ fn bulk_sync(criterion: &mut Criterion) {
         let empty = Node::start(&ca, &empty);
         runtime.block_on(async {
             full.meet(&empty).await;
-            // Sync on a task, as a node does: the caller's thread takes no part in the work.
+            // Sync on a task, as a node does, so that the caller's thread does none of the work.
             let (gossip, peer) = (empty.gossip.clone(), full.gossip.node_id());
             let synced = tokio::spawn(async move {
                 let begun = Instant::now();
@@ -146,7 +146,8 @@ fn bulk_sync(criterion: &mut Criterion) {
             synced
         })
     };
-    // Occasionally the scheduler opens a session first, and the timed one moves fewer records: repeat it.
+    // Occasionally, the scheduler opens a session first, and the timed session transfers fewer records. In that case,
+    // repeat the measurement.
     let moved_all = |synced: &(SessionReport, _)| synced.0.outcome.stats.records_in == COUNT as u64;
     let sync = || std::iter::repeat_with(sync_once).find(moved_all).expect("it is repeated");
     let (report, _) = sync();

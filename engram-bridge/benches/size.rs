@@ -33,8 +33,7 @@ mod report;
 const GROUPS: &str = r#"{"command":"groups"}"#;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The maximum bytes of memory of a node's process with 10,000 patterns, by the precision of its
-/// embeddings.
+/// The maximum memory of a node's process with 10,000 patterns, in bytes, by the precision of its embeddings.
 const WHOLE: [(&str, f64); 2] = [("f32", 50e6), ("f16", 35e6)];
 
 fn main() {
@@ -42,7 +41,7 @@ fn main() {
     let cluster = Cluster::new(folder.path());
     cluster.prepare("empty", &[]);
     let empty = cluster.start("empty", &[]).until(0);
-    println!("# an empty node: {} bytes of memory at most", empty.peak);
+    println!("# an empty node: a peak of {} bytes of memory", empty.peak);
     for nodes in [3, 100] {
         cluster.measure_confirmed(10_000, nodes, &empty);
     }
@@ -90,7 +89,7 @@ impl<'f> Cluster<'f> {
         let contents = ("the contents", bare);
         report("memory after a start", &input, memory as f64, "B", contents, budget);
         report("file of the store", &input, stored as f64, "B", contents, None);
-        report("a process until it listens", &input, full.started, "s", ("limit", 1.0), None);
+        report("time until the process listens", &input, full.started, "s", ("limit", 1.0), None);
     }
 
     /// Measures a node that starts with `count` patterns, each of which `nodes` nodes confirm.
@@ -112,8 +111,8 @@ impl<'f> Cluster<'f> {
         report("whole node after a start", &input, whole, "B", ("limit", WHOLE[0].1), Some(1.0));
     }
 
-    /// Measures a node after it was fed with `count` patterns, and a second node after it received
-    /// them from the first. Each process may take at most `limit` bytes of memory.
+    /// Measures a node after it was fed `count` patterns, and a second node after it received them from the first. Each
+    /// process may use at most `limit` bytes of memory.
     fn measure_feeding_and_sync(&self, count: usize, empty: &Shown, precision: &str, limit: f64) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
@@ -210,7 +209,7 @@ impl<'f> Cluster<'f> {
     fn start(&self, name: &str, options: &[&str]) -> Running {
         let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))
-            // The shipped unit and image set it, too.
+            // The shipped systemd unit and container image also set this variable.
             .env("MALLOC_ARENA_MAX", "2")
             .args(["run", "--events", "--control", "--config"])
             .arg(self.folder.join(format!("{name}.toml")))
@@ -257,7 +256,7 @@ fn bytes(snapshot: &ConsolidationSnapshot) -> f64 {
     snapshot.patterns.iter().map(|pattern| content_bytes(pattern)).sum::<usize>() as f64
 }
 
-/// A port that is free now.
+/// Returns a UDP port that is currently free.
 fn free_port() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.local_addr().expect("it is bound").port()
@@ -285,7 +284,7 @@ fn write_feed(path: &Path, whole: &ConsolidationSnapshot) {
     file.flush().expect("room in the folder");
 }
 
-/// A node that runs.
+/// A running node.
 struct Running {
     child: Child,
     events: Receiver<Value>,
@@ -294,15 +293,14 @@ struct Running {
 
 /// The measurements of a process.
 struct Shown {
-    /// Maximum bytes of memory.
+    /// The peak memory in bytes.
     peak: u64,
-    /// Seconds from its start until it listens.
+    /// The time from the start of the process until it listened, in seconds.
     started: f64,
 }
 
 impl Running {
-    /// Waits until the node shows `patterns` patterns and has compared them across ids, and stops
-    /// it.
+    /// Waits until the node shows `patterns` patterns and has compared them across ids, then stops it.
     fn until(mut self, patterns: u64) -> Shown {
         let mut input = self.child.stdin.take().expect("it is piped");
         let (mut started, mut shown) = (0.0, false);
@@ -325,7 +323,7 @@ impl Running {
             fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        // The node ends at the end of its input.
+        // The node stops when its input ends.
         drop(input);
         self.child.wait().expect("the node ends");
         Shown {

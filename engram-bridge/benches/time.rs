@@ -1,5 +1,5 @@
-//! Measures `update_cache`, for which Engram's scheduler waits, and the time until a peer's change
-//! reaches the cache, relative to hashing the snapshot once.
+//! Measures `update_cache`, which blocks Engram's scheduler, and the time until a peer's change reaches the cache. Both
+//! are compared with the time to hash the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {
@@ -9,8 +9,8 @@ mod chrono {
 mod engram_core {
     include!("../examples/engram_stub/engram_core.rs");
 }
-/// The adapter, as the guide shows it.
-#[allow(dead_code, unreachable_pub, reason = "in a program of its own it would be a library")]
+/// The adapter that the guide shows.
+#[allow(dead_code, unreachable_pub, reason = "the adapter is written as a library")]
 mod adapter {
     use super::{chrono, engram_core};
     include!("../examples/engram_stub/adapter.rs");
@@ -40,7 +40,7 @@ mod common;
 
 const COUNT: usize = 10_000;
 
-/// The cache behind the gossip; it sends a message for each snapshot that it receives.
+/// The inner service: a cache that sends a message for each snapshot that it receives.
 struct Cache {
     cache: InMemoryConsolidationService,
     given: Mutex<Sender<()>>,
@@ -53,7 +53,7 @@ impl ConsolidationService for Cache {
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
         self.cache.update_cache(snapshot, source);
-        // Fails only at the end, when the receiver is gone.
+        // Sending fails only at the end, after the receiver was dropped.
         _ = self.given.lock().expect("nobody panics").send(());
     }
 
@@ -125,7 +125,7 @@ fn delivery(space: &Arc<Space>) -> Delivery<PatternContent> {
     delivery
 }
 
-/// The snapshot in Engram's own types.
+/// Converts the snapshot to Engram's own types.
 fn as_engram(snapshot: &ConsolidationSnapshot) -> engram_core::completion::ConsolidationSnapshot {
     let time = |time: Timestamp| chrono::DateTime::from_timestamp_nanos(time.as_nanoseconds());
     let pattern = |pattern: &Arc<SemanticPattern>| engram_core::completion::SemanticPattern {
@@ -143,7 +143,7 @@ fn as_engram(snapshot: &ConsolidationSnapshot) -> engram_core::completion::Conso
     }
 }
 
-/// The snapshot with copies of all patterns, like one from an engine that owns its patterns.
+/// Copies the snapshot and all of its patterns, like an engine that owns its patterns.
 fn copied(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let copy = |pattern: &Arc<SemanticPattern>| {
         let embedding = pattern.embedding.to_vec().into();
@@ -208,7 +208,7 @@ fn update_cache(criterion: &mut Criterion) {
             pattern.strength = 0.5 + version as f32 * 1e-6;
             changed.clone()
         };
-        // Pass the snapshot by reference, so that dropping it is not measured: the engine owns it.
+        // Pass the snapshot by reference. The engine owns it, so the time to drop it is not measured.
         bencher.iter_batched_ref(next, |changed| submit(changed), BatchSize::PerIteration);
     });
     group.bench_function(format!("ours/call-{COUNT}"), |bencher| {
@@ -222,12 +222,12 @@ fn update_cache(criterion: &mut Criterion) {
     });
     let (peer, space) = (peer(), service.gossiper().space());
     let mut pattern = (*whole.patterns[COUNT / 2]).clone();
-    // Count outside of the closure, because criterion calls it several times: a repeated version would
-    // change nothing, and the measurement would wait for a change forever.
+    // Count outside the closure, because criterion calls the closure several times: a repeated version would change
+    // nothing, and the measurement would wait for a change forever.
     let mut version = 0;
     group.bench_function(format!("ours/remote-change-{COUNT}"), |bencher| {
         let next = || {
-            // The visible pattern cites the episode, whichever version is the most confident.
+            // The visible pattern cites the new episode, regardless of which version is the most confident.
             version += 1;
             pattern.source_episodes = vec![format!("an episode of a peer, {version}")];
             peer.submit_pattern(&Arc::new(pattern.clone())).expect("it is valid");

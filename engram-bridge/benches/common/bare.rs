@@ -14,8 +14,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS13;
 
-/// A connection to a server that answers each request with as many bytes as it asks for. Both ends
-/// have quinn's default settings and the cipher that nodes negotiate.
+/// A connection to a server that answers each request with the number of bytes that it asks for.
+/// Both ends use quinn's default settings and the cipher that nodes negotiate.
 pub(crate) struct Bare {
     pub(crate) connection: Connection,
     _ends: [Endpoint; 2],
@@ -31,7 +31,7 @@ impl Bare {
             .expect("a TLS 1.3 cipher suite")
             .with_no_client_auth()
             .with_single_cert(vec![certificate(&node.certificate_pem)], key)
-            .expect("a key that fits");
+            .expect("the key matches the certificate");
         let server = QuicServerConfig::try_from(server).expect("a cipher suite for QUIC");
         let server = ServerConfig::with_crypto(Arc::new(server));
         let server = Endpoint::server(server, (Ipv4Addr::LOCALHOST, 0).into()).expect("a port");

@@ -1,6 +1,6 @@
-//! Patterns for measurements: any number of them, made from real ones.
+//! Generates any number of patterns for the benchmarks from real ones.
 
-#![allow(dead_code, reason = "each benchmark uses a different part of it")]
+#![allow(dead_code, reason = "each benchmark uses a different part of this module")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
 use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
-/// A snapshot of `count` patterns. Each has a unique id and embedding; the lengths and most of the
-/// numbers are those of real patterns. Each repetition of a real pattern has other episode ids, and
-/// the same numbers in another order: otherwise the comparison across ids would treat all
-/// repetitions as one memory.
+/// Returns a snapshot of `count` patterns, each with a unique id and embedding. The lengths and
+/// most of the numbers are those of real patterns. Each repetition of a real pattern has different
+/// episode ids, and its numbers are in a different order. Otherwise, the comparison across ids
+/// would treat all repetitions as one memory.
 pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");
@@ -33,9 +33,9 @@ pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     ConsolidationSnapshot { patterns: patterns.collect(), ..real.clone() }
 }
 
-/// The bytes of the values of a pattern, without any encoding.
+/// Returns the size of a pattern's values in bytes, without the overhead of an encoding.
 pub(crate) fn content_bytes(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(String::len).sum();
-    // Two numbers of four bytes, and a time of eight.
+    // The 16 bytes are two four-byte numbers and an eight-byte time.
     pattern.id.len() + 4 * pattern.embedding.len() + episodes + 16
 }

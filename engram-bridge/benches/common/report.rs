@@ -1,9 +1,9 @@
-//! The lines that a measurement prints.
+//! Prints the results of the benchmarks.
 
 use serde_json::json;
 
-/// Prints a value next to its floor or limit from the same run, as one JSON object. The ratio of the two
-/// may be at most `budget`; a value without a budget is only shown.
+/// Prints a value and the floor or limit that it is compared with, as one JSON object. The budget is met if the ratio
+/// of the two is at most `budget`.
 pub(crate) fn report(
     name: &str,
     input: &str,

@@ -32,8 +32,8 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 /// mere names. Drops or closes a store before it opens its path again, except when it checks that a second
 /// opening is refused. Makes several hundred commits.
 ///
-/// The suite does not check that a commit survives a power loss, that commits continue during a backup, or that
-/// data that was set aside still exists in the other place.
+/// The suite does not check that a commit survives a power loss, that commits continue during a backup, or that data
+/// set aside still exists in its new place.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -112,9 +112,9 @@ pub enum Violation {
         /// The number of records that a scan finds.
         found: u64,
     },
-    /// Two stores that are open at one path both accept changes.
+    /// Two stores opened at one path both accept changes.
     #[error(
-        "{step}: two openings of one path take changes; the second one must fail with \
+        "{step}: two stores at one path accept changes; the second one must fail with \
          StorageError::InUse until the first one is closed"
     )]
     OpenTwice {
@@ -134,10 +134,10 @@ pub enum Violation {
     },
 }
 
-/// The first bytes of a key, for a message, and the length of a longer one.
+/// Displays the first bytes of a key in a message, and the number of further bytes.
 struct Shown<'k>(&'k [u8]);
 
-/// The number of bytes of a key in a message.
+/// The maximum number of bytes of a key that a message shows.
 const SHOWN: usize = 16;
 
 impl fmt::Display for Shown<'_> {

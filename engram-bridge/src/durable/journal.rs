@@ -46,7 +46,7 @@ struct Queue {
     figures: Figures,
 }
 
-/// Figures of the commits since the journal was created.
+/// Statistics of the commits since the journal was created.
 #[derive(Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) commits: u64,
@@ -58,8 +58,8 @@ pub(crate) struct Figures {
 }
 
 impl Journal {
-    /// Creates a journal on `store`; if that is `None`, nothing is stored. Calls `on_state` when commits begin
-    /// to fail, and when they succeed again.
+    /// Creates a journal on `store`; if `store` is `None`, nothing is stored. Calls `on_state` when commits begin to
+    /// fail, and when they succeed again.
     pub(crate) fn new(
         store: Option<Arc<dyn StateStore>>,
         on_state: impl Fn(Option<StorageError>) + Send + Sync + 'static,
@@ -68,7 +68,7 @@ impl Journal {
         Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
-    /// Checks that the journal is not closed, so that it takes changes.
+    /// Checks that the journal is not closed and accepts changes.
     ///
     /// # Errors
     /// [`StorageError::Stopped`] if it is closed.
@@ -159,7 +159,7 @@ impl Journal {
     /// Tries a commit without changes if the last commit failed.
     pub(crate) fn retry(&self) {
         if self.is_failing() {
-            // The figures and the events report the outcome.
+            // The statistics and the events report the outcome.
             _ = self.commit_batch(Batch::default());
         }
     }
@@ -215,7 +215,7 @@ impl Journal {
         self.queue().figures.failure.is_some()
     }
 
-    /// The figures of the commits so far. Does not wait for a commit.
+    /// The statistics of the commits so far. Does not wait for a commit.
     pub(crate) fn figures(&self) -> Figures {
         self.queue().figures.clone()
     }

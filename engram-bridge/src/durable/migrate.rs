@@ -27,8 +27,8 @@ pub struct Migration {
     pub records: u64,
     /// The number of contents that were rewritten because rounding changed them.
     pub rounded: u64,
-    /// Suppressed digests that were dropped. Their contents are not held, so their digests under the new
-    /// precision are unknown. If an engine finds such a content again, it becomes visible.
+    /// Suppressed digests that were dropped. Their contents are not held, so their digests under the new precision are
+    /// unknown. If an engine submits such a content again, it becomes visible.
     pub released: Vec<(SpaceId, String, Digest)>,
 }
 

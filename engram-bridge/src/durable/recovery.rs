@@ -117,8 +117,8 @@ pub enum OpenError {
     },
     /// The store was written with other parameters.
     #[error(
-        "the store was written with {found}, but the configuration says {configured}; restore the \
-         configuration, or start with an empty store, which the peers fill"
+        "the store was written with {found}, but the configuration specifies {configured}; \
+         restore the configuration, or start with an empty store, which the peers fill"
     )]
     Parameters {
         /// The parameters of the store.

@@ -17,7 +17,7 @@ use crate::replica::content::{Contents, Held};
 use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
-/// Stands for the id of a lost record if the id is damaged, too.
+/// The placeholder for the id of a lost record whose id is also damaged.
 const UNREADABLE: &str = "an unreadable id";
 
 /// A node's state, as read from its store.
@@ -90,7 +90,7 @@ pub(crate) fn restore_space(
     Ok((state, loaded.repairs))
 }
 
-/// Returns the owner that an undamaged one of `rows` names.
+/// Returns the owner that an undamaged row of `rows` names.
 fn owner_in(rows: &[Vec<u8>; OWNERS.len()]) -> Result<Owner, OpenError> {
     let mut sound = OWNERS.iter().zip(rows).filter_map(|(key, row)| Owner::decode(key, row));
     if let Some(owner) = sound.next() {
@@ -290,7 +290,7 @@ impl Loaded {
             let id = std::str::from_utf8(id).ok();
             if !hosted.contains(&space) {
                 if !self.unhosted.contains(&space) {
-                    // The store knows no such space, so the key may be damaged.
+                    // The store has no such space, so the key may be damaged.
                     let named = schema::id_beside(bytes, hasher);
                     self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
                 }
@@ -344,7 +344,7 @@ impl Loaded {
         orphans.sort();
         for digest in orphans {
             if let Some(orphan) = held.remove(&digest) {
-                // Commits are atomic, so the row that referenced it is missing.
+                // Commits are atomic, so the row that referenced this content was lost.
                 self.lose(space, &orphan.pattern.id);
             }
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));

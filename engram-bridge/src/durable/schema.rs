@@ -72,7 +72,7 @@ impl Owner {
         checked(key, bytes)
     }
 
-    /// Reads the schema of the row. Its position is the same in all versions.
+    /// Reads the schema of a row. All versions store it at the same position.
     pub(crate) fn schema(bytes: &[u8]) -> Option<u32> {
         bytes.first_chunk().map(|schema| u32::from_le_bytes(*schema))
     }
@@ -278,8 +278,8 @@ pub(crate) fn decode_record(
     Some((row, beside))
 }
 
-/// The id of the content in a record's row. Ignores the checksum, so that a row under a damaged key has an id,
-/// too.
+/// The id of the content in a record's row. Ignores the checksum, so that the id can be read even if the key of the row
+/// is damaged.
 pub(crate) fn id_beside(bytes: &[u8], hasher: &AnyHasher) -> Option<String> {
     let (row, content) = split_record(bytes)?;
     let content = decode_beside(&row, content, hasher, &mut Names::new())?;

@@ -39,9 +39,8 @@ pub trait StateStore: Send + Sync {
     /// full disk has free space again.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
-    /// Checks whether the store takes changes now, without changing a row. A [`Store`](crate::Store) calls it
-    /// once, when it has read the rows. By default it returns `Ok`, and the first commit reports the failure
-    /// instead.
+    /// Checks whether the store accepts changes now, without changing a row. A [`Store`](crate::Store) calls it once,
+    /// after it has read the rows. By default it returns `Ok`, and the first commit reports the failure instead.
     ///
     /// # Errors
     /// [`StorageError::Full`] or [`StorageError::ReadOnly`] if a commit would fail.
@@ -58,8 +57,8 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
-    /// The size of the store, as far as it is known. Called for each reading of metrics and of the status page,
-    /// so it should be cheap: it neither scans the rows nor waits for a commit.
+    /// The size of the store, as far as it is known. Called whenever the metrics or the status page is read, so it
+    /// should be cheap: it must neither scan the rows nor wait for a commit.
     fn usage(&self) -> StoreUsage {
         StoreUsage::default()
     }
@@ -67,23 +66,23 @@ pub trait StateStore: Send + Sync {
     /// Returns unused space to the file system. Commits may have to wait meanwhile.
     ///
     /// # Errors
-    /// [`StorageError`] if that fails; no row was changed. [`StorageError::Busy`] if a backup is reading the
+    /// [`StorageError`] if the compaction fails; no row was changed. [`StorageError::Busy`] if a backup is reading the
     /// store.
     fn compact(&self) -> Result<(), StorageError> {
         Ok(())
     }
 
-    /// Moves the stored data to another place, and continues with an empty store. Returns the place, which a
-    /// message names to the operator: the path of the file or folder, if there is one. Called when the store is
-    /// opened, if the data cannot be read; an operator may still recover rows from it, so it is never deleted.
+    /// Moves the stored data to another place, and continues with an empty store. Returns the new place for a message
+    /// to the operator: the path of the file or folder, if there is one. Called when the store is opened, if the data
+    /// cannot be read; an operator may still recover rows from it, so it is never deleted.
     ///
     /// # Errors
-    /// [`StorageError`] if that is not possible; nothing was removed.
+    /// [`StorageError`] if the data cannot be moved; nothing was removed.
     fn set_aside(&self) -> Result<String, StorageError>;
 
-    /// Writes a copy of all rows to `to`, which must not exist. The implementation chooses whether `to` becomes
-    /// a file or a folder; its own opening function accepts it as the path of a store. The copy contains the
-    /// rows of a moment during the call. Commits continue meanwhile.
+    /// Writes a copy of all rows to `to`, which must not exist. The implementation chooses whether `to` becomes a file
+    /// or a folder; its own opening function accepts it as the path of a store. The copy contains the rows as of one
+    /// moment during the call. Commits continue meanwhile.
     ///
     /// # Errors
     /// [`StorageError`] if this store cannot be copied, if `to` exists, or if the copy cannot be written; no
@@ -120,8 +119,8 @@ impl StoreUsage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Table {
-    /// Schema and owner of the store; for each space its root, the time of its latest snapshot or change, and
-    /// whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
+    /// The schema and the owner of the store, and for each space its root, the time of its latest snapshot or change,
+    /// and whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
     /// versions; the row `owner copy` replaces it if it is damaged.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
@@ -135,7 +134,7 @@ impl Table {
     /// All tables.
     pub const ALL: [Self; 3] = [Self::Meta, Self::Records, Self::Contents];
 
-    /// The name under which files store the table. It never changes.
+    /// The name of the table in stored files. It never changes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
@@ -202,8 +201,8 @@ impl StorageError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// Another process has the store open, or this process does: it runs a node on the store whose
-    /// [`Node::stop`](crate::Node::stop) has not returned, or has not closed a [`Store`](crate::Store).
+    /// The store is already open, in another process or in this one: [`Node::stop`](crate::Node::stop) has not
+    /// returned, or a [`Store`](crate::Store) has not been closed.
     #[error(
         "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own store"
     )]

@@ -1,4 +1,4 @@
-//! Belief updates: changes of visible patterns, for people and for alerts.
+//! Belief updates: changes of visible patterns, reported to people and alerts.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 
-/// The maximum number of belief updates that are remembered, as in Engram.
+/// The maximum number of recent belief updates that are kept, the same as in Engram.
 pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 
 /// The maximum number of belief updates that wait for the log of a service; further ones displace the oldest.
@@ -26,7 +26,7 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
-    /// The update that leads from `before` to `after`.
+    /// Returns the update for a change from `before` to `after`.
     pub(crate) fn update(
         &self,
         id: &str,
@@ -75,7 +75,7 @@ impl RecentUpdates {
         self.recent.iter().cloned().collect()
     }
 
-    /// Reserves the collected updates for a service. Returns whether no other service has them.
+    /// Reserves the collected updates for a service. Returns `true` if no other service has reserved them.
     pub(crate) fn begin_service(&mut self) -> bool {
         !std::mem::replace(&mut self.served, true)
     }

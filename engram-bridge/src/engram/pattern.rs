@@ -8,8 +8,8 @@ use crate::engram::timestamp::Timestamp;
 /// The dimension of Engram's embeddings.
 pub const ENGRAM_DIMENSION: usize = 768;
 
-/// The confidence of a node in a pattern: a number in 0..=1. Only
-/// [`from_engine`](Self::from_engine) accepts others.
+/// A node's confidence in a pattern: a number in 0..=1. Only [`from_engine`](Self::from_engine)
+/// accepts other numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Confidence(f32);
 
@@ -25,7 +25,7 @@ impl Confidence {
     /// Certainty.
     pub const CERTAIN: Self = Self(1.0);
 
-    /// Takes `raw` if it lies in 0..=1. Negative zero becomes zero.
+    /// Creates a confidence from `raw`, which must lie in 0..=1. Negative zero becomes zero.
     ///
     /// # Errors
     /// [`ConfidenceError`] for any other number and for NaN. Nothing is clamped: a confidence out
@@ -41,14 +41,14 @@ impl Confidence {
         if (0.0..=1.0).contains(&raw) { Ok(Self(raw + 0.0)) } else { Err(ConfidenceError(raw)) }
     }
 
-    /// Takes `raw` from an engine without validation, including NaN and numbers outside 0..=1. A
-    /// submission refuses a pattern with an invalid confidence and reports it; the pattern stays in
-    /// the local view.
+    /// Creates a confidence from an engine's number without validation; NaN and numbers outside
+    /// 0..=1 are accepted. A submission refuses a pattern with an invalid confidence and reports
+    /// it; the pattern stays in the local view.
     pub const fn from_engine(raw: f32) -> Self {
         Self(raw + 0.0)
     }
 
-    /// The number; in 0..=1 unless it comes from [`from_engine`](Self::from_engine).
+    /// Returns the number. It lies in 0..=1 unless [`from_engine`](Self::from_engine) created it.
     pub const fn raw(self) -> f32 {
         self.0
     }
@@ -60,7 +60,8 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// The number is not a confidence. Nothing was changed; correct the number at its source.
+/// The error for a number that is not a confidence. Nothing was changed; correct the number at its
+/// source.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("a confidence must lie in 0..=1, but this one is {0}")]
 pub struct ConfidenceError(pub f32);
@@ -73,9 +74,9 @@ pub struct ConfidenceError(pub f32);
 pub struct SemanticPattern {
     /// Pattern id, 1 to 128 bytes.
     pub id: String,
-    /// Semantic embedding, [`ENGRAM_DIMENSION`] numbers for Engram, shared instead of copied.
+    /// The semantic embedding: [`ENGRAM_DIMENSION`] numbers for Engram. Clones share it.
     pub embedding: Arc<[f32]>,
-    /// The cited episodes. Engram's store path repeats ids, so this is a multiset.
+    /// The cited episodes. Engram may list an episode several times, so this is a multiset.
     pub source_episodes: Vec<String>,
     /// Coherence, at least 0. Engram emits values slightly above 1.
     pub strength: f32,
@@ -125,7 +126,7 @@ mod tests {
         }
         assert_eq!(Confidence::new(-0.0).unwrap().raw().to_bits(), 0);
         for raw in [1.000_000_1, -f32::MIN_POSITIVE, f32::INFINITY, f32::NAN] {
-            assert!(Confidence::new(raw).is_err(), "{raw} was taken");
+            assert!(Confidence::new(raw).is_err(), "{raw} was accepted");
         }
     }
 }

@@ -54,7 +54,7 @@ pub enum ConsolidationCacheSource {
 /// How one visible pattern changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeliefUpdateRecord {
-    /// The pattern.
+    /// The id of the pattern.
     pub pattern_id: String,
     /// Change of its confidence; the full confidence for a new pattern.
     pub confidence_delta: f32,
@@ -81,8 +81,8 @@ pub trait ConsolidationService: Send + Sync {
     /// The current snapshot, if there is one.
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot>;
 
-    /// Takes the result of a consolidation run. Engram calls this after every run, even when
-    /// nothing changed or the snapshot is empty.
+    /// Caches the result of a consolidation run. Engram calls this after every run, even when nothing changed or the
+    /// snapshot is empty.
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource);
 
     /// Sends belief updates to a different log file from now on.

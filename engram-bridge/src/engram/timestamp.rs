@@ -23,7 +23,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The time of the system's clock, clamped to the range.
+    /// The current time of the system's clock, clamped to the range of this type.
     ///
     /// A store with [`Environment::system`](crate::Environment::system) uses this clock for its
     /// versions and reports.
@@ -65,7 +65,7 @@ mod text {
     impl FromStr for Timestamp {
         type Err = TimestampError;
 
-        /// Reads RFC 3339 with any offset.
+        /// Parses an RFC 3339 time with any offset.
         fn from_str(text: &str) -> Result<Self, TimestampError> {
             let moment: jiff::Timestamp =
                 text.parse().map_err(|_| TimestampError::Format { text: text.to_owned() })?;

@@ -14,7 +14,7 @@ use crate::engram::pattern::SemanticPattern;
 /// The default of [`AcrossIds::max_patterns`]: 20,000.
 ///
 /// A comparison of one pattern with all others is linear in their number, so the first pass over a
-/// space is quadratic: about 3 s of one core at 10,000 patterns, 12 s at 20,000.
+/// space is quadratic: about 3 s on one core at 10,000 patterns, 12 s at 20,000.
 pub const DEFAULT_MAX_COMPARED: usize = 20_000;
 
 /// Configures the comparison of a space's visible patterns across ids. The result is a derived
@@ -75,7 +75,7 @@ pub struct ComparedPattern {
 pub enum PatternRole {
     /// No other pattern describes the same memory.
     Alone,
-    /// It represents a group.
+    /// The pattern represents a group.
     Representative {
         /// The number of other patterns in the group.
         members: usize,
@@ -108,7 +108,7 @@ pub struct PatternGroup {
     pub members: Vec<Arc<str>>,
 }
 
-/// Figures of the comparison of a space across ids.
+/// Statistics of the comparison of a space across ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AcrossIdsStats {
@@ -223,7 +223,7 @@ fn empty(config: &AcrossIds) -> CrossIdView<Arc<str>> {
 }
 
 impl Compared {
-    /// Stops comparing: the space has too many patterns.
+    /// Stops comparing, because the space has too many patterns.
     pub(crate) fn give_up(&mut self, config: &AcrossIds) {
         if !self.over_limit {
             (self.view, self.over_limit, self.stats) = (empty(config), true, None);

@@ -15,7 +15,8 @@ pub(crate) const MAX_BLENDS: usize = 8;
 /// ends, as is the engine's memory.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
-    /// Ascending by time. Empty for most patterns, which have never had several versions.
+    /// The digests, oldest first. Most patterns never have several versions, so the list is usually
+    /// empty.
     digests: Vec<Digest>,
     latest: Option<Arc<SemanticPattern>>,
 }

@@ -12,7 +12,7 @@ use crate::replica::half_precision::is_half;
 /// The tag under which the bytes are hashed.
 pub(crate) const TAG: &[u8; 8] = b"ecb2cont";
 
-/// The bit in the count of numbers that marks numbers of two bytes each.
+/// The bit in the count of an embedding's numbers that marks two-byte numbers.
 const HALVES: u32 = 1 << 31;
 
 /// The bytes of a canonical pattern, as hashed and stored.
@@ -58,7 +58,7 @@ fn put_numbers<const N: usize>(bytes: &mut Vec<u8>, numbers: &[f32], of: impl Fn
     }
 }
 
-/// Reads what [`put_embedding`] writes; `None` if bytes are missing, or if [`put_embedding`] would have
+/// Reads an embedding that [`put_embedding`] wrote; `None` if bytes are missing, or if [`put_embedding`] would have
 /// written the numbers in the other form.
 fn take_embedding(bytes: &mut Cursor<'_>) -> Option<Arc<[f32]>> {
     let count = u32::from_le_bytes(bytes.array()?);

@@ -5,7 +5,7 @@ use crate::replica::record::Record;
 /// Limits on the data that members can make a node keep, over all of its spaces unless a field says
 /// otherwise.
 ///
-/// A cap never refuses a submission of the node's own engine, or a write of a roster member to a
+/// A cap never refuses a submission by the node's own engine, or a roster member's write to a
 /// record whose id is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

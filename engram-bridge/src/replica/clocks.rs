@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-/// The distance that a version may lie ahead of this node's clock before it is reported: 5 minutes,
-/// in nanoseconds.
+/// The maximum time by which a version may be ahead of this node's clock without being reported: 5
+/// minutes, in nanoseconds.
 pub const CLOCK_TOLERANCE: u64 = 5 * 60 * 1_000_000_000;
 
-/// Whether a version lies ahead of this node's clock by more than [`CLOCK_TOLERANCE`].
+/// Whether a version is ahead of this node's clock by more than [`CLOCK_TOLERANCE`].
 pub(crate) const fn is_ahead(version: u64, now: u64) -> bool {
     version.saturating_sub(now) > CLOCK_TOLERANCE
 }

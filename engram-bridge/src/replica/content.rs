@@ -28,7 +28,7 @@ pub const MAX_EPISODES: usize = PatternContent::MAX_EPISODES;
 #[non_exhaustive]
 pub enum PatternError {
     /// The id is empty or too long.
-    #[error("its id has {bytes} bytes; give it 1 to {MAX_ID_BYTES}")]
+    #[error("its id has {bytes} bytes; an id must have 1 to {MAX_ID_BYTES} bytes")]
     IdLength {
         /// Its length.
         bytes: usize,
@@ -53,8 +53,8 @@ pub enum PatternError {
     },
     /// A number of the embedding is too large for half precision.
     #[error(
-        "number {index} of its embedding is {value}, beyond the cluster's half precision; \
-         embed it with a model that has smaller numbers, or migrate the cluster to f32"
+        "number {index} of its embedding is {value}, which is too large for the cluster's \
+         half precision; embed it with a model that has smaller numbers, or migrate the cluster to f32"
     )]
     BeyondHalf {
         /// The index of the number, from 0.
@@ -64,7 +64,7 @@ pub enum PatternError {
     },
     /// A peer sent a number that half precision does not represent exactly.
     #[error(
-        "number {index} of its embedding is {value}, which is not a half-precision number, as this cluster requires"
+        "number {index} of its embedding is {value}, but this cluster requires half-precision numbers"
     )]
     NotHalf {
         /// The index of the number, from 0.
@@ -86,7 +86,7 @@ pub enum PatternError {
         value: f32,
     },
     /// The pattern cites too many episodes.
-    #[error("it cites {found} episodes; at most {MAX_EPISODES} are allowed; split it")]
+    #[error("it cites {found} episodes; at most {MAX_EPISODES} are allowed; split the pattern")]
     EpisodeCount {
         /// The number of citations.
         found: usize,
@@ -109,10 +109,10 @@ pub enum PatternError {
     /// The pattern does not fit into a message.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// The record of its id carries the greatest possible version, so no later one exists.
+    /// The record of the pattern's id already has the greatest possible version, so there is no later one to write.
     #[error(
-        "its record carries the greatest version that exists, written by a wrong clock; nothing was \
-         written; correct the clock, then drop the implausible versions of this id"
+        "its record already has the greatest possible version, written under a wrong clock; \
+         nothing was written; correct the clock, then drop the implausible versions of this id"
     )]
     VersionsExhausted,
 }
@@ -126,9 +126,9 @@ pub(crate) struct Shape {
 
 /// A valid pattern in its one canonical form: equal contents have equal digests.
 ///
-/// Canonical means: every float finite, the embedding rounded to the agreed precision, no negative
-/// zero, episodes in ascending order with their repeats. The digest covers every byte, embedding
-/// included: hashing less would make two different versions look equal permanently.
+/// In canonical form, every float is finite, the embedding is rounded to the cluster's precision, no number is negative
+/// zero, and the episodes are in ascending order, repeats included. The digest covers every byte, embedding included:
+/// hashing less would make two different versions look equal permanently.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     held: Held,
@@ -260,7 +260,7 @@ pub(crate) fn is_same(one: &Arc<SemanticPattern>, other: &Arc<SemanticPattern>) 
         || (is_same_apart(one, other) && equal_bits(&one.embedding, &other.embedding))
 }
 
-/// Whether two patterns are equal bit for bit, apart from their embeddings.
+/// Whether all fields of two patterns except their embeddings are equal bit for bit.
 fn is_same_apart(one: &SemanticPattern, other: &SemanticPattern) -> bool {
     one.last_consolidated == other.last_consolidated
         && one.strength.to_bits() == other.strength.to_bits()
@@ -326,7 +326,7 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
     }
 }
 
-/// Refuses a pattern too large for a message, by the wire format's own rule.
+/// Refuses a pattern that is too large for a message under the wire format's own rule.
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     // The wire form is a few bytes longer than the canonical one. It is built only if it could exceed
     // the limit.
@@ -364,12 +364,12 @@ fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<Semant
     Arc::new(canonical)
 }
 
-/// Whether `is` holds for any number. Has no branch per number, so that it vectorizes.
+/// Whether `is` is true for any number. It has no branch per number, so that the compiler can vectorize it.
 fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
     numbers.iter().fold(false, |any, &number| any | is(number))
 }
 
-/// Whether all bits are equal. Has no branch per number, like [`any`].
+/// Whether all bits are equal. Like [`any`], it has no branch per number.
 fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
     let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
     ours.len() == theirs.len()

@@ -24,7 +24,8 @@ pub(crate) fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend(part);
 }
 
-/// Reads bytes from the front. A method that reads returns `None` if too few bytes are left.
+/// Reads bytes from the front of a slice. Every reading method returns `None` if too few bytes are
+/// left.
 pub(crate) struct Cursor<'b>(&'b [u8]);
 
 impl<'b> Cursor<'b> {

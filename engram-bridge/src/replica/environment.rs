@@ -16,9 +16,9 @@ pub struct Environment {
 impl Environment {
     /// Uses `clock` for versions and reports, and `random` for the lowest bits of versions.
     ///
-    /// Neither has to be correct: the versions of a process ascend even if the clock stands still,
-    /// jumps or goes backwards, and even if numbers repeat. However, peers refuse versions that lie
-    /// years ahead of their own clocks.
+    /// Neither has to be reliable: the versions of a process ascend even if the clock stops, jumps
+    /// or runs backwards, and even if random numbers repeat. However, peers refuse versions that
+    /// lie years ahead of their own clocks.
     pub fn new(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
         random: impl FnMut() -> u64 + Send + 'static,

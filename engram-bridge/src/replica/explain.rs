@@ -24,7 +24,8 @@ use crate::replica::visible::versions;
 pub struct PatternExplanation {
     /// The visible pattern; `None` if no version is live, or if all are suppressed.
     pub visible: Option<Arc<SemanticPattern>>,
-    /// The live versions, ascending by digest. More than one that is not suppressed is a conflict.
+    /// The live versions, ascending by digest. If more than one of them is not suppressed, they
+    /// conflict.
     pub versions: Vec<LiveVersion>,
     /// The digests of forgotten contents, ascending.
     pub suppressed: Vec<Digest>,
@@ -47,9 +48,9 @@ pub struct LiveVersion {
     pub digest: Digest,
     /// Its content.
     pub pattern: Arc<SemanticPattern>,
-    /// The dots that name its content: several nodes may have found the same one.
+    /// The dots that name its content. Several nodes may have written the same content.
     pub writes: Vec<Dot>,
-    /// Whether its content was forgotten, so that it is not shown.
+    /// Whether its content was forgotten and is therefore not shown.
     pub suppressed: bool,
     /// The source from which its content first reached this node.
     pub introduced: Introduced,
@@ -61,9 +62,9 @@ pub struct LiveVersion {
 pub enum Introduced {
     /// The engine of this node.
     ByEngine,
-    /// This peer, which sent it first.
+    /// The peer that sent the content first.
     By(NodeId),
-    /// A peer; the store does not say which one.
+    /// A peer; the store does not record which one.
     BySomePeer,
 }
 

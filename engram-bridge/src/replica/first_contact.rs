@@ -1,7 +1,7 @@
 //! First contact: a space whose store is new or has lost rows waits for a peer before it writes.
 //!
 //! A node that lost its state and whose clock is behind may issue versions below its earlier ones.
-//! It therefore waits until a session tells it which of its versions its peers know. A mark in the
+//! It therefore waits until a session reports which of its versions the peers have. A mark in the
 //! store records the end of the wait; a node that restarts without this mark waits again.
 
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ pub(crate) struct Waiting {
     pub(crate) cause: Option<Cause>,
 }
 
-/// Decides when the first contact of a space is over. Time is passed in, counted from any fixed
-/// moment.
+/// Decides when the first contact of a space is over. The caller passes in the time, counted from
+/// any fixed moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstContact {
     settle: Duration,

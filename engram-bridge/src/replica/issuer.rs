@@ -21,9 +21,9 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version that was read from the state or received from a peer, and that
-    /// exceeded all versions known at that time. After [`Self::relearn`], the greatest plausible
-    /// one.
+    /// The greatest own version that was read from the state or received from a peer and that, at
+    /// that time, exceeded all known versions. After [`Self::relearn`], the greatest plausible own
+    /// version.
     foreign: u64,
 }
 
@@ -92,7 +92,7 @@ impl DotIssuer {
     }
 
     /// Processes a peer's greeting: the greatest version of this node that the peer knows, and the
-    /// peer's clock; 0 for none. Ignores an implausible version.
+    /// peer's clock. Either is 0 if the peer has none. Ignores an implausible version.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
         if clock > 0 {
             self.hybrid.hear(clock);

@@ -80,8 +80,8 @@ impl SpaceState {
         Ok((Submitted::Written, Some(change)))
     }
 
-    /// Plans the withdrawal of this node's own dots of `id`; those of others stay. `None` if this
-    /// node has none.
+    /// Plans the withdrawal of this node's own dots of `id`; other nodes' dots remain. `None` if
+    /// this node has none.
     pub(crate) fn plan_withdraw(
         &self,
         id: &str,
@@ -159,10 +159,11 @@ impl SpaceState {
         Ok(Planned { change, faults })
     }
 
-    /// `pattern` with the citations of every version that its resolution replaces.
+    /// Returns `pattern` with the citations of every version that its resolution replaces.
     ///
     /// # Errors
-    /// [`PatternError::EpisodeCount`] if these are more episodes than a pattern may cite.
+    /// [`PatternError::EpisodeCount`] if the result would cite more episodes than a pattern may
+    /// cite.
     pub(crate) fn with_all_citations(
         &self,
         pattern: &SemanticPattern,
@@ -247,8 +248,9 @@ fn above(record: &Record, issuer: &mut DotIssuer) -> Result<Dot, PatternError> {
     }
 }
 
-/// The last write after an unchanged submission: the greatest dot of the current key under which
-/// `digest` is live. If there is none, or the recorded last write is later, the recorded one stays.
+/// Returns the last write after an unchanged submission: the greatest dot of the current key under
+/// which `digest` is live. If there is no such dot, or the recorded last write is later, returns
+/// the recorded one.
 fn confirmed_write(entry: &Entry, digest: Digest, issuer: &DotIssuer) -> Option<LastWrite> {
     let own = entry.record.of_node(issuer.node()).filter(|(_, live)| *live == digest);
     let confirmed = own.map(|(version, value)| LastWrite { version, value }).last();

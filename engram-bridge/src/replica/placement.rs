@@ -113,7 +113,7 @@ mod tests {
         assert!(!is_beside(&[]) && !is_beside(&[content(1.0, 0), content(2.0, 0)]));
     }
 
-    /// Changes any set of live contents to any other, also if the store may hold the rows of either.
+    /// Changes any set of live contents to any other, even if it is unknown which rows of either set the store holds.
     #[test]
     fn the_rows_are_those_of_the_live_contents() {
         let all = [content(1.0, 0), content(2.0, 0), content(3.0, 0), content(4.0, MAX_BESIDE)];

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::engram::pattern::SemanticPattern;
 
-/// Hides old or uncertain patterns from the view of one node. Nothing is removed and no peer learns
-/// of it: a hidden pattern is still stored, synced and explained, and appears again when the rule
-/// changes. Belief updates also report the changes of hidden patterns.
+/// Hides old or uncertain patterns from the view of one node. Nothing is removed, and peers are not affected: a hidden
+/// pattern is still stored, synced and explained, and becomes visible again if the rule changes. Belief updates also
+/// report the changes of hidden patterns.
 ///
 /// The shown patterns depend only on the replicated state, the roster and the rule: nodes that agree
 /// on all three show the same patterns.
@@ -42,15 +42,15 @@ impl Retention {
         Self { max_patterns: Some(max_patterns), ..self }
     }
 
-    /// The earliest time of a pattern that is shown, in nanoseconds; `None` if age does not matter.
+    /// Returns the earliest time that a shown pattern may have, in nanoseconds; `None` if there is no maximum age.
     /// `present` computes the present of the space.
     pub(crate) fn earliest(&self, present: impl FnOnce() -> Option<i64>) -> Option<i64> {
         let max_age = i64::try_from(self.max_age?.as_nanos()).unwrap_or(i64::MAX);
         present().map(|present| present.saturating_sub(max_age))
     }
 
-    /// The patterns that are shown, out of `patterns`, which must be in ascending order of their
-    /// ids; the result has the same order.
+    /// Returns the patterns to show out of `patterns`, which must be in ascending order of ids. The result has the same
+    /// order.
     pub(crate) fn shown(
         &self,
         mut patterns: Vec<Arc<SemanticPattern>>,
@@ -61,7 +61,7 @@ impl Retention {
             patterns.retain(|pattern| time(pattern) >= earliest);
         }
         if let Some(most) = self.max_patterns.filter(|most| *most < patterns.len()) {
-            // A confidence is not negative, so its bits are in the order of its value.
+            // Confidences are not negative, so their bits have the same order as their values.
             let confidence = |pattern: &SemanticPattern| pattern.schema_confidence.raw().to_bits();
             patterns.sort_by_cached_key(|pattern| {
                 (Reverse(confidence(pattern)), Reverse(time(pattern)), pattern.id.clone())

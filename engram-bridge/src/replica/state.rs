@@ -168,7 +168,7 @@ impl SpaceState {
         }
     }
 
-    /// The current figures of the space.
+    /// The current statistics of the space.
     pub(crate) fn stats(&self) -> SpaceStats {
         let Counts { conflicting, crowded, deletions, suppressed } = self.counts;
         SpaceStats {
@@ -288,8 +288,8 @@ impl SpaceState {
         self.generated_at = self.generated_at.max(at);
     }
 
-    /// Lowers the time of the latest snapshot or change to `now` if that time is later: a clock
-    /// was ahead when the time was stored.
+    /// Lowers the time of the latest snapshot or change to `now` if it is later, because a clock
+    /// was ahead when it was stored.
     pub(crate) fn limit_generated(&mut self, now: Timestamp) {
         self.generated_at = self.generated_at.min(now);
     }

@@ -6,7 +6,8 @@ use engram_merkle::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpaceStats {
-    /// Equal on two nodes if and only if their states are equal.
+    /// The root of the space's Merkle tree: equal on two nodes if and only if their states are
+    /// equal.
     pub root: Digest,
     /// The number of changes of the state since the process started. For display only.
     pub generation: u64,

@@ -7,8 +7,8 @@ use crate::replica::record::Record;
 
 /// For each node that any record names: its greatest context entry, and the number of its entries.
 ///
-/// The greatest entry decreases only in a recount: until then, it also covers entries that have
-/// since been replaced.
+/// The greatest entry decreases only in a recount. Before a recount, it may be an entry that has
+/// been replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     nodes: BTreeMap<[u8; 32], Tally>,
@@ -46,7 +46,7 @@ impl Tallies {
         }
     }
 
-    /// Recounts all records; the greatest entries may fall.
+    /// Recounts all records. The greatest entries may decrease.
     pub(crate) fn recount<'r>(&mut self, records: impl Iterator<Item = &'r Record>) {
         let members = Arc::clone(&self.members);
         *self = Self { members, ..Self::default() };

@@ -35,8 +35,8 @@ impl Visible {
 
 /// Applies `strategy` to the live contents of `record` that are not suppressed.
 ///
-/// A pure function of those contents and of the number of live dots that name each of them. A
-/// content that is shown unchanged is shared.
+/// The result is a pure function of those contents and of the number of live dots that name each of them. A content
+/// that is shown unchanged is shared, not copied.
 pub(crate) fn visible(
     record: &Record,
     contents: &Contents,
@@ -74,7 +74,7 @@ pub(crate) fn versions(
 
 const HELD: &str = "every live content is held";
 
-/// The contents that are shown, ascending, each with the number of dots that name it.
+/// Returns the shown contents in ascending order, each with the number of dots that name it.
 fn confirmations(record: &Record) -> BTreeMap<Digest, u32> {
     let mut confirmations = BTreeMap::new();
     for digest in shown(record) {

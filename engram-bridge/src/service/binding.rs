@@ -25,10 +25,11 @@ use crate::spaces::store::Store;
 /// [`Binding::with_settle`].
 pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 
-/// Connects a store to its gossip: announces local changes and added spaces to the peers, hosts the
-/// spaces that peers name if the store learns spaces, passes the members to the store, decides when
-/// a space stops waiting for its first contact, compares the visible patterns across ids, and
-/// retries writes periodically after a storage failure.
+/// Connects a store to its gossip.
+///
+/// A binding announces local changes and added spaces to the peers, hosts the spaces that peers name if the store
+/// learns spaces, and passes the members of the roster to the store. It decides when a space stops waiting for its
+/// first contact, compares the visible patterns across ids, and retries writes periodically after a storage failure.
 ///
 /// Cheap to clone. It works until all clones, and every [`ConsolidationGossiper`](crate::ConsolidationGossiper)
 /// made from them, have been dropped.
@@ -72,11 +73,10 @@ impl Binding {
 
     /// Connects `store` with `gossip`, which must be bound to it.
     ///
-    /// A space whose store is new or has lost rows holds its engine's submissions back until a
-    /// session tells it which of this node's versions its peers know: a node that lost its state
-    /// must not overwrite its own later versions. The wait ends with the first complete session, or
-    /// when no session has made progress for `settle`, and at the latest after six times `settle`.
-    /// A node without peers does not wait.
+    /// A space whose store is new or has lost rows holds its engine's submissions back until a session reports which of
+    /// this node's versions the peers have: a node that lost its state must not overwrite its own later versions. The
+    /// wait ends with the first complete session, or when no session has made progress for `settle`, and at the latest
+    /// after six times `settle`. A node without peers does not wait.
     ///
     /// # Panics
     /// If called outside a tokio runtime.
@@ -159,7 +159,7 @@ impl Binding {
         &self.inner.gossip
     }
 
-    /// The runtime of its tasks.
+    /// The runtime on which the binding's tasks run.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.inner.runtime
     }
@@ -177,7 +177,7 @@ impl Drop for Inner {
     }
 }
 
-/// Adds a space and reports it to the driver; `waits` says whether it waits for its first contact.
+/// Adds a space and reports it to the driver. If `waits` is true, a new space waits for its first contact.
 fn add_space(
     store: &Store,
     space: &SpaceId,
@@ -192,7 +192,7 @@ fn add_space(
         }
     })?;
     if is_new {
-        // Sending fails only after the driver, and with it the gossip, has ended.
+        // Sending fails only after the driver and the gossip have ended.
         _ = added.send(space.clone());
     }
     Ok(hosted)
@@ -280,9 +280,9 @@ impl Driver {
                 self.learn(&session.outcome.unhosted).await;
                 self.on_session(&session).await;
             }
-            // Adverts of equal roots start no session, but only a session proves that the two nodes are
-            // equal and ends the wait of a space. Adverts also start none for a space that only one
-            // side hosts, so the other side learns of the space only in a session.
+            // Adverts of equal roots start no session, but only a session proves that the two nodes are equal and ends
+            // the wait of a space. Adverts also start no session for a space that only one side hosts, so the other
+            // side learns of the space only in a session.
             Event::Connected { peer }
                 if !self.was_equal || !self.waiting.is_empty() || self.learns() =>
             {
@@ -333,8 +333,7 @@ impl Driver {
         _ = learned.await;
     }
 
-    /// Handles a new space: starts its wait for the first contact, if it has to wait, and tells the peers
-    /// about it.
+    /// Handles a new space: starts its wait for the first contact, if it has to wait, and announces it to the peers.
     fn on_added(&mut self, space: SpaceId) {
         let hosted = self.store.upgrade().and_then(|store| store.space(&space));
         if hosted.is_some_and(|space| space.is_waiting()) {

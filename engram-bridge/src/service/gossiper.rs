@@ -20,18 +20,18 @@ use crate::spaces::error::{AddSpaceError, SubmitError};
 use crate::spaces::space::Space;
 use crate::spaces::stats::GossipStats;
 
-/// Keeps one memory space equal on all nodes: takes Engram's consolidated patterns and gossips them
-/// in the background.
+/// Keeps one memory space equal on all nodes: accepts Engram's consolidated patterns and sends them to the peers in the
+/// background.
 ///
-/// Cheap to clone; make one for each memory space. The [`Gossip`] handle runs the network over the
-/// same [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for the network.
+/// Cheap to clone; create one for each memory space. The [`Gossip`] handle runs the network over the same
+/// [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for the network.
 #[derive(Clone, Debug)]
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
     binding: Binding,
 }
 
-/// The node does not host this memory space. Add it, or name it in the configuration.
+/// The node does not host this memory space. Add the space, or list it in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this node does not host the space {0}; call Node::add_space, or add it to node.spaces")]
 pub struct UnknownSpace(pub SpaceId);
@@ -68,12 +68,12 @@ impl ConsolidationGossiper {
         &self.space
     }
 
-    /// The network.
+    /// The network of the node.
     pub fn gossip(&self) -> &Gossip {
         self.binding.gossip()
     }
 
-    /// The runtime of the gossip.
+    /// The runtime on which the gossip runs.
     pub(crate) fn runtime(&self) -> &Handle {
         self.binding.runtime()
     }
@@ -148,7 +148,7 @@ impl ConsolidationGossiper {
         self.space.resolve(pattern, citations)
     }
 
-    /// Figures of the space, and of the network of the whole node.
+    /// Statistics of the space, and of the network of the whole node.
     pub fn stats(&self) -> GossipStats {
         let (space, writes) = (self.space.stats(), self.space.write_stats());
         GossipStats { space, writes, network: self.gossip().stats() }
@@ -171,8 +171,8 @@ impl ConsolidationGossiper {
         self.gossip().attach(metadata);
     }
 
-    /// Takes the metadata of a membership message that `from` sent, where `from` is the sender's
-    /// name in the roster. See [`Gossip::handle_named`].
+    /// Handles the metadata of a membership message. `from` is the sender's name in the roster. See
+    /// [`Gossip::handle_named`].
     ///
     /// # Errors
     /// [`AdvertError`] if no member has this name, or if the roots in the metadata cannot be read.

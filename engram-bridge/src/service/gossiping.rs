@@ -31,16 +31,15 @@ use crate::service::pending::{Handed, Pending};
 ///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
 /// - Contributions of peers reach the inner service soon after they arrive; one call may pass on
 ///   many changes.
-/// - `cached_snapshot` is the merged view, together with this engine's patterns that the cluster
-///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with
-///   the node that wrote it if it came from a peer.
+/// - `cached_snapshot` returns the merged view, together with this engine's patterns that the cluster
+///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with the node that wrote
+///   it if it came from a peer.
 /// - Each changed belief is appended to the belief log, at the path of the inner service's alert
 ///   log, as one line of JSON in Engram's format. A space has one such log at most, and therefore
 ///   one service at a time.
-/// - Each `update_cache` counts as a run, in [`Space::run_stats`](crate::Space::run_stats), and is
-///   passed to the [observer](ServiceBuilder::with_observer). If several snapshots are merged,
-///   because they arrive faster than they are stored, the last run counts the changes and refusals
-///   of all of them.
+/// - Each call of `update_cache` counts as a run in [`Space::run_stats`](crate::Space::run_stats), and the run is
+///   passed to the [observer](ServiceBuilder::with_observer). If several snapshots are merged, because they arrive
+///   faster than they are stored, the last run counts the changes and refusals of all of them.
 /// - Passing the last snapshot from `cached_snapshot` back to `update_cache` writes nothing.
 ///
 /// Only [`durable`](Self::durable) waits for the disk, and no method waits for the network. A
@@ -70,11 +69,11 @@ struct Shared {
     forwarded: Mutex<Option<u64>>,
 }
 
-/// The reason why a service was not created.
+/// Why a service was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The space already has a service, which takes its belief updates.
+    /// The space already has a service, which receives its belief updates.
     #[error(
         "the space {space} already has a consolidation service; use that one, or drop it first"
     )]
@@ -154,8 +153,8 @@ impl GossipingConsolidationService {
     /// inner service has the merged view that includes it. [`Node::stop`](crate::Node::stop) waits
     /// for it, too. Returns the [`last_report`](Self::last_report) at that time.
     ///
-    /// It does not wait for a first contact: the patterns that the report counts as `waiting` are
-    /// only in memory until the first contact ends or the node stops.
+    /// This method does not wait for a first contact: the patterns that the report counts as `waiting` are only in
+    /// memory until the first contact ends or the node stops.
     ///
     /// # Errors
     /// [`StorageError`] if the last of them could not be stored; [`StorageError::Stopped`] if the

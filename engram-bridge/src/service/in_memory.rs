@@ -91,7 +91,7 @@ impl ConsolidationService for InMemoryConsolidationService {
     }
 }
 
-/// The patterns in ascending order of ids; the last one of each id.
+/// Returns the patterns in ascending order of ids, with only the last one of each id.
 ///
 /// Merged snapshots are in that order already, so the sort takes only one pass.
 fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
@@ -101,7 +101,7 @@ fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
     patterns
 }
 
-/// The differences between two such lists, before and after, id by id.
+/// Returns the differences between two such lists, id by id.
 fn changes<'p>(
     before: &[&'p Arc<SemanticPattern>],
     after: &[&'p Arc<SemanticPattern>],

@@ -74,7 +74,7 @@ impl Pending {
         self.queue().pop_front()
     }
 
-    /// Records that this snapshot and all earlier ones were stored, or could not be stored.
+    /// Records that snapshot `number` and all earlier ones were stored, or could not be stored.
     pub(super) fn note_stored(&self, number: u64) {
         self.stored.send_replace(number);
     }
@@ -100,7 +100,7 @@ impl Pending {
     /// Returns the report of the last one.
     pub(super) async fn durable(&self) -> Report {
         let all = *self.handed.borrow();
-        // It cannot fail: `self` owns the sender.
+        // This cannot fail, because `self` owns the sender.
         _ = self.stored.subscribe().wait_for(|stored| *stored >= all).await;
         self.report()
     }
@@ -171,7 +171,8 @@ mod tests {
         ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
     }
 
-    /// More snapshots than may wait lose no pattern and no run; the latest of each id is kept.
+    /// If more snapshots arrive than may wait, no pattern and no run is lost, and the latest
+    /// pattern of each id is kept.
     #[test]
     fn snapshots_beyond_the_bound_are_united() {
         let pending = Pending::new();

@@ -49,7 +49,7 @@ pub enum StateEvent {
         /// The number of dropped digests.
         digests: usize,
     },
-    /// A peer sent versions of a node that lie too far in the future.
+    /// A peer sent versions of a node that are too far in the future.
     Implausible {
         /// The space.
         space: SpaceId,
@@ -62,7 +62,7 @@ pub enum StateEvent {
     ClockAhead {
         /// The member.
         node: NodeId,
-        /// The distance in nanoseconds.
+        /// The time by which the versions are ahead, in nanoseconds.
         ahead: u64,
     },
     /// A record of a peer, or a part of it, was refused because of a cap.

@@ -6,13 +6,13 @@ use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::engram::timestamp::Timestamp;
 use crate::replica::report::RejectedPattern;
 
-/// Receives the figures of consolidation, for a metrics registry. Without an observer,
+/// Receives the statistics of consolidation, for a metrics registry. Without an observer,
 /// [`Telemetry`](crate::telemetry::Telemetry) still exports them for Prometheus.
 ///
 /// A background task of the service calls the methods and waits for them, so they should return
 /// quickly.
 pub trait ConsolidationObserver: Send + Sync {
-    /// Called for each `update_cache` of the engine, even if nothing changed, once it is submitted.
+    /// Called after the snapshot of each `update_cache` was submitted, even if nothing changed.
     fn on_run(&self, run: &ConsolidationRun);
 
     /// Called when the engine or the peers change visible beliefs. Does nothing by default.
@@ -26,7 +26,7 @@ pub trait ConsolidationObserver: Send + Sync {
     }
 }
 
-/// The figures of one snapshot of the engine, equal to Engram's own metrics.
+/// The statistics of one snapshot of the engine, equal to Engram's own metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConsolidationRun {
@@ -40,7 +40,7 @@ pub struct ConsolidationRun {
     pub patterns: usize,
     /// Citations of the patterns in the merged view.
     pub citations: usize,
-    /// Visible beliefs that the snapshot changed, those of patterns that wait for the first contact included.
+    /// Visible beliefs that the snapshot changed, including those of patterns that wait for the first contact.
     pub updates: usize,
     /// The greatest absolute change of a strength among the updates.
     pub max_novelty: f32,
@@ -50,10 +50,10 @@ pub struct ConsolidationRun {
     pub citation_churn: f32,
     /// Patterns of the snapshot that were refused.
     pub refused: usize,
-    /// Whether the snapshot was submitted as a whole; `false` if a part of it could not be stored. The error is
-    /// that of [`last_report`](crate::GossipingConsolidationService::last_report) and
-    /// [`WriteStats::storage_failure`](crate::spaces::WriteStats::storage_failure). The other figures then
-    /// describe the view without that part, and `refused` is 0.
+    /// Whether the snapshot was submitted as a whole; `false` if a part of it could not be stored.
+    /// [`last_report`](crate::GossipingConsolidationService::last_report) and
+    /// [`WriteStats::storage_failure`](crate::spaces::WriteStats::storage_failure) return the error. The other fields
+    /// then describe the view without that part, and `refused` is 0.
     pub stored: bool,
 }
 
@@ -100,9 +100,9 @@ impl ConsolidationRun {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunStats {
-    /// Snapshots of the scheduler.
+    /// Snapshots from the scheduler.
     pub scheduler_runs: u64,
-    /// Snapshots on demand.
+    /// Snapshots made on demand.
     pub on_demand_runs: u64,
     /// Snapshots that changed a visible belief.
     pub changing_runs: u64,

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     usage: Mutex<Usage>,
     members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
     clocks: Mutex<ClockWatch>,
-    /// The greatest own version and the greatest clock that the greetings of peers named.
+    /// The greatest own version and the latest time in the greetings of peers.
     greeted: (AtomicU64, AtomicU64),
     local_changes: watch::Sender<u64>,
     view_changes: watch::Sender<u64>,
@@ -99,7 +99,7 @@ impl Shared {
         self.usage.lock().expect(HELD).replace(before, after);
     }
 
-    /// The figures of writes. Does not wait for writers.
+    /// The statistics of writes. Does not wait for writers.
     pub(crate) fn stats(&self) -> WriteStats {
         let stats = self.stats.lock().expect(HELD).clone();
         let Some(store) = self.journal.store() else {

@@ -89,7 +89,7 @@ impl Space {
         MergedView { hidden: before - patterns.len(), patterns, refused, changed_at, generated_at }
     }
 
-    /// [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a resubmitted
+    /// Returns the [`view`](Self::view) for the cache of an engine, which may submit the patterns again: a resubmitted
     /// blend of several versions writes nothing. Costs a hash of each new blend.
     pub fn hand_out(&self) -> MergedView {
         let state = self.state();
@@ -145,12 +145,12 @@ impl Space {
         self.state().tree().root()
     }
 
-    /// The present figures of the space.
+    /// The current statistics of the space.
     pub fn stats(&self) -> SpaceStats {
         self.state().stats()
     }
 
-    /// The present figures of the node's writes, over all its spaces.
+    /// The current statistics of the node's writes, over all its spaces.
     pub(crate) fn write_stats(&self) -> WriteStats {
         self.shared.stats()
     }

@@ -1,4 +1,4 @@
-//! Figures of a node's memory spaces.
+//! Statistics of a node's memory spaces.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::durable::storage::StorageError;
 use crate::replica::caps::Cap;
 use crate::replica::stats::SpaceStats;
 
-/// Figures of a memory space and its gossip. See
+/// Statistics of a memory space and its gossip. See
 /// [`ConsolidationGossiper::stats`](crate::ConsolidationGossiper::stats).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,14 +22,14 @@ pub struct GossipStats {
     pub network: engram_gossip_net::Stats,
 }
 
-/// Figures of a node's writes, and of faults since the process started.
+/// Statistics of a node's writes, and of faults since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
-    /// Writes of this node that were reissued, because a peer knew a later version of this node than this process did:
-    /// a second process writes under the same key, or the clock was set back.
+    /// Writes of this node that were reissued, because a later version of this node arrived that this process did not
+    /// write. A second process writes under the same key, or the clock was set back.
     pub reissued: u64,
     /// Writes of this node that were not reissued, because too many of its dots were live under one id.
     pub given_up: u64,
@@ -41,7 +41,7 @@ pub struct WriteStats {
     /// Suppressed digests that were dropped, because a record holds at most
     /// [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED).
     pub suppressions_dropped: u64,
-    /// Parts of records that were refused for now, because their versions lie too far in the future.
+    /// Parts of records that were refused for now, because their versions are too far in the future.
     pub implausible: u64,
     /// Members whose versions were refused as too far in the future. If most members are counted, this node's
     /// clock is behind.

@@ -42,7 +42,7 @@ pub const DEFAULT_SPACE: &str = "default";
 /// [`SMALL_STORE`] bytes.
 const SPARSE: u64 = 3;
 const SMALL_STORE: u64 = 16 << 20;
-/// The approximate bytes of a stored record without its contents.
+/// The approximate size of a stored record without its contents, in bytes.
 const ROW_BYTES: u64 = 512;
 
 const ROOT_OF_SPACES: &[u8; 8] = b"ecb1root";
@@ -61,23 +61,23 @@ pub struct StoreConfig {
     /// Whether the node also hosts the stored spaces and the spaces that peers name, up to [`MAX_SPACES`] in
     /// all. Default: no.
     pub learn_spaces: bool,
-    /// The hash of the tree, of records and of contents. Equal on all nodes.
+    /// The hash of the tree, of records and of contents. It must be the same on all nodes.
     pub hash: AnyHasher,
-    /// The base depth of the Merkle tree. Equal on all nodes.
+    /// The base depth of the Merkle tree. It must be the same on all nodes.
     pub depth: BaseDepth,
-    /// The dimension of embeddings. Equal on all nodes.
+    /// The dimension of embeddings. It must be the same on all nodes.
     pub dimension: usize,
-    /// The precision of stored embeddings. With [`Precision::F16`], each number is rounded once, when a pattern
-    /// is submitted. Equal on all nodes.
+    /// The precision of stored embeddings. With [`Precision::F16`], each number is rounded once, when a pattern is
+    /// submitted. It must be the same on all nodes.
     pub precision: Precision,
     /// The strategy that chooses the visible pattern among several versions. Nodes with different strategies
     /// still sync, but show different patterns.
     pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
-    /// The limit of the patterns that this node shows. May differ between nodes.
+    /// The limit on the patterns that this node shows. It may differ between nodes.
     pub retention: Retention,
-    /// The comparison of visible patterns across ids; `None` switches it off. May differ between nodes.
+    /// The comparison of visible patterns across ids; `None` switches it off. It may differ between nodes.
     pub across_ids: Option<AcrossIds>,
-    /// The limits of the state that members can make this node keep.
+    /// The limits on the state that members can make this node keep.
     pub caps: Caps,
 }
 
@@ -173,9 +173,8 @@ impl Store {
         Self::with_states(&config, environment, Recovery::InMemory, None, states)
     }
 
-    /// Opens the state in `store`, or creates it. [`recovery`](Self::recovery) describes the state of the
-    /// store, and [`write_stats`](Self::write_stats) whether it takes changes. Reads and verifies all rows:
-    /// O(state).
+    /// Opens the state in `store`, or creates it. [`recovery`](Self::recovery) describes the state of the store, and
+    /// [`write_stats`](Self::write_stats) reports whether it accepts changes. Reads and verifies all rows: O(state).
     ///
     /// # Errors
     /// [`OpenError`] if the store cannot be used. The store is unchanged.
@@ -266,8 +265,8 @@ impl Store {
         self.learns_spaces
     }
 
-    /// The stored spaces that this node does not host, ascending. Their state is kept:
-    /// [`add_space`](Self::add_space) brings it back.
+    /// The stored spaces that this node does not host, ascending. Their state is kept, and
+    /// [`add_space`](Self::add_space) restores it.
     pub fn unhosted(&self) -> Vec<SpaceId> {
         self.unhosted.lock().expect(HELD).iter().cloned().collect()
     }
@@ -287,7 +286,7 @@ impl Store {
         self.add_space_with(id, |_| ())
     }
 
-    /// [`add_space`](Self::add_space), but calls `prepare` on a new space before it becomes accessible.
+    /// Like [`add_space`](Self::add_space), but calls `prepare` on a new space before the space becomes accessible.
     pub(crate) fn add_space_with(
         &self,
         id: &SpaceId,
@@ -386,7 +385,7 @@ impl Store {
         &self.recovery
     }
 
-    /// The figures of this node's writes and faults. Does not wait for writers.
+    /// The statistics of this node's writes and faults. Does not wait for writers.
     pub fn write_stats(&self) -> WriteStats {
         self.shared.stats()
     }
@@ -443,12 +442,12 @@ impl Store {
         self.shared.greeted(greeting);
     }
 
-    /// Drops the parts of records whose versions lie implausibly far in the future, on this node, in all
-    /// spaces. Peers with a correct clock refuse these parts. Returns the number of changed records. O(records).
+    /// Drops, on this node and in all spaces, the parts of records whose versions are implausibly far in the future.
+    /// Peers with a correct clock refuse these parts. Returns the number of changed records. O(records).
     ///
-    /// Call it once this node's clock is correct. This node's own writes and withdrawals among the parts are
-    /// reissued under plausible versions. Those of other nodes are lost here, so call it first on the nodes
-    /// that wrote them.
+    /// Call this method once this node's clock is correct. This node's own writes and withdrawals among the parts are
+    /// reissued under plausible versions. The writes of other nodes are lost here, so call this method first on the
+    /// nodes that made them.
     ///
     /// # Errors
     /// [`SubmitError`] if the changes of a space cannot be stored. That space and the later ones are unchanged;
@@ -490,14 +489,14 @@ impl Store {
         self.shared.journal.compact()
     }
 
-    /// Tries to write again, if the last change could not be stored: until a write succeeds, sessions take no
-    /// records from peers. A [`Binding`](crate::Binding) calls it every ten seconds while writes fail.
+    /// Tries to write again if the last change could not be stored. Until a write succeeds, sessions accept no records
+    /// from peers. A [`Binding`](crate::Binding) calls it every ten seconds while writes fail.
     pub fn retry_storage(&self) {
         self.shared.journal.retry();
     }
 
-    /// Checks that the stored data was not removed or replaced; if it was, the store refuses changes until the data is
-    /// back. A [`Binding`](crate::Binding) calls it every ten seconds.
+    /// Checks that the stored data was not removed or replaced. If it was, the store refuses changes until the data is
+    /// back in its place. A [`Binding`](crate::Binding) calls it every ten seconds.
     pub fn check_in_place(&self) {
         self.shared.journal.check_in_place();
     }

@@ -23,7 +23,7 @@ pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 /// The reason why a part of a record, or all of it, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The versions in the part of the given node lie too far in the future.
+    /// The versions in the part of the given node are too far in the future.
     Implausible(NodeId),
     /// A content that a part names is missing or invalid.
     Content(Rejection),
@@ -132,8 +132,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Leaves out, beyond the caps, the parts of nodes that neither the roster lists nor the held
-    /// record names. Parts without live dots are left out first.
+    /// Leaves out the parts of nodes that neither the roster lists nor the held record names, as
+    /// far as they exceed the caps. Parts without live dots are left out first.
     fn restrict_names(&mut self, held: Option<&Record>, arrived: &mut Record) -> Option<Refusal> {
         let tallies = self.state.tallies();
         let is_held = |node| held.is_some_and(|held| held.siblings.context().get(node) > 0);

@@ -10,12 +10,12 @@ use crate::sync::preview::{Preview, SpacePreview, SyncPreview};
 use crate::sync::view::{SessionMode, SpaceView};
 
 impl SyncPreview {
-    /// Computes the changes that a sync with `peer` would make on both sides. Nothing is changed on
-    /// either, and this node sends no content. `gossip` must be bound to `store`.
+    /// Computes the changes that a sync with `peer` would make on both sides. Neither side is
+    /// changed, and this node sends no content. `gossip` must be bound to `store`.
     ///
     /// The peer sends its differing records and their contents as in a sync, so a preview costs
-    /// about as many bytes. At most two previews of a peer, and eight in all, run or wait at a
-    /// time, alongside syncs.
+    /// about as many bytes. At most two previews of a peer, and eight in total, can run or wait at
+    /// a time. They run alongside syncs.
     ///
     /// # Errors
     /// [`SyncError`] if the session with the peer failed, or if too many previews run or wait.

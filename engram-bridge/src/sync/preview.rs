@@ -21,7 +21,7 @@ pub struct SyncPreview {
     /// The spaces in which anything would change, keyed by name.
     pub spaces: BTreeMap<SpaceId, SpacePreview>,
     /// Whether the preview is complete. If not, the session left some differences out: it reached a
-    /// limit, the peer accepts no records now, or another session was bringing them.
+    /// limit, the peer accepted no records, or another session was already transferring them.
     pub complete: bool,
 }
 
@@ -37,8 +37,8 @@ pub struct SpacePreview {
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// The change of a pattern here. Both fields are equal if the record would change, but not the
-/// pattern that it makes visible.
+/// The change of a pattern here. Both fields are equal if the record would change but the visible
+/// pattern would not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {
     /// The pattern that is visible now.

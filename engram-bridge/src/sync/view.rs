@@ -15,9 +15,8 @@ use crate::spaces::space::Space;
 use crate::sync::apply::apply;
 use crate::sync::preview::Preview;
 
-/// A space, pinned for one session: the tree does not change, so that the peer sees one consistent
-/// state, while records and contents are the current ones. The difference is harmless, because the
-/// peer joins whatever it receives.
+/// A space, pinned for one session. The tree does not change, so that the peer sees one consistent state; records and
+/// contents are the current ones. The difference is harmless, because the peer joins all that it receives.
 #[derive(Debug)]
 pub struct SpaceView {
     space: Arc<Space>,

@@ -58,7 +58,7 @@ impl Tally {
         let complaint = |(fault, seeds): (&Fault, &Vec<u64>)| {
             let History { nodes, pace, steps } = History::draw(class, seeds[0]).shrink(*fault);
             format!(
-                "{}: {fault:?} in {} histories, the first of seed {}; {nodes} nodes, {pace:?}: {steps:?}",
+                "{}: {fault:?} in {} histories, the first with seed {}; {nodes} nodes, {pace:?}: {steps:?}",
                 class.name,
                 seeds.len(),
                 seeds[0],

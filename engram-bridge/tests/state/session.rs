@@ -22,7 +22,7 @@ pub(crate) enum Taken {
     Delivery(Delivery<PatternContent>),
 }
 
-/// [`Session::open`] or [`Session::accept`].
+/// A function that begins a session: [`Session::open`] or [`Session::accept`].
 type Begin = fn(
     SessionConfig,
     Parameters,
@@ -77,9 +77,9 @@ pub(crate) struct Handover {
 /// The state of a session, or its end.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// Its end, for the opener and the acceptor; `None` if it was cut.
+    /// The endings for the opener and the acceptor; `None` if the session was cut.
     pub(crate) endings: [Option<Ending>; 2],
-    /// The bytes that passed.
+    /// The number of bytes that passed.
     pub(crate) bytes: usize,
     /// Whether the trees were compared.
     pub(crate) descended: bool,

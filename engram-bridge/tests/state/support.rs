@@ -39,7 +39,7 @@ pub(crate) fn store(number: u8) -> Arc<Store> {
     Arc::new(Store::new(store_config(number), ticking()))
 }
 
-/// The store of a node on the rows of a disk.
+/// Opens the store of a node on the rows of `disk`.
 pub(crate) fn open(number: u8, disk: &MemoryStateStore) -> Arc<Store> {
     let store = Store::open(store_config(number), ticking(), Arc::new(disk.clone()));
     Arc::new(store.unwrap())
@@ -66,7 +66,7 @@ pub(crate) fn pattern(id: &str, value: u8) -> Arc<SemanticPattern> {
         embedding: Arc::from([1.0, x * 0.5, -x / 3.0, x * x]),
         source_episodes: vec![format!("episode-{value}"), "shared".to_owned()],
         strength: 0.25 + x / 7.0,
-        // Many have equal confidence, so that ties must be broken.
+        // Many patterns have equal confidence, so that ties must be broken.
         schema_confidence: Confidence::new(f32::from(value % 3) * 0.3).unwrap(),
         last_consolidated: Timestamp::from_nanoseconds(i64::from(value) * 1_000),
     })

@@ -6,7 +6,7 @@ use super::{Rows, Subject, Violation, compare};
 
 const HISTORIES: u64 = 4;
 const BATCHES: usize = 60;
-/// Few keys, so that batches overwrite and remove rows.
+/// The number of keys. It is small, so that batches overwrite and remove rows.
 const KEYS: usize = 24;
 
 /// A seeded generator, so that a failing history is reproducible.

@@ -124,7 +124,7 @@ pub(super) fn scans_see_whole_batches(subject: &mut Subject<'_, '_>) -> Result<(
             store.commit(&batch(value))
         });
         done.store(true, Ordering::Release);
-        let read = reader.join().expect("a scan that panics breaks the contract, too");
+        let read = reader.join().expect("a scan that panics also breaks the contract");
         committed.map_err(failed).and(read)?;
         let rows = (0..TORN_ROWS).map(|key| ((Table::Records, vec![key]), vec![last]));
         compare(step, &*store, &rows.collect())
@@ -184,7 +184,7 @@ pub(super) fn a_closed_store_can_be_opened(subject: &mut Subject<'_, '_>) -> Res
     compare(step, &*first, &rows)
 }
 
-/// Checks that a store whose path is open elsewhere takes no changes.
+/// Checks that a store whose path is open elsewhere refuses changes.
 fn is_refused(step: &'static str, store: &dyn StateStore) -> Result<(), Violation> {
     is_in_use(step, store.commit(&single(b"of the other", b"")))
 }
@@ -197,9 +197,9 @@ fn is_in_use(step: &'static str, used: Result<(), StorageError>) -> Result<(), V
     }
 }
 
-/// A store that takes changes says so.
+/// A store that accepts changes reports that it is writable.
 pub(super) fn a_writable_store_says_so(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
-    let (step, mut rows) = ("a store that takes changes is checked", Rows::new());
+    let (step, mut rows) = ("a store that accepts changes is checked", Rows::new());
     let store = subject.open(step, "writable")?;
     commit(step, &*store, &single(b"a", b"1"), &mut rows)?;
     store.check_writable().map_err(|error| Violation::Failed { step, error })?;

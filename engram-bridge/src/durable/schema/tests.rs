@@ -65,7 +65,7 @@ fn read_record(key: &[u8], bytes: &[u8]) -> Option<(StoredRow, Option<Content>)>
     decode_record(key, bytes, &AnyHasher::Sha256, &mut Names::new())
 }
 
-/// A change of one of these values makes older stores unreadable: it needs a new schema.
+/// Changing one of these values makes older stores unreadable, so it requires a new schema number.
 #[test]
 fn golden_rows() {
     let digests = rows().map(|Row { key, bytes, .. }| {

@@ -27,14 +27,14 @@ const STATE: &str = "state.redb";
 
 /// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
 ///
-/// Only one process at a time can open the database. The first use creates the folder. On Unix, only its owner can
-/// access the folder and the files that the store creates. After a failure, the
-/// next call reopens the database; if the disk was full, it first writes a probe file to check that the batch
-/// now fits. A file that cannot be written can still be read.
+/// Only one process at a time can open the database. The first use creates the folder. On Unix, only the owner can
+/// access the folder and the files that the store creates. After a failure, the next call reopens the database; if the
+/// disk was full, it first writes a probe file to check that the batch now fits. A file that cannot be written can
+/// still be read.
 ///
-/// On Unix, the store remembers the device and the inode of the file. While its path leads to no file or to
-/// another file, every call except a backup fails with [`StorageError::Replaced`] and keeps the file open; a
-/// backup copies the open file.
+/// On Unix, the store remembers the device and the inode of the file. While the path leads to no file or to another
+/// file, every call except a backup fails with [`StorageError::Replaced`] and keeps the file open; a backup copies the
+/// open file.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
@@ -198,7 +198,7 @@ impl StateStore for RedbStateStore {
         if self.is_unwritten() {
             return self.scan_unwritten(table, row);
         }
-        // Opened before the scan, so that the fallback cannot yield a row twice.
+        // Open the database before the scan, so that the fallback cannot yield a row twice.
         match self.with(|_| Ok(())) {
             Ok(()) => self.with(|database| scan_rows(database, table, row)),
             Err(error) if error.refuses_writes() && self.state().exists() => {
@@ -252,8 +252,8 @@ impl StateStore for RedbStateStore {
     }
 
     fn check_writable(&self) -> Result<(), StorageError> {
-        // An open database is writable. A file that could only be read so far is opened for writing, which
-        // fails if it still refuses writes.
+        // An open database is writable. A file that has only been opened for reading is now opened for writing, which
+        // fails if the file still refuses writes.
         if self.is_unwritten() {
             self.with(|_| Ok(()))?;
             self.open_mut().unwritten = None;

@@ -10,7 +10,7 @@ use crate::service::gossiper::ConsolidationGossiper;
 use crate::spaces::observer::ConsolidationObserver;
 
 /// Starts a [`GossipingConsolidationService`] with an observer, or without a belief log.
-#[must_use = "it starts nothing until `start` is called"]
+#[must_use = "the service starts only when `start` is called"]
 pub struct ServiceBuilder {
     inner: Arc<dyn ConsolidationService>,
     gossiper: ConsolidationGossiper,
@@ -26,7 +26,7 @@ impl ServiceBuilder {
         Self { inner, gossiper, settings }
     }
 
-    /// Also passes the figures of consolidation to `observer`.
+    /// Also passes the consolidation statistics to `observer`.
     pub fn with_observer(mut self, observer: Arc<dyn ConsolidationObserver>) -> Self {
         self.settings.observer = Some(observer);
         self

@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) ended: bool,
 }
 
-/// A run of the engine: one snapshot, and what its submission led to.
+/// A run of the engine: one snapshot, and the outcome of its submission.
 pub(super) struct Run<'r> {
     pub(super) generated_at: Timestamp,
     pub(super) source: ConsolidationCacheSource,
@@ -34,7 +34,7 @@ pub(super) struct Run<'r> {
     pub(super) stored: bool,
 }
 
-/// Figures of one version of the merged view.
+/// Statistics of one version of the merged view.
 #[derive(Clone, Copy, Default)]
 struct Totals {
     version: Option<u64>,
@@ -100,7 +100,7 @@ impl Observed {
         }
     }
 
-    /// Recounts only if the visible patterns changed.
+    /// The statistics of the current merged view, recounted only if the visible patterns changed.
     fn totals(&self) -> Totals {
         let version = Some(*self.space.view_version().borrow());
         let mut totals = self.totals.lock().expect(HELD);

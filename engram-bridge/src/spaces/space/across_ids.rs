@@ -75,8 +75,8 @@ impl Space {
         groups.take(most).collect()
     }
 
-    /// Figures of the comparison; `None` if it is switched off. O(patterns and their conflicts) if patterns
-    /// changed since the last call.
+    /// Statistics of the comparison; `None` if it is switched off. O(patterns and their conflicts) if patterns changed
+    /// since the last call.
     pub fn across_ids_stats(&self) -> Option<AcrossIdsStats> {
         let stats = self.comparison.as_ref()?.lock().stats();
         let pending = match stats.over_limit {

@@ -13,8 +13,8 @@ impl Space {
     /// Holds submissions back until [`take_in`](Self::take_in) is called, unless the first contact of the
     /// space is over. Returns whether submissions wait. A [`Binding`](crate::Binding) calls this method.
     ///
-    /// A space whose store is new or has lost rows may not know all versions of this node that its peers hold. If the
-    /// clock is behind, a submission could get a lower version than these.
+    /// A space whose store is new or has lost rows may lack versions of this node that its peers hold. If the clock is
+    /// behind, a submission could get a lower version than these.
     pub fn await_contact(&self) -> bool {
         let _writer = self.writer();
         let waits = self.state_mut().await_contact();
@@ -24,7 +24,7 @@ impl Space {
 
     /// Waits for the end of the first contact.
     pub(crate) async fn first_contact(&self) -> Result<(), StorageError> {
-        // It cannot fail: `self` owns the sender.
+        // This cannot fail, because `self` owns the sender.
         _ = self.waits.subscribe().wait_for(|waits| !waits).await;
         if self.is_waiting() { Err(StorageError::Stopped) } else { Ok(()) }
     }

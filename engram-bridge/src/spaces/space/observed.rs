@@ -1,4 +1,4 @@
-//! A space's figures of consolidation for metrics, and its changed beliefs for a log.
+//! The consolidation statistics of a space for metrics, and its changed beliefs for a log.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::spaces::event::StateEvent;
 use crate::spaces::observer::{ConsolidationRun, RunStats};
 
 impl Space {
-    /// Figures of the snapshots that the engine submitted since the process started.
+    /// Statistics of the snapshots that the engine submitted since the process started.
     pub fn run_stats(&self) -> RunStats {
         *self.runs.lock().expect("no code panics while it holds this lock")
     }
@@ -19,8 +19,8 @@ impl Space {
         self.runs.lock().expect("no code panics while it holds this lock").add(run);
     }
 
-    /// Reserves the [`collected_updates`](Self::collected_updates) for a service. Returns whether the space
-    /// has no other service.
+    /// Reserves the [`collected_updates`](Self::collected_updates) for a service. Returns `true` if the space has no
+    /// other service.
     pub(crate) fn begin_service(&self) -> bool {
         self.state_mut().begin_service()
     }

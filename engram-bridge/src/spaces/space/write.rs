@@ -32,17 +32,17 @@ type Numbered<'p> = (usize, &'p Arc<SemanticPattern>);
 
 /// The maximum number of patterns, or ids of an operation, in one commit.
 const MAX_ROWS: usize = 2_048;
-/// The maximum bytes of contents in one commit of a submission. The last content may exceed it.
+/// The maximum bytes of contents in one commit of a submission. The last content may exceed this limit.
 const MAX_BYTES: usize = 1 << 20;
 
 impl Space {
     /// Submits the patterns that this node's engine consolidated.
     ///
-    /// A pattern that equals this node's last submission under its id changes nothing. Any other valid
-    /// pattern becomes a new version concurrent with those of the peers, unless its content was forgotten or is
-    /// a blend that was handed out. A missing pattern is *not* removed, since
-    /// Engram's snapshot shrinks at every restart. When this returns, all new versions are durable. Costs a
-    /// comparison of each pattern with the last submitted one, and a hash of each that differs.
+    /// A pattern that equals this node's last submission under its id changes nothing. Any other valid pattern becomes
+    /// a new version concurrent with those of the peers, unless its content was forgotten or is a blend that was handed
+    /// out. A missing pattern is *not* removed, because Engram's snapshot shrinks at every restart. When this returns,
+    /// all new versions are durable. Costs a comparison of each pattern with the last submitted one, and a hash of each
+    /// that differs.
     ///
     /// Up to 2,048 patterns, or 1 MiB of contents, become durable and visible together. Other writers get their
     /// turn between such parts of a larger snapshot. If most of a snapshot is new, its parts are ranges of ids,
@@ -180,7 +180,7 @@ impl Space {
         Ok(())
     }
 
-    /// [`submit`](Self::submit) for a single pattern.
+    /// Submits a single pattern, like [`submit`](Self::submit).
     ///
     /// # Errors
     /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was changed.
@@ -196,8 +196,8 @@ impl Space {
         report.into_single().map_err(SubmitError::from)
     }
 
-    /// Withdraws this node's own versions of `id`; the versions of others stay. Returns whether there was
-    /// anything to withdraw.
+    /// Withdraws this node's own versions of `id`; those of other nodes remain. Returns whether there was anything to
+    /// withdraw.
     ///
     /// Afterwards, a submission that equals the engine's last one changes nothing; a different one becomes a
     /// new version.
@@ -226,7 +226,7 @@ impl Space {
     }
 
     /// Forgets `id`: deletes, on all nodes, every version that this node knows, and suppresses the contents, so that
-    /// they stay hidden when an engine finds them again. Returns whether there was anything to forget.
+    /// they stay hidden if an engine submits them again. Returns whether there was anything to forget.
     ///
     /// A different content that a peer writes concurrently survives.
     ///
@@ -236,8 +236,8 @@ impl Space {
         Ok(self.forget_all([id])? > 0)
     }
 
-    /// [`forget`](Self::forget) for many ids, up to 2,048 of them in one commit. Returns the number of ids that
-    /// were forgotten.
+    /// Forgets many ids, like [`forget`](Self::forget), up to 2,048 of them in one commit. Returns the number of ids
+    /// that were forgotten.
     ///
     /// # Errors
     /// [`SubmitError`] if a change cannot be made or stored. Earlier commits stay; call this method again to
@@ -381,7 +381,7 @@ impl Space {
         Ok(effect.view_changed)
     }
 
-    /// Plans changes, makes them durable, and installs them. Every change of records goes through here.
+    /// Plans changes, makes them durable, and installs them. Every change of records uses this method.
     ///
     /// Meanwhile the writer excludes other changes of the space. Readers see the previous state until the
     /// change is durable, and wait only while it is installed.

@@ -1,4 +1,4 @@
-//! Older copies of a store, and several copies of one.
+//! Older copies of a store, and clones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -48,8 +48,8 @@ fn at(disk: &MemoryStateStore, time: &Arc<AtomicI64>) -> Arc<Store> {
 const BEGIN: i64 = 1_893_456_000_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
-/// A machine, clock included, is set back to a time before it wrote three patterns, which its peer
-/// knows. It writes `writes` patterns before it meets its peer again.
+/// Sets a machine, clock included, back to a time before it wrote three patterns that its peer
+/// holds. The machine writes `writes` patterns before it meets its peer again.
 fn set_back(writes: u8) {
     let (disk, time) = (MemoryStateStore::new(), Arc::new(AtomicI64::new(BEGIN)));
     let (one, peer) = (at(&disk, &time), store(2));
@@ -138,6 +138,6 @@ fn writes_of_clones_all_arrive() {
         let both = [format!("episode-{value}"), format!("episode-{}", value + 50)];
         assert_eq!(live(&only_space(&peer), &format!("p{value}")), both);
     }
-    // The operator learns that two processes write under one key.
+    // The reissued write shows the operator that two processes write under one key.
     assert!(one.write_stats().reissued > 0);
 }

@@ -14,8 +14,8 @@ use engram_gossip_proto::View;
 use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
-/// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in `table`. The
-/// node loses `rows` rows, and its peer has to bring the pattern back.
+/// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in `table`. The node loses
+/// `rows` rows, and must receive the pattern from its peer again.
 fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
@@ -65,8 +65,8 @@ fn a_damaged_content_comes_back_from_a_peer() {
     damaged(1, Table::Records, |row| *row.last_mut().unwrap() ^= 1);
 }
 
-/// A pattern of two versions, each in a row of its own: if one is damaged, the record
-/// and the other version are dropped, too.
+/// The pattern has two versions, each in a row of its own. If one row is damaged, the record and the other version are
+/// also dropped.
 #[test]
 fn one_damaged_content_is_fetched_from_a_peer() {
     damaged(2, Table::Contents, |row| {
@@ -120,7 +120,7 @@ impl StateStore for FailingStore {
     }
 }
 
-/// A node with a stored write of "p", and with failed changes of "p" and "q" on its disk.
+/// Returns a node that stored a write of "p", and its disk, which also holds failed changes of "p" and "q".
 fn after_failed_commits() -> (Arc<Store>, MemoryStateStore) {
     let disk = Arc::new(FailingStore::default());
     let one = Store::open(store_config(1), ticking(), Arc::clone(&disk) as Arc<_>).unwrap();

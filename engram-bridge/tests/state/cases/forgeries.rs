@@ -11,7 +11,7 @@ use engram_gossip_proto::{Part, Record, Rejection, View};
 use super::{converge, live};
 use crate::support::{Delivery, everything, node_id, only_space, open, pattern, store};
 
-/// A time after all clocks of these tests, but plausible.
+/// A time that is later than all clocks of these tests, but plausible.
 const LATER: u64 = 1_900_000_000_000_000_000;
 
 /// A record that claims to have seen everything that node 1 wrote until [`LATER`].

@@ -18,7 +18,7 @@ use engram_bridge::{Space, Store};
 
 use crate::session::sync;
 
-/// The values that are live under `id`, by the episode that each of them cites.
+/// Returns the live values under `id`, each as the episode that it cites.
 fn live(space: &Arc<Space>, id: &str) -> Vec<String> {
     let versions = space.explain(id).map(|explanation| explanation.versions).unwrap_or_default();
     let mut episodes: Vec<String> =
@@ -27,7 +27,7 @@ fn live(space: &Arc<Space>, id: &str) -> Vec<String> {
     episodes
 }
 
-/// Runs two rounds, in each of which every pair has a session. All stores must be equal afterwards.
+/// Runs a session between every pair of stores, twice. All stores must then be equal.
 fn converge(stores: &[&Arc<Store>]) {
     for _ in 0..2 {
         for (at, one) in stores.iter().enumerate() {

@@ -32,7 +32,7 @@ fn starts(value: impl Fn(u32) -> u8) {
     for number in 3..STARTS {
         let bytes = start(&peer, value(number));
         let differ = bytes.iter().zip(second).map(|(now, then)| now.abs_diff(then)).sum::<usize>();
-        assert!(differ <= 4, "start {number}: {bytes:?}, {second:?} at the second");
+        assert!(differ <= 4, "start {number}: {bytes:?}, but {second:?} at start 2");
     }
     let explanation = only_space(&peer).explain("p").unwrap();
     assert_eq!(explanation.context.len(), 2);

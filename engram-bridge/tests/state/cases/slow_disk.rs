@@ -1,4 +1,4 @@
-//! A slow disk.
+//! Tests with a slow disk.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -40,8 +40,8 @@ impl StateStore for SlowStore {
     }
 }
 
-/// A node on a slow disk that hosts `spaces`; a signal for each commit that begins, and a sender
-/// that permits one to end.
+/// Returns a node on a slow disk that hosts `spaces`, a receiver of a signal for each commit that begins, and a sender
+/// that permits one commit to end.
 fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
     let (began, begins) = channel();
     let (end, may_end) = channel();
@@ -104,7 +104,8 @@ fn a_bulk_submission_stops_no_other_space() {
     while store.write_stats().written == planned {
         thread::yield_now();
     }
-    // At most three more parts: the write was queued before the second of them was assembled, or just after.
+    // At most three more parts are committed: the write was queued before the second of them was assembled, or just
+    // after.
     let mut parts = 1;
     while finished.try_recv().is_err() && parts < 4 {
         end.send(()).unwrap();

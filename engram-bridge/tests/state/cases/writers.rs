@@ -10,7 +10,8 @@ use crate::support::{bytes, only_space, pattern, store};
 
 const WRITERS: u8 = 100;
 
-/// Syncs neighbouring stores from the first to the last and back, so that each write reaches all.
+/// Syncs neighbouring stores from the first to the last and back, so that each write reaches all
+/// stores.
 fn along_a_ring(stores: &[Arc<Store>]) {
     stores.windows(2).for_each(|pair| _ = sync(&pair[0], &pair[1]));
     stores.windows(2).rev().for_each(|pair| _ = sync(&pair[0], &pair[1]));

@@ -1,4 +1,4 @@
-//! The documented losses, each in its smallest history, counted under its case.
+//! The documented cases of loss, each with its smallest history.
 
 use super::*;
 use crate::history::Clock::*;

@@ -30,7 +30,7 @@ fn a_lying_greeting_hides_no_honest_one() {
 
 #[test]
 fn an_implausible_part_is_refused_alone() {
-    // Node 0 learns of node 1's write without a hello, so it cannot detect that its clock is wrong.
+    // Node 0 receives node 1's write without a hello, so it cannot detect that its own clock is wrong.
     let steps = [Submit(1, 0, 2), Set(0, Ahead), Send(1, 0), Deliver(0), Resolve(0, 0, 2)];
     let end = ends_well(&steps);
     end.shows(0, [2]);

@@ -9,8 +9,8 @@ mod submissions;
 
 use crate::history::{Accepted, Pace, Step, Values, Verdict, judge};
 
-/// The result of a history that must end without any loss, not even a documented one, except that a
-/// fault may destroy the last copy of a write.
+/// Judges a history that must end without any loss, not even a documented one, except that a fault
+/// may destroy the last copy of a write.
 fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let verdict = judge(nodes, pace, steps);
     assert_eq!(verdict.faults, []);
@@ -19,7 +19,7 @@ fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     verdict
 }
 
-/// A history of three nodes whose clocks tick.
+/// Judges a history of three nodes whose clocks tick, like [`settled`].
 fn ends_well(steps: &[Step]) -> Verdict {
     settled(3, TICKING, steps)
 }

@@ -22,7 +22,8 @@ fn filled(node: u8) -> Arc<Store> {
     store
 }
 
-/// Runs sessions of one record each until both are equal. Each must change something.
+/// Runs sessions of one record each until both stores are equal. Each session must change
+/// something.
 fn sessions_until_equal(
     one: &Arc<Store>,
     other: &Arc<Store>,
@@ -35,9 +36,9 @@ fn sessions_until_equal(
         }
         let before = (one.root(), other.root());
         Handover::keyed(one, other, config.clone(), session as u64).pass(frames);
-        assert_ne!(before, (one.root(), other.root()), "a session changes nothing");
+        assert_ne!(before, (one.root(), other.root()), "the session changed nothing");
     }
-    panic!("no end");
+    panic!("the stores never become equal");
 }
 
 #[test]
@@ -111,8 +112,8 @@ fn records_above_the_summary_all_arrive() {
     }
     let config =
         SessionConfig { max_patterns_per_sync: 1, send_budget: 1, ..SessionConfig::default() };
-    // A sender cannot declare records above its own summary, so a session may send one in vain; but
-    // no two sessions begin with the same records.
+    // A sender cannot declare records above its own summary, so a session may send a record in
+    // vain. However, different sessions begin with different records.
     for key in 0..64 {
         Handover::keyed(&first, &second, config.clone(), key).finish();
     }

@@ -62,11 +62,11 @@ impl AddAssign for Accepted {
 /// The faults of a node that explain a loss.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Past {
-    /// It lost versions: with a disk, with a row, or because an older copy replaced them.
+    /// The node lost versions: with a disk, with a row, or because an older copy replaced them.
     pub(crate) lost_state: bool,
-    /// It wrote under a clock that was ahead.
+    /// The node wrote under a clock that was ahead.
     pub(crate) was_ahead: bool,
-    /// Several processes ran under its key, or one that was set back.
+    /// Several processes, or one that was set back, ran under the node's key.
     pub(crate) was_cloned: bool,
 }
 
@@ -106,8 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation at a process that knows `row`. It replaces the writes in `row` of the
-    /// nodes for which `of` is true.
+    /// Records an operation of a process that holds `row`. The operation replaces the writes in `row` by the nodes for
+    /// which `of` is true.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -147,7 +147,7 @@ impl Book {
         }
     }
 
-    /// Records that a join at one process replaced `before` by `after`.
+    /// Records that a join at one process replaced `before` with `after`.
     pub(crate) fn note_join(&mut self, nodes: &[usize], key: usize, before: &Row, after: &Row) {
         for (slot, owed) in self.owed.iter_mut().enumerate() {
             let Some(write) = &mut owed[key] else { continue };

@@ -6,7 +6,7 @@ use super::step::Step;
 /// The number of values of each pattern that a random history uses.
 pub(super) const SPOKEN: u8 = 3;
 
-/// Histories with one kind of faults.
+/// A class of histories with one kind of fault.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
     /// Returns the faults for a number of nodes.
@@ -162,7 +162,7 @@ fn clones(nodes: usize, ways: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// The faults, and steps that end the waits for a first contact that these faults cause.
+/// The faults, and steps that end the resulting waits for a first contact.
 fn first_contact(faults: &[Step]) -> Vec<Step> {
     let ends = [Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(0), Step::TimeOut(1)];
     [faults, &ends].concat()

@@ -18,7 +18,7 @@ use crate::support::{Delivery, bytes, environment, node_id, only_space, store_co
 /// A running node. A process is a function of its initial disk and its inputs, so replaying the
 /// inputs copies a machine, memory included.
 pub(crate) struct Process {
-    /// The node that it runs as.
+    /// The node whose key the process uses.
     pub(crate) node: usize,
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Clock,
@@ -97,7 +97,7 @@ pub(crate) struct Machine {
 }
 
 impl Process {
-    /// Starts a process. Its disk is a copy of that in `start`, and has room.
+    /// Starts a process. Its disk is a copy of the disk in `start`, and has room.
     pub(crate) fn start(start: Start) -> Self {
         let disk = start.disk.copy();
         let time = Arc::new(AtomicI64::new(start.now + start.clock.offset()));
@@ -112,7 +112,7 @@ impl Process {
         Self { node, store, clock, disk, time, random, start, log: Vec::new() }
     }
 
-    /// A process that continues from the copy `machine`.
+    /// Starts a process that continues from the copy `machine`.
     pub(crate) fn resume(machine: &Machine, clock: Clock) -> Self {
         let mut process = Self::start(machine.start.clone());
         for Logged { serial, time, input } in &machine.log {
@@ -157,7 +157,7 @@ impl Process {
         self.time.store(time, Ordering::Relaxed);
     }
 
-    /// Applies an input at this time of its clock.
+    /// Applies an input when the process's clock shows `time`.
     pub(crate) fn put(&mut self, serial: u64, time: i64, input: Input) -> Output {
         self.set_time(time);
         let output = self.perform(&input);
@@ -218,7 +218,7 @@ impl Process {
         }
     }
 
-    /// A process that starts from the current rows of the disk, and its recovery.
+    /// Starts a process from the current rows of the disk; returns it and its recovery.
     pub(crate) fn reopened(&self) -> (Self, Recovery) {
         let (disk, time) = (self.disk.copy(), self.time.load(Ordering::Relaxed));
         let now = time - self.clock.offset();

@@ -21,7 +21,8 @@ impl History {
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
         let faults = (class.faults)(nodes);
         let pace = match random.u8(..8) {
-            // A version from before a state loss must not be issued again by chance.
+            // Randomness is off only if no fault loses state. Otherwise, a process could issue an
+            // earlier version again by chance.
             0 if !faults.iter().any(Step::loses_state) => Pace::Still,
             0 | 1 => Pace::Frozen { seed },
             _ => Pace::Ticking { seed },
@@ -53,7 +54,7 @@ impl History {
         world.judge()
     }
 
-    /// Drops steps as long as the same fault occurs.
+    /// Drops steps without which the same fault still occurs.
     pub(crate) fn shrink(mut self, fault: Fault) -> Self {
         let mut at = 0;
         while at < self.steps.len() {

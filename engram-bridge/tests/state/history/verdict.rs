@@ -16,7 +16,7 @@ use super::world::World;
 pub(crate) enum Fault {
     /// The nodes differ in the end.
     Diverged,
-    /// The nodes are not equal after [`MAX_ROUNDS`] rounds, plus one per clone.
+    /// The nodes are not equal after [`MAX_ROUNDS`] rounds plus one round per clone.
     Restless,
     /// A write was lost, and no documented case explains it.
     Lost,

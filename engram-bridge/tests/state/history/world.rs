@@ -81,7 +81,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A new cluster, past its first contact.
+    /// Creates a cluster whose first contacts are over.
     pub(crate) fn new(nodes: usize, pace: Pace) -> Self {
         let mut world = Self {
             nodes,

@@ -24,8 +24,8 @@ const FORMAT_AT: [usize; 2] = [64, 192];
 /// The format number that this version writes.
 const FORMAT: u8 = 3;
 
-/// Whether another version of redb wrote the file. Both copies of the number must agree, so that a single
-/// damaged byte is not taken for another format.
+/// Whether another version of redb wrote the file. Both copies of the number must agree, so that a single damaged byte
+/// is not mistaken for another format.
 pub(super) fn has_other_format(file: &Path) -> bool {
     let mut header = [0; FORMAT_AT[1] + 1];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut header));
@@ -33,7 +33,7 @@ pub(super) fn has_other_format(file: &Path) -> bool {
     read.is_ok() && header.starts_with(b"redb") && one == other && ![0, FORMAT].contains(&one)
 }
 
-/// How much of a file is checked when it is opened.
+/// The extent of the check when a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
     /// All pages.
@@ -85,8 +85,8 @@ fn create(file: &Path, cache: usize, check: Check) -> Result<(Database, Identity
     Ok((builder(cache, check).create_with_backend(FileBackend::new(file)?)?, identity))
 }
 
-/// The database would take an empty file for a new one. A store never leaves an empty file, unless it was
-/// interrupted when it created the file.
+/// Refuses an empty file, which redb would treat as a new database. A store leaves an empty file only if it was
+/// interrupted while it created the file.
 fn refuse_empty(file: &Path) -> Result<(), redb::Error> {
     match fs::metadata(file) {
         Ok(found) if found.is_file() && found.len() == 0 => {

@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// The device and the inode of a file. On systems without inodes, all files are taken for the same one.
+/// The device and the inode of a file. On systems without inodes, all files count as the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,

@@ -66,7 +66,7 @@ impl World {
         Process::start(Start { node, disk, seed, now: self.now, clock })
     }
 
-    /// The operating system detects that its machine is a copy, and reseeds the randomness.
+    /// Reseeds the randomness, as an operating system does when it detects that its machine is a copy.
     fn reseed(&mut self, slot: usize) {
         let seed = self.pace.seed(self.serial);
         self.put(slot, Input::Seed(seed));

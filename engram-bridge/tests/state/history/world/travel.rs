@@ -25,7 +25,7 @@ impl World {
         self.roots(ends) != roots
     }
 
-    /// A session that breaks after a number of frames.
+    /// Runs a session that breaks after a number of frames.
     pub(super) fn cut(&mut self, one: usize, other: usize, frames: usize) {
         let (ends, rows) = ([one, other], self.rows([one, other]));
         let mut handover = self.handover(ends);
@@ -33,7 +33,7 @@ impl World {
         self.note_session(ends, &rows, handover.drain());
     }
 
-    /// A session during which the opener submits a value.
+    /// Runs a session during which the opener submits a value.
     pub(super) fn amid(&mut self, one: usize, other: usize, frames: usize, key: usize, value: u8) {
         let (ends, rows) = ([one, other], self.rows([one, other]));
         let mut handover = self.handover(ends);

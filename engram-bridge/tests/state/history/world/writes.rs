@@ -124,7 +124,8 @@ impl World {
         (output == Output::Changed(true)).then_some(seen)
     }
 
-    /// Applies an operation, and reports a fault if it is not stored but changed something.
+    /// Applies an operation, and reports a fault if the operation was not stored but changed
+    /// something.
     fn tried(&mut self, process: usize, input: Input) -> Output {
         let before = self.processes[process].fingerprint();
         let output = self.put(process, input);
