@@ -58,7 +58,7 @@ pub(crate) struct RecentUpdates {
     recent: VecDeque<BeliefUpdateRecord>,
     /// Updates for the belief log of a service.
     collected: VecDeque<BeliefUpdateRecord>,
-    /// Whether a service takes the collected updates.
+    /// Whether a service has reserved the collected updates.
     served: bool,
     /// Updates dropped before they were taken.
     missed: u64,

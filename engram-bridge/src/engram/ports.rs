@@ -62,7 +62,7 @@ pub struct BeliefUpdateRecord {
     pub citation_delta: i32,
     /// Change of its strength.
     pub novelty: f32,
-    /// When the change was seen here.
+    /// When this node saw the change.
     pub generated_at: Timestamp,
     /// When the snapshot that caused the change was made; for gossip, when the change arrived.
     pub snapshot_generated_at: Timestamp,

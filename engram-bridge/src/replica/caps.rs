@@ -2,8 +2,8 @@
 
 use crate::replica::record::Record;
 
-/// Limits on the data that members can make a node keep, over all of its spaces unless a field says
-/// otherwise.
+/// Limits on the data that members can make a node keep, in total over all of its spaces unless a
+/// field states otherwise.
 ///
 /// A cap never refuses a submission by the node's own engine, or a roster member's write to a
 /// record whose id is held.

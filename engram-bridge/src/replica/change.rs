@@ -16,7 +16,7 @@ pub(crate) struct Change {
     pub(crate) id: Arc<str>,
     /// The new record, if it changes.
     pub(crate) record: Option<Record>,
-    /// Contents that the new record names; those already held stay as they are.
+    /// Contents that the new record names. A content that is already held is not replaced.
     pub(crate) contents: Vec<Content>,
     pub(crate) last_submitted: Option<Digest>,
     pub(crate) last_write: Option<LastWrite>,
@@ -62,7 +62,7 @@ pub(crate) struct PlannedWrite {
     pub(super) last_write: Option<LastWrite>,
     /// Contents that the record names and the space lacks.
     pub(super) added: Vec<Content>,
-    /// Contents that the space holds and no record names any more.
+    /// Contents that the space holds but no record names any longer.
     pub(super) dropped: Vec<Digest>,
     /// The content rows to write and to remove.
     pub(crate) placement: Placement,

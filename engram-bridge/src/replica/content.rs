@@ -142,7 +142,7 @@ pub(crate) struct Held {
     pub(crate) introducer: Introducer,
 }
 
-/// The source from which a content first came.
+/// The source from which a content first arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Introducer {
     /// The node's own engine.
@@ -155,7 +155,7 @@ pub(crate) enum Introducer {
 pub(crate) type Contents = HashMap<Digest, Held>;
 
 impl Content {
-    /// Validates `pattern` and brings it into canonical form; shares it if it is canonical already.
+    /// Validates `pattern` and converts it to canonical form; shares it if it is already canonical.
     pub(crate) fn new(
         pattern: &Arc<SemanticPattern>,
         shape: Shape,
@@ -168,9 +168,8 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
-    /// Validates a content from a peer and brings it into canonical form. Numbers that are not exact in
-    /// the cluster's precision are refused. The caller compares the digest with the one that the
-    /// record names.
+    /// Validates a content from a peer and converts it to canonical form. Numbers that are not exact in the cluster's
+    /// precision are refused. The caller compares the digest with the one that the record names.
     pub(crate) fn from_wire(
         mut content: PatternContent,
         shape: Shape,

@@ -102,8 +102,8 @@ impl ConsolidationGossiper {
     /// [`Space::submit`].
     ///
     /// # Errors
-    /// [`StorageError`] if a part of the changes cannot be stored. Earlier parts stay stored; submit
-    /// the snapshot again to store the rest.
+    /// [`StorageError`] if a part of the changes cannot be stored. Earlier parts remain stored; submit the snapshot
+    /// again to store the rest.
     pub fn rebuild_from_snapshot(
         &self,
         snapshot: &ConsolidationSnapshot,

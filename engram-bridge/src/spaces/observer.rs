@@ -50,10 +50,10 @@ pub struct ConsolidationRun {
     pub citation_churn: f32,
     /// Patterns of the snapshot that were refused.
     pub refused: usize,
-    /// Whether the snapshot was submitted as a whole; `false` if a part of it could not be stored.
+    /// Whether the snapshot was submitted as a whole. If a part of it could not be stored, the other fields describe
+    /// the view without that part, and `refused` is 0.
     /// [`last_report`](crate::GossipingConsolidationService::last_report) and
-    /// [`WriteStats::storage_failure`](crate::spaces::WriteStats::storage_failure) return the error. The other fields
-    /// then describe the view without that part, and `refused` is 0.
+    /// [`WriteStats::storage_failure`](crate::spaces::WriteStats::storage_failure) contain the error.
     pub stored: bool,
 }
 

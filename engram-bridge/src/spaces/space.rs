@@ -97,7 +97,7 @@ impl Space {
         // Taken under the same lock, so that the view contains no other blends.
         let view = self.view_of(state);
         for (id, blend) in blends {
-            // A strategy should compose valid patterns. The view includes an invalid one nevertheless.
+            // A strategy should compose only valid patterns. An invalid one is shown, but not remembered.
             if let Ok(content) = self.content_of(&blend) {
                 self.state_mut().hand_out(&id, &blend, content.digest());
             }

@@ -46,8 +46,8 @@ pub struct WriteStats {
     /// Members whose versions were refused as too far in the future. If most members are counted, this node's
     /// clock is behind.
     pub implausible_members: u64,
-    /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this
-    /// node's clock. Their versions are joined nevertheless.
+    /// Members that wrote versions more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this node's
+    /// clock. Their versions are still joined.
     pub members_ahead: u64,
     /// Records, or parts of them, that were refused because of a cap. Caps that refused nothing are absent.
     pub over_cap: BTreeMap<Cap, u64>,
@@ -57,8 +57,8 @@ pub struct WriteStats {
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
-    /// Changes of beliefs that are missing from the belief logs, because too many came in quick succession, or before
-    /// the space had a service.
+    /// Changes of beliefs that are missing from the belief logs, because too many arrived in quick succession, or
+    /// before the space had a service.
     pub beliefs_missed: u64,
     /// Batches made durable.
     pub commits: u64,

@@ -144,11 +144,11 @@ impl StoreConfig {
 /// Share it in an [`Arc`]: the gossip serves peers from it, and each consolidation service works on one of its
 /// spaces.
 ///
-/// The whole state is in memory, and is served from there. An [opened](Self::open) store also keeps it in a
+/// The whole state is kept in memory and served from there. An [opened](Self::open) store also keeps it in a
 /// [`StateStore`]: a change becomes visible, to peers too, only once it is durable. The state of a [new](Self::new)
-/// store ends with the process; the next process gets back from its peers the part that was shared. The file of a store
-/// may be an older copy, and may move to another path or machine, if the node keeps its key: the node gets its later
-/// writes from its peers.
+/// store ends with the process; the next process gets the shared part back from its peers. A node that keeps its key
+/// may start from an older copy of its store, at another path or on another machine: it gets its later writes back from
+/// its peers.
 pub struct Store {
     node: NodeId,
     replaces: Vec<NodeId>,
@@ -508,8 +508,8 @@ impl Store {
     /// and [`Binding::stop`](crate::Binding::stop) wait for them.
     ///
     /// # Errors
-    /// [`StorageError`] if these changes cannot be stored. The store was released nevertheless. A later call
-    /// does nothing.
+    /// [`StorageError`] if these changes cannot be stored. The store is released in any case. A later call does
+    /// nothing.
     pub fn close(&self) -> Result<(), StorageError> {
         if self.shared.journal.check_open().is_err() {
             return Ok(());

@@ -29,16 +29,16 @@ pub struct SyncPreview {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SpacePreview {
-    /// The patterns whose records would change here, by their ids.
+    /// The patterns whose records would change on this node, by id.
     pub here: BTreeMap<String, PlannedChange>,
     /// The ids of the patterns whose records would change at the peer.
     pub there: BTreeSet<String>,
-    /// The ids of the patterns that would be refused here, with the reason.
+    /// The ids of the patterns that this node would refuse, with the reasons.
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// The change of a pattern here. Both fields are equal if the record would change but the visible
-/// pattern would not.
+/// The change of a pattern on this node. Both fields are equal if the record would change but the
+/// visible pattern would not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {
     /// The pattern that is visible now.

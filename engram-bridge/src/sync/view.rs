@@ -25,13 +25,12 @@ pub struct SpaceView {
     mode: SessionMode,
 }
 
-/// Why the session runs.
+/// The purpose of a session.
 #[derive(Clone, Debug)]
 pub(crate) enum SessionMode {
-    /// To sync; with the id of the peer, if it is known.
+    /// A sync, with the id of the peer if it is known.
     Sync(Option<Arc<NodeId>>),
-    /// To compute the changes that a sync would make. No record is joined, and this node sends no
-    /// content.
+    /// A preview of the changes that a sync would make. No record is joined, and this node sends no content.
     Preview(Arc<Preview>),
 }
 

@@ -31,8 +31,8 @@ pub(super) fn commit(
     Ok(())
 }
 
-/// Rows with keys and values of many sizes, and with equal keys in different tables, are still
-/// there after the store is reopened.
+/// Rows with keys and values of many sizes, and with equal keys in different tables, are kept when the store is
+/// reopened.
 pub(super) fn rows_are_kept(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("rows of all sizes are committed", Rows::new());
     let store = subject.open(step, "rows")?;

@@ -28,7 +28,7 @@ impl Counts {
         }
     }
 
-    /// Counts `after` in place of `before`. A default record stands for a missing one.
+    /// Counts `after` in place of `before`. A default record represents a missing one.
     pub(super) fn replace(&mut self, before: &Record, after: &Record) {
         let (before, after) = (Self::of(before), Self::of(after));
         self.conflicting = self.conflicting + after.conflicting - before.conflicting;

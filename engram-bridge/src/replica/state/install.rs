@@ -58,7 +58,7 @@ impl SpaceState {
         digests.iter().filter_map(held)
     }
 
-    /// Marks the rows of a failed commit as in doubt: it may have taken effect.
+    /// Marks the rows of a failed commit as in doubt, because the commit may have taken effect.
     pub(crate) fn doubt(&mut self, staged: &Staged) {
         self.in_doubt.extend(staged.rows().map(|(write, _)| Arc::clone(&write.id)));
     }

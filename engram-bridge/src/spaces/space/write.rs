@@ -49,8 +49,8 @@ impl Space {
     /// which match the order of the stored rows.
     ///
     /// # Errors
-    /// [`StorageError`] if a part cannot be stored. Earlier parts stay stored; resubmit the snapshot to
-    /// store the rest.
+    /// [`StorageError`] if a part cannot be stored. Earlier parts remain stored; resubmit the snapshot to store the
+    /// rest.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
@@ -215,8 +215,8 @@ impl Space {
     /// which cannot withdraw them itself. Returns the number of changed patterns. O(records).
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits stay; call this method again to
-    /// withdraw the rest.
+    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
+    /// to withdraw the rest.
     pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, SubmitError> {
         let ids: Vec<Arc<str>> = self.state().entries().map(|(id, _)| Arc::clone(id)).collect();
         self.change_each(ids.iter().map(|id| &**id), &mut |state, issuer, id| {
@@ -240,8 +240,8 @@ impl Space {
     /// that were forgotten.
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits stay; call this method again to
-    /// forget the rest.
+    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
+    /// to forget the rest.
     pub fn forget_all<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,

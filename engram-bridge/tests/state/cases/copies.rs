@@ -70,7 +70,7 @@ fn set_back(writes: u8) {
         assert_eq!(submitted, Submitted::Written);
     }
     converge(&[&one, &peer]);
-    // The same versions were used twice: both values stay until the engine submits again.
+    // The same versions were used twice, so both values remain live until the engine submits again.
     for (id, lost, kept) in
         [("q", 2, 12), ("r", 3, 13), ("s", 4, 14)].into_iter().take(writes.into())
     {

@@ -14,7 +14,7 @@ fn two_clones_stop_reissuing() {
 #[test]
 fn a_resumed_machine_keeps_the_newer_write() {
     let end = ends_well(&[Resolve(0, 0, 2), Save, Submit(0, 0, 1), Session(0, 1), ResumeMachine]);
-    // The older write stays alongside the newer one until the next write of the node.
+    // The older write remains live alongside the newer one until the node writes again.
     end.shows(0, [1, 2]);
 }
 

@@ -54,7 +54,7 @@ fn an_unchanged_write_is_claimed() {
         Restore(Right),
         Submit(0, 0, 0),
     ]);
-    // The engine submitted 0 last; the write that it made after the copy stays alongside.
+    // The engine submitted 0 last; the write that it made after the copy also remains live.
     end.shows(0, [0, 1]);
 }
 

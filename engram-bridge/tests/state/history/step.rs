@@ -25,9 +25,9 @@ pub(crate) enum Step {
     Amid(usize, usize, usize, usize, u8),
     /// The hellos of a session, then one record from the first process to the second.
     Part(usize, usize, usize),
-    /// One record from the first process to the second, of which only one node's part arrives.
+    /// The first process sends a record to the second; only one node's part arrives.
     Piece(usize, usize, usize, usize),
-    /// One record from the first process to the second, of which only the suppression arrives.
+    /// The first process sends a record to the second; only the suppression arrives.
     Suppression(usize, usize, usize),
     /// A record of a process is sent.
     Send(usize, usize),

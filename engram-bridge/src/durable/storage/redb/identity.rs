@@ -17,8 +17,8 @@ impl Identity {
         Ok(Self::read(&file.metadata()?))
     }
 
-    /// Whether `path` leads to this file. A path that cannot be examined counts as leading to it, since an
-    /// open file stays usable without its path.
+    /// Whether `path` leads to this file. A path that cannot be examined counts as leading to it, since an open file
+    /// remains usable without its path.
     pub(super) fn is_at(self, path: &Path) -> bool {
         match fs::metadata(path) {
             Ok(found) => Self::read(&found) == self,
