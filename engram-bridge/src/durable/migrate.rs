@@ -54,8 +54,8 @@ pub enum MigrateError {
     Storage(#[from] StorageError),
 }
 
-/// Migrates `store` to the precision `target` in one transaction. All nodes of the cluster must be
-/// stopped and migrated; nodes with equal states then still have equal states.
+/// Migrates `store` to the precision `target` in one transaction. All nodes of the cluster must be stopped and
+/// migrated. Nodes with equal states still have equal states afterwards.
 pub(crate) fn migrate(
     store: &dyn StateStore,
     node: NodeId,

@@ -81,8 +81,8 @@ pub trait StateStore: Send + Sync {
     fn set_aside(&self) -> Result<String, StorageError>;
 
     /// Writes a copy of all rows to `to`, which must not exist. The implementation chooses whether `to` becomes a file
-    /// or a folder; its own opening function accepts it as the path of a store. The copy contains the rows as of one
-    /// moment during the call. Commits continue meanwhile.
+    /// or a folder, and can open it as a store. The copy contains the rows as of one moment during the call. Commits
+    /// continue meanwhile.
     ///
     /// # Errors
     /// [`StorageError`] if this store cannot be copied, if `to` exists, or if the copy cannot be written; no

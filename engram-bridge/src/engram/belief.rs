@@ -60,7 +60,7 @@ pub(crate) struct RecentUpdates {
     collected: VecDeque<BeliefUpdateRecord>,
     /// Whether a service has reserved the collected updates.
     served: bool,
-    /// Updates dropped before they were taken.
+    /// The number of updates dropped before a service took them.
     missed: u64,
 }
 

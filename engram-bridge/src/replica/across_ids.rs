@@ -121,7 +121,7 @@ pub struct AcrossIdsStats {
     /// Changed patterns that are not compared yet.
     pub pending: u64,
     /// Whether the space has more visible patterns than [`AcrossIds::max_patterns`]. The other
-    /// figures are then 0.
+    /// fields are then 0.
     pub over_limit: bool,
 }
 
@@ -266,7 +266,7 @@ impl Compared {
         })
     }
 
-    /// The figures, without the pending patterns. O(patterns and their conflicts) if patterns
+    /// The statistics, without the pending patterns. O(patterns and their conflicts) if patterns
     /// changed since the last call.
     pub(crate) fn stats(&mut self) -> AcrossIdsStats {
         if let Some(stats) = self.stats {

@@ -94,7 +94,7 @@ impl CapUsage {
     }
 }
 
-/// The percentage of a cap at which an operator should raise it.
+/// The usage, in percent of a cap, at which an operator should raise the cap.
 const NEAR_PERCENT: u128 = 80;
 
 /// The maximum number of nodes outside the roster that one record may name.

@@ -32,7 +32,7 @@ pub(crate) struct FirstContact {
 }
 
 impl FirstContact {
-    /// A space that starts to wait at `now`. It waits at most six times `settle`.
+    /// Starts the wait of a space at `now`. The wait lasts at most six times `settle`.
     pub(crate) const fn new(settle: Duration, now: Duration) -> Self {
         Self { settle, began: now, progress: now }
     }

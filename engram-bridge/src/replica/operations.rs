@@ -280,7 +280,7 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 /// Usually the join does not change it. If own dots are live, but none of them was live here before
 /// or was written by this process, the last submission is the content of the greatest own dot. If a
 /// later own version leaves no own dot live, this node wrote after the submission in the row: the
-/// last submission is then unknown, so the next one is written in any case.
+/// last submission is then unknown, and the next one is always written.
 pub(crate) fn last_submitted_after(
     before: &Record,
     change: &Change,

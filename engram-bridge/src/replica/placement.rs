@@ -94,7 +94,7 @@ mod tests {
         contents.iter().map(Content::digest).collect()
     }
 
-    /// The contents that have rows of their own, for a record with these live contents.
+    /// Returns the contents that have rows of their own if `live` are the live contents of a record.
     fn rows(live: &[Content]) -> BTreeSet<Digest> {
         if is_beside(live) { BTreeSet::new() } else { digests(live) }
     }

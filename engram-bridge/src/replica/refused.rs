@@ -12,7 +12,7 @@ use crate::replica::content::PatternError;
 pub struct RefusedPattern {
     /// The pattern, as the engine submitted it.
     pub pattern: Arc<SemanticPattern>,
-    /// The cause, and the next step.
+    /// The reason, which names the next step.
     pub reason: PatternError,
 }
 

@@ -46,7 +46,7 @@ pub struct RejectedPattern {
     pub index: usize,
     /// Its id.
     pub id: String,
-    /// The cause, and the next step.
+    /// The reason, which names the next step.
     pub reason: PatternError,
 }
 
@@ -65,10 +65,10 @@ pub struct MergedView {
     /// The time of the latest change of the visible patterns in this process, by the clock of this
     /// node; the epoch if there was none.
     pub changed_at: Timestamp,
-    /// The time of the engine's latest snapshot or of the latest change, whichever is later, by the clock of
-    /// this node. A snapshot from the future counts as made when it was submitted. The time survives a
-    /// restart if the store does. If the snapshot changed nothing, or its patterns wait for a first contact,
-    /// the time survives only an orderly stop.
+    /// The time of the engine's latest snapshot or of the latest change, whichever is later, by the clock of this node.
+    /// A snapshot with a future time counts as made at its submission. The time survives a restart if the store does.
+    /// If the snapshot changed nothing, or its patterns wait for a first contact, the time survives only an orderly
+    /// stop.
     pub generated_at: Timestamp,
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct StoredRow {
 /// [installed](Self::install), so that records, contents, tree and view always agree.
 pub(crate) struct SpaceState {
     rules: Rules,
-    /// Boxed, because the nodes of the map are up to half empty.
+    /// The entries are boxed, because the nodes of the map are up to half empty.
     entries: BTreeMap<Arc<str>, Box<Entry>>,
     contents: Contents,
     tree: Tree<Arc<str>, AnyHasher>,
@@ -288,8 +288,8 @@ impl SpaceState {
         self.generated_at = self.generated_at.max(at);
     }
 
-    /// Lowers the time of the latest snapshot or change to `now` if it is later, because a clock
-    /// was ahead when it was stored.
+    /// Lowers the time of the latest snapshot or change to at most `now`. A later time was stored
+    /// under a clock that was ahead.
     pub(crate) fn limit_generated(&mut self, now: Timestamp) {
         self.generated_at = self.generated_at.min(now);
     }

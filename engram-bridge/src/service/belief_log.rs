@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 
-/// A line. The order of the fields is Engram's; `origin` follows them if present.
+/// A line of the log. The order of the fields is Engram's; `origin` follows them if present.
 #[derive(Serialize)]
 struct Line<'u> {
     pattern_id: &'u str,

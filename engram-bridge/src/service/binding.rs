@@ -62,8 +62,8 @@ pub(super) trait Follow: Send + Sync {
 }
 
 impl Binding {
-    /// Connects `store` with `gossip`, which must be bound to it. Equals [`with_settle`](Self::with_settle)
-    /// with [`DEFAULT_SETTLE`].
+    /// Connects `store` with `gossip`, which must be bound to it. Equivalent to [`with_settle`](Self::with_settle) with
+    /// [`DEFAULT_SETTLE`].
     ///
     /// # Panics
     /// If called outside a tokio runtime.

@@ -229,8 +229,7 @@ impl Shared {
                 return;
             }
             let shared = Arc::clone(&self);
-            // Following blocks on files. If the inner service panics, the next change calls it
-            // again.
+            // `follow` blocks on files. If the inner service panics, the next change calls it again.
             _ = spawn_blocking(move || shared.follow()).await;
         }
     }

@@ -84,7 +84,7 @@ impl Pending {
         self.handed.subscribe()
     }
 
-    /// Records that no more snapshots arrive. Returns whether none waits to be stored.
+    /// Records that no more snapshots arrive. Returns `true` if no snapshot waits to be stored.
     pub(super) fn close(&self) -> bool {
         self.closed.store(true, SeqCst);
         self.handed.send_modify(|_| ());

@@ -15,8 +15,8 @@ pub const STATE_EVENT_QUEUE: usize = 1_024;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum StateEvent {
-    /// A write of this process was reissued, because a later version of this node arrived that this process did
-    /// not write. A second process writes under the same key, or the clock was set back.
+    /// A write of this process was reissued, because a later version of this node arrived that this process did not
+    /// write. Either a second process writes under the same key, or the clock was set back.
     Reissued {
         /// The space.
         space: SpaceId,
@@ -81,7 +81,7 @@ pub enum StateEvent {
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// The cause, and the next step.
+        /// The reason, which names the next step.
         reason: PatternError,
     },
     /// The belief log can no longer be written, or can be written again.

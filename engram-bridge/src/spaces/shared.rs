@@ -53,7 +53,7 @@ impl Shared {
         let events = broadcast::Sender::new(STATE_EVENT_QUEUE);
         let storage = events.clone();
         let on_state = move |failure| {
-            // Without a subscriber the event is lost.
+            // The event is lost if there is no subscriber.
             _ = storage.send(StateEvent::Storage { failure });
         };
         Self {
@@ -198,7 +198,7 @@ impl Shared {
     }
 
     pub(crate) fn publish(&self, event: StateEvent) {
-        // Without a subscriber the event is lost.
+        // The event is lost if there is no subscriber.
         _ = self.events.send(event);
     }
 

@@ -94,7 +94,7 @@ impl Space {
     pub fn hand_out(&self) -> MergedView {
         let state = self.state();
         let blends = state.new_blends();
-        // Taken under the same lock, so that the view contains no other blends.
+        // Take the view under the same lock, so that it contains no other blends.
         let view = self.view_of(state);
         for (id, blend) in blends {
             // A strategy should compose only valid patterns. An invalid one is shown, but not remembered.

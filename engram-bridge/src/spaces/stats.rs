@@ -29,7 +29,7 @@ pub struct WriteStats {
     /// Versions that this node wrote, deletions included.
     pub written: u64,
     /// Writes of this node that were reissued, because a later version of this node arrived that this process did not
-    /// write. A second process writes under the same key, or the clock was set back.
+    /// write. Either a second process writes under the same key, or the clock was set back.
     pub reissued: u64,
     /// Writes of this node that were not reissued, because too many of its dots were live under one id.
     pub given_up: u64,

@@ -58,8 +58,8 @@ pub struct StoreConfig {
     pub replaces: Vec<NodeId>,
     /// The memory spaces that the node hosts from the start. [`Store::add_space`] adds others.
     pub spaces: Vec<SpaceId>,
-    /// Whether the node also hosts the stored spaces and the spaces that peers name, up to [`MAX_SPACES`] in
-    /// all. Default: no.
+    /// Whether the node also hosts the stored spaces and the spaces that peers name, up to [`MAX_SPACES`] in all.
+    /// Default: `false`.
     pub learn_spaces: bool,
     /// The hash of the tree, of records and of contents. It must be the same on all nodes.
     pub hash: AnyHasher,
@@ -193,9 +193,9 @@ impl Store {
         Ok(opened)
     }
 
-    /// Migrates the state in `store`, which no node may have open, to the precision of `config` in one
-    /// transaction. Stop all nodes of the cluster, and migrate each of them; nodes with equal states then
-    /// still have equal states.
+    /// Migrates the state in `store`, which no node may have open, to the precision of `config` in one transaction.
+    /// Stop all nodes of the cluster, and migrate each of them. Nodes with equal states still have equal states
+    /// afterwards.
     ///
     /// # Errors
     /// [`MigrateError`] if the store already has that precision, cannot be read or written, or holds a content
@@ -405,8 +405,8 @@ impl Store {
         })
     }
 
-    /// Subscribes to later events of the state: faults of this node, its clock, its disk and its peers. A
-    /// receiver that falls behind misses the oldest.
+    /// Subscribes to future events of the state: faults of this node, its clock, its disk and its peers. A receiver
+    /// that falls behind misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<StateEvent> {
         self.shared.subscribe()
     }
@@ -454,7 +454,7 @@ impl Store {
     /// call it again.
     pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
         let spaces: Vec<_> = self.iter().collect();
-        // Locks all spaces first, so that none writes while the versions are relearned.
+        // Lock all spaces first, so that none is changed while the versions are relearned.
         let writers: Vec<_> = spaces.iter().map(|space| space.writer()).collect();
         let plausible = spaces.iter().map(|space| space.greatest_plausible(&self.node)).max();
         self.shared.issuer().relearn(plausible.unwrap_or(0));
@@ -470,8 +470,8 @@ impl Store {
     /// Writes a copy of the store to the new folder `to` while the node runs. Neither readers nor writers wait
     /// for it.
     ///
-    /// To restore the copy, put it in the place of the store, at any path and on any machine, and start the
-    /// node under the same key. The node gets later writes from its peers.
+    /// To restore the copy, use it as the node's store, at any path and on any machine, and start the node under the
+    /// same key. The node gets later writes from its peers.
     ///
     /// # Errors
     /// [`StorageError`] if nothing is stored, if `to` exists, or if `to` cannot be written.

@@ -50,7 +50,7 @@ pub(crate) fn ticking() -> Environment {
     environment(|| TIME.fetch_add(1_024, Ordering::Relaxed), || 0)
 }
 
-/// A clock in nanoseconds, and randomness.
+/// Returns an environment with this clock, in nanoseconds, and this randomness.
 pub(crate) fn environment(
     clock: impl Fn() -> i64 + Send + Sync + 'static,
     random: impl FnMut() -> u64 + Send + 'static,
@@ -58,7 +58,7 @@ pub(crate) fn environment(
     Environment::new(move || Timestamp::from_nanoseconds(clock()), random)
 }
 
-/// One of many different patterns of four dimensions; equal arguments give equal patterns.
+/// Returns a pattern of four dimensions, which depends only on the arguments.
 pub(crate) fn pattern(id: &str, value: u8) -> Arc<SemanticPattern> {
     let x = f32::from(value);
     Arc::new(SemanticPattern {

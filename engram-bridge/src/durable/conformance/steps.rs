@@ -1,4 +1,4 @@
-//! Checks of single rules of the contract.
+//! Checks of individual rules of the contract.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

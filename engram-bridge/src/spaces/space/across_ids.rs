@@ -21,7 +21,7 @@ impl Space {
     /// it; readers and writers of the patterns do not.
     pub fn compare_across_ids(&self, most: usize) -> usize {
         let Some(comparison) = &self.comparison else { return 0 };
-        // Locked before the state, so that changes are compared in their order.
+        // Lock the comparison before the state, so that changes are compared in their order.
         let mut compared = comparison.lock();
         let (changed, left) = {
             let mut state = self.state_mut();

@@ -72,7 +72,8 @@ impl Space {
         let mut rest = all.as_slice();
         while !rest.is_empty() {
             let (part, after) = rest.split_at(part_len(rest.iter().map(|(_, pattern)| *pattern)));
-            // In the order of the snapshot, since a B-tree filled in ascending order has half-empty branches.
+            // Submit the part in the order of the snapshot, since a B-tree filled in ascending order has half-empty
+            // branches.
             let mut part = part.to_vec();
             part.sort_by_key(|(index, _)| *index);
             let contents = self.contents_of(&part, &mut ids, &mut report);

@@ -211,7 +211,7 @@ fn different_junk_names_stop_no_member() {
     let session = || Handover::new(&stores[0], &stores[1], SessionConfig::default()).finish();
     let first = session();
     assert_ne!(stores[0].root(), stores[1].root());
-    // Each later session compares the record again, at the same cost, and moves nothing.
+    // Each later session compares the record again, at the same cost, and transfers nothing.
     let (again, more) = (session(), session());
     assert!(
         again.bytes <= first.bytes && again.bytes == more.bytes,

@@ -134,7 +134,7 @@ fn writers_of_many_spaces_share_a_commit() {
     while store.write_stats().written < names.len() as u64 {
         thread::yield_now();
     }
-    // The first commit has not ended, so all others wait or are about to.
+    // The first commit has not ended, so all other writers wait, or are about to wait.
     (0..names.len()).for_each(|_| end.send(()).unwrap());
     writers.into_iter().for_each(|writer| _ = writer.join().unwrap().unwrap());
     let commits = begins.try_iter().count();

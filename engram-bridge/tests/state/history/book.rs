@@ -18,7 +18,7 @@ pub(crate) struct OwedWrite {
     pub(crate) serial: u64,
     /// The clock under which it was written.
     pub(crate) clock: Clock,
-    /// Whether a join removed it somewhere.
+    /// Whether a join at some process removed it.
     pub(crate) removed: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct OwedWrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledged {
     Written,
-    /// It equalled the latest write.
+    /// The submission equalled the latest write.
     Unchanged,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Accepted {
     /// D2: a write under a clock that was behind, after the loss of the versions before it, then the
     /// end of the process.
     pub(crate) behind: u32,
-    /// D3: a write after one under a clock that was ahead.
+    /// D3: a write that followed a write under a clock that was ahead.
     pub(crate) ahead: u32,
     /// D4: a write of one of several processes under one key.
     pub(crate) clones: u32,
@@ -157,7 +157,7 @@ impl Book {
         }
     }
 
-    /// After a fault: a write is destroyed if neither a process nor a record in transit holds it. A
+    /// Accounts for the writes that a fault destroyed: those that neither a process nor a record in transit holds. A
     /// write that a join had already removed elsewhere is judged like any other loss.
     pub(crate) fn settle_destroyed(
         &mut self,
@@ -212,10 +212,9 @@ impl Book {
         *case += 1;
     }
 
-    /// After a fault, a value no longer counts as forgotten if every suppression of it was
-    /// destroyed. `before` and `left` are the values that were suppressed anywhere before and after
-    /// the fault. Removals and releases that contradict `joined`, the join of the remaining rows,
-    /// were destroyed, too.
+    /// Stops treating a value as forgotten if a fault destroyed every suppression of it. `before` and `left` are the
+    /// values that were suppressed anywhere before and after the fault. Removals and releases that contradict `joined`,
+    /// the join of the remaining rows, were destroyed, too.
     pub(crate) fn settle_suppression(
         &mut self,
         before: [Values; KEYS],

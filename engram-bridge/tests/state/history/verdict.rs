@@ -130,7 +130,7 @@ impl World {
         let mut changed = false;
         for one in 0..self.processes.len() {
             for other in one + 1..self.processes.len() {
-                // Two processes under one key never meet.
+                // Two processes under one key never have a session.
                 changed |= self.node(one) != self.node(other) && self.session(one, other);
             }
         }

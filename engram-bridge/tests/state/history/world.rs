@@ -105,7 +105,7 @@ impl World {
         world
     }
 
-    /// Plays a step if it is possible. Returns whether it was.
+    /// Plays a step if it is possible. Returns whether the step was possible.
     pub(crate) fn play(&mut self, step: &Step) -> bool {
         let possible = self.is_possible(step);
         if possible {

@@ -1,4 +1,4 @@
-//! The identity of a file, which a rename keeps and a replacement changes.
+//! The identity of a file: unchanged if the file is renamed, different if it is replaced.
 
 use std::fs::{self, File, Metadata};
 use std::io;

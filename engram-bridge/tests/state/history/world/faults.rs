@@ -124,7 +124,7 @@ impl World {
         let (id, content) = (name(key), has_content && self.serial.is_multiple_of(2));
         self.restart(slot, clock, |disk| {
             disk.spoil(|table, row, value| {
-                // A content lies at the end of the row of its record, or in a row of its own.
+                // A content is at the end of the row of its record, or in a row of its own.
                 let rots = match table {
                     Table::Records => row.ends_with(id.as_bytes()),
                     Table::Contents => {
