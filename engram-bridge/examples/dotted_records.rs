@@ -23,7 +23,7 @@ struct Stored {
     suppressed: BTreeMap<[u8; 32], u32>,
 }
 
-/// The store of one node. Clones share it.
+/// The store of one node. Clones share its state.
 #[derive(Clone)]
 struct Store(Arc<Mutex<State>>);
 
@@ -35,7 +35,7 @@ struct State {
     tree: Tree<Arc<str>, Sha256>,
 }
 
-/// A pinned tree, shared by reference count, and the live store.
+/// A pinned tree, which shares its nodes with the live tree, and the live store.
 struct StoreView {
     tree: Tree<Arc<str>, Sha256>,
     store: Store,
@@ -58,7 +58,7 @@ impl Store {
 }
 
 impl State {
-    /// Replaces all values of `id` that this node sees with one content.
+    /// Replaces all values that this node has for `id` with one content.
     fn write(&mut self, id: &str, bytes: &[u8]) {
         self.clock += 1;
         let digest = sha256(bytes);
@@ -98,7 +98,7 @@ impl State {
         Ok(changed)
     }
 
-    /// Updates the tree after a change of `id`.
+    /// Updates the tree after a change to `id`.
     fn place(&mut self, id: &str) {
         let record = record(id, &self.records[id]);
         let mut bytes = (record.parts.len() as u64).to_be_bytes().to_vec();

@@ -41,12 +41,12 @@ struct Open {
 }
 
 impl SqliteStateStore {
-    /// The store in `file`. Does not access the file yet.
+    /// Creates a store in `file`, without accessing the file yet.
     fn new(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into(), open: Mutex::default() }
     }
 
-    /// Locks the file, unless this store has locked it.
+    /// Locks the file, unless this store has already locked it.
     fn opened(&self) -> Result<MutexGuard<'_, Open>, rusqlite::Error> {
         let mut open = self.open();
         if open.lock.is_none() {
@@ -146,7 +146,8 @@ impl StateStore for SqliteStateStore {
         let aside = (1..).map(|n| PathBuf::from(format!("{}.damaged-{n}", self.file.display())));
         let aside = aside.into_iter().find(|path| !path.exists()).expect("some number is free");
         let place = aside.display().to_string();
-        // The write-ahead log and its index belong to the damaged file, so they are renamed, too.
+        // The write-ahead log and its index belong to the damaged file, so they are renamed with
+        // it.
         for part in ["-wal", "-shm", ""] {
             let from = PathBuf::from(format!("{}{part}", self.file.display()));
             if from.exists() {
@@ -193,7 +194,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Opens the state of a node without a network. `Node::start_with` accepts such a store, too.
+/// Opens the state of a node without a network. `Node::start_with` also accepts a custom state
+/// store.
 fn open(file: &Path) -> Result<Store, Box<dyn Error>> {
     let config = StoreConfig::new([1; 32].into(), [SpaceId::new(DEFAULT_SPACE)?]);
     Ok(Store::open(config, Environment::system(), Arc::new(SqliteStateStore::new(file)))?)

@@ -1,4 +1,4 @@
-// Engram's consolidation service with a cluster.
+// An implementation of Engram's consolidation service that shares patterns with a cluster.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -40,13 +40,12 @@ impl Clustered {
         Self { service, stats, submitted, converted: Mutex::default() }
     }
 
-    /// Waits until every snapshot that was handed over before the call is durable. The stop of the node
-    /// waits for it, too.
+    /// Waits until every snapshot submitted before this call is durable. Stopping the node waits for the same.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.service.durable().await
     }
 
-    /// The report about the last snapshot, with the refused patterns and the reasons.
+    /// Returns the report on the last snapshot, with the rejected patterns and the reasons.
     pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
         self.service.last_report()
     }
@@ -164,14 +163,14 @@ fn to_bridge(pattern: &SemanticPattern) -> bridge::SemanticPattern {
         embedding: Arc::from(pattern.embedding.as_slice()),
         source_episodes: pattern.source_episodes.clone(),
         strength: pattern.strength,
-        // Engram accepts NaN. The cluster refuses such a pattern and reports its id.
+        // Engram accepts NaN. The cluster rejects a pattern that contains NaN, and reports its id.
         schema_confidence: bridge::Confidence::from_engine(pattern.schema_confidence.raw()),
         last_consolidated: to_bridge_time(pattern.last_consolidated),
     }
 }
 
-/// Engram has two sources. Changes from gossip are reported as on demand; the alert log names their
-/// origin.
+/// Engram has only two sources, so changes from gossip are reported as `OnDemand`. The alert log
+/// names their origin.
 fn update_from_bridge(update: bridge::BeliefUpdateRecord) -> BeliefUpdateRecord {
     BeliefUpdateRecord {
         pattern_id: update.pattern_id,

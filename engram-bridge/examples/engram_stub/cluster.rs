@@ -35,7 +35,7 @@ pub fn read_section(path: &Path) -> Result<Option<ClusterConfig>, Error> {
     }
 }
 
-/// The cluster behind this Engram. Keep it for as long as the process runs.
+/// The cluster node of this Engram process. Keep it for as long as the process runs.
 pub struct Cluster {
     pub node: Node,
     name: String,
@@ -65,7 +65,7 @@ impl Cluster {
         Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
     }
 
-    /// Calls `open` with each hosted space, those that peers create included, every second until the stop.
+    /// Calls `open` with each hosted space, including those that peers create, every second until the stop.
     pub fn open_spaces<F>(&self, open: impl Fn(MemorySpaceId) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -87,11 +87,11 @@ impl Cluster {
         });
     }
 
-    /// Starts the scheduler of a store, unless the cluster is stopped. Call it within the tokio runtime.
+    /// Starts the scheduler of a store, unless the cluster has stopped. Call it within the tokio runtime.
     pub fn start_scheduler(&self, store: &Arc<MemoryStore>, config: SchedulerConfig) {
         let scheduler = Arc::new(ConsolidationScheduler::new(CompletionConfig::default(), config));
         let (mut schedulers, stop) = (self.schedulers(), self.stop.subscribe());
-        // A new receiver does not report the stop as a change.
+        // A receiver that is created after the stop does not report the stop as a change.
         if !*stop.borrow() {
             schedulers.push(scheduler.spawn(Arc::clone(store), stop));
         }
@@ -115,7 +115,7 @@ impl Cluster {
     }
 }
 
-/// Engram's own metrics registry, fed by the cluster.
+/// Records the metrics of the cluster in Engram's own registry.
 pub struct EngramMetrics {
     labels: [(&'static str, String); 2],
 }

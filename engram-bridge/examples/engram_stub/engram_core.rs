@@ -1,7 +1,7 @@
 // A stand-in for the parts of `engram-core` that a cluster uses, with its paths, names, fields and
 // signatures at revision 5d54816. Engram is not on a registry, so this crate cannot depend on it.
 //
-// The bodies belong to this example, and are minimal.
+// The function bodies are minimal, and written for this example.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! Three Engrams, each with its own scheduler, reach equal patterns, also in a space that one of
-//! them creates at run time; an orderly stop stores the snapshots that still wait. A stand-in with
-//! Engram's paths and signatures replaces Engram; with the real Engram, all other code is the same.
+//! Three Engram instances, each with its own scheduler, converge on the same patterns, including
+//! those of a space that one of them creates at run time. A clean stop stores the snapshots that
+//! are still queued. A stand-in with Engram's paths and signatures replaces Engram; with the real
+//! Engram, all other code is the same.
 //!
 //! `cargo run -p engram-bridge --example engram_stub --features http,redb`
 
@@ -43,10 +44,10 @@ use self::engram::engram_core::{
 };
 
 const NAMES: [&str; 3] = ["ada", "ben", "cleo"];
-/// Number of patterns that are submitted right before a stop.
+/// The number of patterns submitted right before a stop.
 const LATE: usize = 2_000;
 
-/// A process with Engram in it.
+/// An Engram instance.
 struct Engram {
     name: &'static str,
     cluster: Arc<Cluster>,
@@ -82,7 +83,7 @@ impl Engram {
         let config = config.ok_or("the file has no section for the cluster")?;
         let cluster = Arc::new(Cluster::start(&config)?);
         cluster.log_notices(move |line| eprintln!("{name}: {line}"));
-        // Engram has these paths itself.
+        // Engram itself serves these paths.
         let application: Router = Router::new()
             .route("/health/alive", get(async || "engram"))
             .route("/metrics/prometheus", get(async || "engram"));
@@ -123,7 +124,7 @@ impl Engram {
     }
 }
 
-/// Engram's store factory, without the parts that a cluster does not change.
+/// The parts of Engram's store factory that a cluster changes.
 fn build_memory_space_store(
     space_id: &MemorySpaceId,
     directories: &SpaceDirectories,
@@ -153,10 +154,10 @@ async fn main() -> Result<(), Error> {
     }
     until_equal(&engrams, "default", 3).await;
 
-    // A space of ada reaches the others before a request names it there.
+    // A space that ada creates reaches the others before any request there names it.
     engrams[0].create_or_get("work")?.remember("plan");
     until_equal(&engrams, "work", 1).await;
-    // From now on, ben's engine works on the space, too.
+    // From now on, ben's engine also works on the space.
     engrams[1].create_or_get("work")?.remember("task");
     until_equal(&engrams, "work", 2).await;
 
@@ -175,7 +176,8 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Stops an Engram right after its engine handed over many patterns, and starts it again.
+/// Stops an Engram instance right after its engine has submitted many patterns, and starts it
+/// again.
 async fn restart_late(engram: Engram, folder: &Path) -> Result<Engram, Error> {
     let (name, store) = (engram.name, engram.create_or_get("late")?);
     (0..LATE).for_each(|n| store.remember(&format!("{name}_{n}")));
@@ -211,8 +213,8 @@ async fn until_equal(engrams: &[Engram], space: &str, count: u64) {
     }
 }
 
-/// Sends the first node's roots behind a SWIM message to the second, which identifies the sender by
-/// name.
+/// Appends the first node's roots to a SWIM message and passes them to the second node, which
+/// identifies the sender by name.
 fn piggyback(engrams: &[Engram]) -> Result<(), Error> {
     let space = SpaceId::new("default")?;
     let (from, to) = (&engrams[0].cluster.node, &engrams[1].cluster.node);
@@ -221,7 +223,7 @@ fn piggyback(engrams: &[Engram]) -> Result<(), Error> {
     swim::append_roots(&mut datagram, &from.gossiper(&space)?);
     let trailing = &datagram[message.len()..];
     swim::take_roots("ada", trailing, &to.gossiper(&space)?)?;
-    println!("ben took {} bytes of roots behind a SWIM message of ada", trailing.len());
+    println!("ben received {} bytes of roots after a SWIM message from ada", trailing.len());
     Ok(())
 }
 

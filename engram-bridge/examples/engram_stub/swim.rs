@@ -1,4 +1,5 @@
-// Roots in the datagrams of Engram's SWIM: a stock node ignores bytes that follow a message.
+// Carries roots in the datagrams of Engram's SWIM. An unmodified node ignores bytes that follow a
+// message.
 
 use std::collections::BTreeMap;
 

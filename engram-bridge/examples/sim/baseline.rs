@@ -47,8 +47,8 @@ fn named(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{FILE}: {error}"))
 }
 
-/// The costs that exceed their baseline by more than the tolerance. Compares only runs with the same number of
-/// seeds: by default these use the same seeds, so only a change of the code can cause a difference.
+/// The costs that exceed their baseline by more than the tolerance. Compares only runs with the same number of seeds:
+/// by default these use the same seeds, so only a change to the code can cause a difference.
 fn dearer(baseline: &[Costs], new: &Costs) -> Vec<String> {
     let same =
         |old: &&Costs| old.line.scenario == new.line.scenario && old.line.seeds == new.line.seeds;

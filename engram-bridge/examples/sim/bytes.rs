@@ -89,7 +89,7 @@ impl Weight {
         Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
     }
 
-    /// A value to compare with ours, without a budget.
+    /// The value of another method, compared with ours. It has no budget.
     fn beside(name: &'static str, input: String, value: f64, unit: &'static str, of: f64) -> Self {
         let reference = (format!("ours, {of} {unit}"), of);
         Self::new(name, input, (value, unit), reference, f64::MAX)

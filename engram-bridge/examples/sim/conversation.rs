@@ -20,7 +20,7 @@ pub(crate) struct Conversation {
     contents: usize,
     /// Bytes of the contents, without their digests.
     content_bytes: usize,
-    /// Number of digests in the records: those of dots, and the suppressed ones.
+    /// Number of digests in the records, both of dots and of suppressed contents.
     digests: usize,
     pub(crate) ending: Ending,
 }
@@ -72,7 +72,7 @@ impl Conversation {
     }
 
     fn note(&mut self, by_opener: bool, frame: &[u8]) {
-        let (message, _) = Message::decode(frame).expect("ours is valid");
+        let (message, _) = Message::decode(frame).expect("a session sends valid frames");
         self.frames.push((by_opener, message.kind(), frame.len()));
         if let Message::PatternSync(sync) = message {
             self.records += sync.records.len();

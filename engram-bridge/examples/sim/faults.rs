@@ -15,8 +15,9 @@ use crate::run::{Run, Setting, Tracing};
 use crate::scenario::{Conditions, LAN};
 use crate::spread;
 
-/// Number of steps with faults before everything heals, and the maximum time of a step.
+/// Number of steps with faults before everything heals.
 const STEPS: usize = 60;
+/// Maximum duration of a step.
 const STEP: Duration = Duration::from_secs(1);
 /// The probability that a version summary is changed in transit.
 const CHANGED: f64 = 0.5;
@@ -42,7 +43,7 @@ struct Trial {
     /// deleted after receiving them.
     owed: BTreeMap<String, BTreeSet<Dot>>,
     versions: u32,
-    /// Summaries changed and frames cut short.
+    /// Number of summaries changed, and of frames cut short.
     tampered: [Rc<Cell<u64>>; 2],
 }
 

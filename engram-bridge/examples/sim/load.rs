@@ -29,7 +29,7 @@ impl Pace {
         })
     }
 
-    /// Number of patterns that have been created when the load has lasted for `age`.
+    /// Number of patterns that have been created once the load has lasted for `age`.
     fn due(self, nodes: usize, age: Duration) -> u32 {
         let per_second = match self {
             Self::PerMinute(count) => f64::from(count) / 60.0,
@@ -97,7 +97,7 @@ fn make(world: &mut World<Replica>, number: u32, node: usize) -> Spreading {
     Spreading { born: world.now(), key, missing }
 }
 
-/// Removes the nodes that have received a pattern from its missing nodes.
+/// Removes, from each pattern's missing nodes, those that have received the pattern.
 fn look(world: &World<Replica>, fresh: &mut [Spreading]) {
     let space = default_space();
     for node in 0..world.len() {

@@ -1,5 +1,5 @@
-//! Clusters of simulated nodes over the production scheduler, sessions and store with their default
-//! settings: `cargo xtask sim`.
+//! Simulates clusters with the production scheduler, sessions and store at their default settings:
+//! `cargo xtask sim`.
 //!
 //! `run` runs scenarios by name and checks them, `bytes` measures the messages of the protocol, and
 //! `list` prints the scenarios.
@@ -30,7 +30,7 @@ use crate::run::{Setting, Tracing};
 use crate::scenario::{ALL, Scenario, Size};
 use crate::seeds::Seeds;
 
-/// Simulated clusters over the production scheduler, sessions and store.
+/// Simulates clusters with the production scheduler, sessions and store.
 #[derive(Parser)]
 #[command(name = "sim", disable_help_subcommand = true)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! Two nodes: checks what a single session has to achieve.
+//! Checks what a single session between two nodes must achieve.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use crate::run::{Run, Setting};
 use crate::scenario::LAN;
 use crate::spread;
 
-/// Number of patterns that each of the two nodes has alone; more than fit into one message.
+/// Number of patterns that each of the two nodes has and the other lacks; more than fit into one
+/// message.
 const OWN: u32 = 250;
 /// Number of patterns with a different version on each side.
 const COMMON: u32 = 50;
@@ -30,7 +31,7 @@ pub(crate) fn seed(setting: Setting) -> Run {
     run
 }
 
-/// Runs an undisturbed session, which has to make both nodes equal. Returns a fault if it does not.
+/// Runs an undisturbed session, which must make both nodes equal. Returns a fault if it does not.
 fn undisturbed(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let before = difference(&left, &right);
@@ -40,8 +41,8 @@ fn undisturbed(seed: u64) -> Option<String> {
         .then(|| format!("a session ({:?}) left {after} of {before} differences", talk.ending))
 }
 
-/// Runs sessions with a small budget, each of which has to reduce the difference. Returns a fault
-/// at the first that does not.
+/// Runs sessions with a small budget. Each session must reduce the difference; returns a fault at
+/// the first that does not.
 fn budgeted(seed: u64) -> Option<String> {
     let [left, right] = diverged(seed);
     let mut before = difference(&left, &right);

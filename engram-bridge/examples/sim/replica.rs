@@ -1,4 +1,4 @@
-//! A simulated node over the production store.
+//! A simulated node with the production store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Replica {
 
     /// A space that the node hosts. Panics for any other.
     fn space(&self, id: &SpaceId) -> Arc<Space> {
-        self.0.space(id).expect("only hosted spaces are asked for")
+        self.0.space(id).expect("only hosted spaces are requested")
     }
 
     /// Number of visible patterns in all spaces.
@@ -115,7 +115,8 @@ impl Host for Replica {
 /// A live write: its node, its version and the digest of its content.
 pub(crate) type Dot = ([u8; 32], u64, [u8; 32]);
 
-/// A clock that stands still. `random` determines the lowest bits of versions.
+/// An environment whose clock is fixed at [`TODAY`]. `random` determines the lowest bits of
+/// versions.
 fn environment(mut random: Random) -> Environment {
     Environment::new(|| TODAY, move || random.bits())
 }

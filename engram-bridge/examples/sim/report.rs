@@ -19,7 +19,7 @@ pub(crate) struct Line {
     pub(crate) rounds_p99: Option<u64>,
     /// Virtual seconds until all nodes agreed.
     pub(crate) seconds_p99: Option<f64>,
-    /// Mean bytes sent by a node until then.
+    /// Mean bytes sent by a node until all nodes agreed.
     pub(crate) bytes_per_node: u64,
     /// Lost acknowledged writes, over all seeds.
     pub(crate) lost: u64,
@@ -31,17 +31,17 @@ pub(crate) struct Line {
 pub(crate) struct Costs {
     #[serde(flatten)]
     pub(crate) line: Line,
-    /// Mean bytes that a node received, until all agreed, for records that it already had.
+    /// Mean bytes that a node received, until all nodes agreed, for records that it already had.
     pub(crate) wasted_per_node: u64,
     /// The fraction of the received record bytes that belong to records that the receiver already
     /// had. It has a fixed bound instead of a baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
-    /// Of the sessions that found a difference, the fraction that still needed a descent after the
-    /// delta by clocks.
+    /// The fraction of the sessions with a difference that still needed a descent after the delta
+    /// by clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) descents: Option<f64>,
-    /// Mean number of sessions of a node until then.
+    /// Mean number of sessions of a node until all nodes agreed.
     pub(crate) sessions_per_node: f64,
 }
 
@@ -105,10 +105,10 @@ impl Report {
     pub(crate) const LEGEND: &str = "\
         All nodes have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
         rounds         intervals of the timer (60 s) that began before all nodes agreed\n\
-        seconds        virtual time until then, from the change or from the healing\n\
-        bytes/node     bytes that a node sent until then, frames and adverts\n\
-        wasted/node    bytes that a node received of records that it knew already\n\
-        redundant      their fraction of the bytes of all records that it received\n\
+        seconds        virtual time from the change, or from the healing, until all nodes agreed\n\
+        bytes/node     bytes of frames and adverts that a node sent until all nodes agreed\n\
+        wasted/node    bytes that a node received for records that it already had\n\
+        redundant      the fraction of wasted bytes among the bytes of all received records\n\
         descents       fraction of the sessions with a difference that compared trees after the delta by clocks\n\
         sessions/node  sessions that a node took part in\n\
         lost           acknowledged writes that a node does not show";
@@ -157,7 +157,9 @@ fn met(runs: &[Run]) -> Vec<String> {
 /// Complains about kinds of faults that occurred in no run: such runs do not test them.
 fn absent(scenario: &Scenario, runs: &[Run]) -> Vec<String> {
     let absent = totals(runs).into_iter().filter(|(_, total)| *total == 0);
-    absent.map(|(name, _)| format!("{}: the runs test nothing: 0 {name}", scenario.name)).collect()
+    absent
+        .map(|(name, _)| format!("{}: the runs do not test this fault: 0 {name}", scenario.name))
+        .collect()
 }
 
 fn totals(runs: &[Run]) -> Vec<(&'static str, u64)> {

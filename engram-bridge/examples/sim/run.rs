@@ -26,19 +26,19 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     /// The measured time until all nodes agreed; `None` if they never did.
     pub(crate) agreed: Option<Duration>,
-    /// Mean bytes that a node sent until then.
+    /// Mean bytes that a node sent until all nodes agreed.
     pub(crate) bytes_per_node: u64,
-    /// Total sessions until then.
+    /// Total sessions until all nodes agreed.
     pub(crate) sessions: u64,
-    /// Bytes of records that all nodes together received until then.
+    /// Bytes of records that all nodes together received until all nodes agreed.
     pub(crate) payload: u64,
-    /// Of these, bytes of records that the receiver already had.
+    /// The part of `payload` in records that the receiver already had.
     pub(crate) wasted: u64,
     /// Number of records received.
     pub(crate) records: u64,
     /// Sessions that found a difference; each counts at both ends.
     pub(crate) differed: u64,
-    /// Of these, sessions that needed a descent after the delta by clocks.
+    /// The number of these sessions that needed a descent after the delta by clocks.
     pub(crate) descents: u64,
     /// Counts of the injected faults and of their effects, by name.
     pub(crate) met: Vec<(&'static str, u64)>,
@@ -75,7 +75,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(600);
 /// Sampling interval of curves and lags.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(50);
 
-/// Runs `world` from now until all nodes agree, at most for [`TIME_LIMIT`].
+/// Runs `world` until all nodes agree, but at most for [`TIME_LIMIT`].
 pub(crate) fn until_agreed(world: &mut World<Replica>) -> Run {
     let begin = world.now();
     let before = world.tally().clone();

@@ -17,8 +17,7 @@ pub(crate) enum Moment {
     Return,
 }
 
-/// How long nodes run before one of them goes away: long enough to dial the silent members
-/// repeatedly.
+/// How long nodes run before one of them leaves: long enough to dial the silent members repeatedly.
 const SETTLING: Duration = Duration::from_secs(60);
 /// How long that node is away. A node that is away for longer than
 /// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) is treated as if it had

@@ -41,7 +41,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert!(
         shown.starts_with("pattern \"p\" of default: confidence 0.5, strength 0.5, 1 citation,")
     );
-    assert!(shown.contains("\n  version ") && shown.contains("\n  knows node-a ("), "{shown}");
+    assert!(shown.contains("\n  version ") && shown.contains("\n  covers node-a ("), "{shown}");
     let version = explained["versions"][0]["digest"].as_str().unwrap().to_owned();
     assert_eq!(explained["id"], odd);
     assert_eq!(ctl(&["resolve", "default", &version[..12], &json])["version"], *version);
@@ -143,7 +143,7 @@ fn an_export_replaces_nothing() {
     }
     for path in ["state/state.redb", "state/shown.jsonl", "other/shown.jsonl"] {
         let said = refused(path);
-        assert!(said.contains("store.path contains it"), "{said}");
+        assert!(said.contains("it is inside store.path"), "{said}");
     }
     assert_eq!(names(&node), before);
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());

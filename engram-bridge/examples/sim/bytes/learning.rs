@@ -23,8 +23,8 @@ impl Change {
 }
 
 impl Opener {
-    /// The budget of round trips until `records` arrive. More than 128 records are first offered,
-    /// which takes one more round trip.
+    /// The maximum number of round trips until `records` records arrive. More than 128 records are
+    /// first offered, which takes one more round trip.
     fn round_trips(self, records: usize) -> f64 {
         let offer = if records > 128 { 1.0 } else { 0.0 };
         match self {
@@ -82,8 +82,8 @@ impl Pair {
             (first..entries).step_by(nodes).for_each(|n| left.submit(&space, &pattern(&id(n), 0)));
         }
         copy(&left, &right);
-        // Each has handled all records, but not in a session with the other: they have no common
-        // base.
+        // Each node has handled all records, but not in a session with the other, so they have no
+        // common base.
         [&left, &right].into_iter().for_each(Replica::handle_all);
         Self { left, right, entries, fresh: entries, written: 0, random }
     }
@@ -141,7 +141,7 @@ impl Budget {
 }
 
 /// Measures sessions that find the differences with version clocks: bytes without the contents of
-/// the patterns, the same without the digests in the records, and round trips until the records
+/// the patterns, those bytes without the digests in the records, and round trips until the records
 /// arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     let mut pair = Pair::new(entries, nodes);
@@ -171,7 +171,7 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights
 }
 
-/// For each cost, the session that comes closest to its budget.
+/// Selects, for each cost, the session that comes closest to its budget.
 fn weigh(input: &str, trials: &[Conversation], budget: &Budget, round_trips: f64) -> Vec<Weight> {
     let worst = |name, bytes: fn(&Conversation) -> usize| {
         let weights = trials.iter().map(|talk| {

@@ -12,7 +12,7 @@ use riblt::{RatelessIBLT, UnmanagedRatelessIBLT};
 
 use super::Weight;
 
-/// Entries: the id of a record and its state.
+/// The state of each record, by the id of the record.
 type Entries = BTreeMap<[u8; 32], [u8; 32]>;
 
 /// Measures the bytes that each method needs to find which of `entries` entries differ.
@@ -74,22 +74,22 @@ fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
         for (id, state) in entries {
             // Its sets have no values, so an id combines the hashes of id and state.
             let id: [u8; 32] = std::array::from_fn(|at| id[at] ^ state[at]);
-            storage.insert(0, Id::from_byte_array(id)).expect("it is not sealed yet");
+            storage.insert(0, Id::from_byte_array(id)).expect("the storage is not sealed yet");
         }
-        storage.seal().expect("it is sealed once");
+        storage.seal().expect("the storage is sealed once");
         storage
     };
     let (here, there) = (storage(here), storage(there));
     let mut client = Negentropy::borrowed(&here, 0).expect("no limit is a valid limit");
     let mut server = Negentropy::borrowed(&there, 0).expect("no limit is a valid limit");
-    let mut query = client.initiate().expect("it begins once");
+    let mut query = client.initiate().expect("the client begins once");
     let (mut have, mut need, mut bytes, mut trips) = (Vec::new(), Vec::new(), 0, 0);
     loop {
-        let answer = server.reconcile(&query).expect("its own messages are valid");
+        let answer = server.reconcile(&query).expect("the client sends valid messages");
         bytes += query.len() + answer.len();
         trips += 1;
         let next = client.reconcile_with_ids(&answer, &mut have, &mut need);
-        match next.expect("its own messages are valid") {
+        match next.expect("the server sends valid messages") {
             Some(next) => query = next,
             None => return (bytes, trips),
         }
@@ -109,7 +109,7 @@ fn by_search_tree(here: &Entries, there: &Entries) -> usize {
     let [local, peer]: [Vec<PageRange<'_, [u8; 32]>>; 2] = [&here, &there]
         .map(|tree| tree.serialise_page_ranges().expect("the root was just computed"));
     let len = peer.len() * (2 * 32 + 16);
-    assert!(!diff(local, peer).is_empty(), "they differ");
+    assert!(!diff(local, peer).is_empty(), "the trees differ");
     len
 }
 
@@ -130,7 +130,8 @@ impl<const N: usize> riblt::Symbol for Element<N> {
 }
 
 /// A rateless sketch: minimum bytes of the coded symbols from which the other side finds all
-/// differences. An element of 11 bytes identifies as much as a line of the descent.
+/// differences. An element of 11 bytes identifies a record and its state as precisely as an entry
+/// of the descent.
 fn by_sketch<const N: usize>(here: &Entries, there: &Entries) -> usize {
     /// Bytes of the checksum and of the count of a coded symbol.
     const BESIDE: usize = 8 + 1;

@@ -46,7 +46,7 @@ fn diverged(
     held.iter().for_each(|pattern| {
         sides[0].submit(&space, pattern);
     });
-    // Sync `held` first, so that each node knows that the other has handled it.
+    // Sync `held` first, so that each node knows that the other has handled these patterns.
     if !held.is_empty() {
         let first = Conversation::hold(&sides[0], &sides[1], SessionConfig::default());
         assert_eq!(first.ending, Ending::InSync, "no node writes meanwhile");

@@ -11,7 +11,7 @@ use crate::conversation::Conversation;
 use crate::replica::{Replica, default_space, pattern};
 
 /// Measures how many contents a session sends for a hundred records whose contents the receiver
-/// already has: none may be sent.
+/// already has. The budget is zero.
 pub(super) fn confirmations() -> Weight {
     const COUNT: u32 = 100;
     let space = default_space();
@@ -20,7 +20,7 @@ pub(super) fn confirmations() -> Weight {
         [0, 1, 2].map(|n| Replica::new(n, std::slice::from_ref(&space), random.fork()));
     let same = |n: u32| pattern(&format!("pattern_{n}"), n);
     (0..COUNT).for_each(|n| third.submit(&space, &same(n)));
-    // Sessions fill both, so that their clocks record that they handled the contents.
+    // Fill both nodes in sessions, so that their clocks record that they have handled the contents.
     for receiver in [&left, &right] {
         Conversation::hold(&third, receiver, SessionConfig::default());
     }
@@ -49,13 +49,13 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     }
     equalize(&hosts[1..]);
     let data = Conversation::hold(&other, &hosts[1], SessionConfig::default());
-    assert_eq!(data.records(), patterns, "one session brings everything");
+    assert_eq!(data.records(), patterns, "one session sends everything");
     let mut config = WorldConfig::fair(8, Link::perfect(Latency::LAN));
     config.schedule.outbound_sessions = PEERS;
     let mut world = World::new(config, hosts);
     (1..=PEERS).for_each(|peer| world.request(0, peer));
     let agreed = world.run_until_agreed(Duration::from_secs(60));
-    assert!(agreed.is_some(), "the empty node learns everything");
+    assert!(agreed.is_some(), "the empty node receives everything");
     assert_eq!(world.host(0).summary(&space).count, patterns as u64);
     while world.in_session() > 0 {
         world.run_until(world.now() + Duration::from_millis(10));
@@ -71,7 +71,8 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     Weight::new("eight", input, (bytes, "bytes"), reference, 1.2)
 }
 
-/// Makes these nodes equal by sessions, after which each knows that the others have handled all.
+/// Runs sessions until these nodes are equal and each knows that the others have handled all
+/// records.
 fn equalize(nodes: &[Replica]) {
     for _ in 0..2 {
         for other in &nodes[1..] {

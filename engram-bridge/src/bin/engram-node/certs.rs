@@ -36,7 +36,7 @@ pub(crate) struct Ca {
     days: u64,
 }
 
-/// A node's new certificate, and its authority.
+/// A request for a node's new certificate.
 #[derive(Args)]
 pub(crate) struct Order {
     /// The node's name.
@@ -45,7 +45,7 @@ pub(crate) struct Order {
     /// The folder with ca.pem and ca.key.
     #[arg(long, value_name = "DIR", default_value = ".")]
     ca: PathBuf,
-    /// The folder of NAME.key and NAME.pem.
+    /// The folder to write NAME.key and NAME.pem to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     /// The validity of the certificate in days, at most that of the authority. Defaults to 365, or
@@ -57,8 +57,8 @@ pub(crate) struct Order {
 /// Replaces a node's certificate with a new one for the same key and name, so that the node id stays
 /// the same.
 ///
-/// It needs ca.pem and ca.key, and no key of the node. A running node loads the certificate on a
-/// hang-up signal or the command `reload`.
+/// This command needs ca.pem and ca.key, but not the node's key. A running node loads the new
+/// certificate on a hang-up signal or the command `reload`.
 #[derive(Args)]
 pub(crate) struct Rotation {
     /// The certificate, such as node-a.pem.
@@ -71,8 +71,8 @@ pub(crate) struct Rotation {
     days: Option<u64>,
 }
 
-/// Prints the node id of a certificate, as the configurations of other nodes list it, and the
-/// validity.
+/// Prints the node id of a certificate, in the form that the configurations of other nodes use, and
+/// its validity.
 #[derive(Args)]
 pub(crate) struct Show {
     /// A certificate, such as node-a.pem.

@@ -36,7 +36,7 @@ impl Check {
         outln!("{} can be used", self.source);
         outln!("{} has the node id {}", config.node.name, identity.node_id());
         let peers = counted(config.peers.len() as u64, "peer", "peers");
-        outln!("it hosts {} and knows {peers}", spaces.join(" and "));
+        outln!("it hosts {} and has {peers}", spaces.join(" and "));
         outln!("its certificate is valid {}", until(identity.validity(), now));
         if identity.validity().left(now).is_some_and(|left| left <= EXPIRY_NOTICE) {
             let certificate = config.tls.certificate.display();

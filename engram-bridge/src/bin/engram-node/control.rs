@@ -37,7 +37,7 @@ fn pass_on(mut input: impl BufRead, requests: &mpsc::Sender<Asked>) {
         if requests.blocking_send(asked).is_err() {
             return;
         }
-        // An error means that the node stops.
+        // An error means that the node is stopping.
         _ = answered.blocking_recv();
     }
     _ = requests.blocking_send(Asked::new(Ok(Request::Stop)).0);

@@ -33,8 +33,8 @@ pub(crate) struct Ctl {
     /// The section of that file that contains the configuration.
     #[arg(long, value_name = "NAME", global = true, requires = "config")]
     section: Option<String>,
-    /// The state folder itself. Defaults, without a configuration, to the folder of the shipped
-    /// unit and image.
+    /// The state folder itself. Without a configuration, it defaults to the folder of the shipped
+    /// systemd unit and container image.
     #[arg(
         long,
         value_name = "DIR",
@@ -52,13 +52,13 @@ pub(crate) struct Ctl {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Submits every snapshot of a file.
+    /// Submits every snapshot in a file.
     Submit { path: PathBuf },
     /// Deletes a pattern on all nodes, or withdraws everything that an evicted node wrote.
     Forget(Forget),
     /// Withdraws this node's own version of a pattern.
     Withdraw(Pattern),
-    /// Replaces all versions of a pattern by one of them, with the citations of all.
+    /// Replaces all versions of a pattern with one of them, which receives the citations of all.
     Resolve {
         space: String,
         /// The beginning of the version's digest, as explain and the status page show it.
@@ -67,10 +67,10 @@ enum Task {
     },
     /// Prints the versions of a pattern, their writers, and the decision of the strategy.
     Explain(Pattern),
-    /// Drops versions that are too far in the future, on this node only, and reissues those of this
-    /// node.
+    /// Drops versions that are too far in the future, on this node only, and re-issues this
+    /// node's own writes among them.
     DropImplausible,
-    /// Prints the conflicts of each space across ids.
+    /// Prints the conflicts across ids in each space.
     Groups,
     /// Copies the state to a new folder.
     Backup { path: PathBuf },
@@ -97,7 +97,7 @@ struct Pattern {
 
 #[derive(Args)]
 struct Forget {
-    /// The memory space; with --node, optional: the default is all spaces.
+    /// The memory space. Optional with --node, which applies to all spaces by default.
     #[arg(required_unless_present = "node")]
     space: Option<String>,
     /// The id of the pattern.
@@ -154,7 +154,7 @@ impl Place {
 }
 
 impl Task {
-    /// The request as it was written.
+    /// Converts the command line to a request, with the path and the id as given.
     fn request(self) -> Request {
         match self {
             Self::Submit { path } => Request::Submit { path },
@@ -180,7 +180,7 @@ impl Task {
     }
 }
 
-/// Makes the path of a request absolute, and reads its id.
+/// Makes the path of a request absolute, and parses its id.
 fn complete(request: &mut Request) -> Result<(), Failure> {
     match request {
         Request::Submit { path } | Request::Backup { path } | Request::Export { path } => {
@@ -195,7 +195,7 @@ fn complete(request: &mut Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads an id, given plain or as a JSON string.
+/// Parses an id that is given as plain text or as a JSON string.
 fn unquoted(id: String) -> Result<String, Failure> {
     if !id.starts_with('"') {
         return Ok(id);
@@ -228,7 +228,7 @@ struct Connection {
     socket: PathBuf,
     stream: BufReader<UnixStream>,
     begun: Instant,
-    /// The time from the beginning after which the client gives up.
+    /// The time since `begun` after which the client gives up.
     limit: Duration,
 }
 
@@ -240,7 +240,7 @@ fn connect(socket: &Path, limit: Duration) -> Result<Connection, Failure> {
 
 fn unreachable(socket: &Path, error: &io::Error) -> Failure {
     format!(
-        "cannot ask the node on {}: {error}; is it running, and are you its user or root?",
+        "cannot reach the node on {}: {error}; is it running, and are you its user or root?",
         socket.display()
     )
     .into()
@@ -264,10 +264,10 @@ impl Connection {
         })
     }
 
-    /// Limits the next read to the rest of the time.
+    /// Limits the next read to the remaining time.
     fn limit(&self) -> io::Result<()> {
         let left = self.limit.saturating_sub(self.begun.elapsed());
-        // Zero would switch the limit off.
+        // A timeout of zero is an error.
         self.stream.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1))))
     }
 

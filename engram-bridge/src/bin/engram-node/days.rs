@@ -10,8 +10,8 @@ const DAY: u64 = 86_400;
 /// The last second of the year 9999, after which no X.509 certificate is valid, as Unix time.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Reads `--days`. A number that does not fit `u64` is read as `u64::MAX`, which is too large for a
-/// certificate, too.
+/// Reads `--days`. A number that does not fit `u64` is read as `u64::MAX`, which is also too large
+/// for a certificate.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
@@ -27,8 +27,8 @@ pub(crate) fn of_authority(now: SystemTime, days: u64) -> Result<Validity, Failu
     valid(now, days, end, "no certificate is valid after the year 9999")
 }
 
-/// The validity of a node's certificate, which ends with that of its authority at the latest.
-/// Defaults to [`DEFAULT`] days, or to the rest of the authority's validity if that is shorter.
+/// The validity of a node's certificate, which ends no later than that of its authority. Defaults
+/// to [`DEFAULT`] days, or to the rest of the authority's validity if that is shorter.
 pub(crate) fn of_node(
     now: SystemTime,
     days: Option<u64>,
@@ -36,7 +36,7 @@ pub(crate) fn of_node(
 ) -> Result<Validity, Failure> {
     let most = most(now, authority.until);
     if most == 0 {
-        return Err("the authority has expired, so it can issue no valid certificate; nothing \
+        return Err("the authority has expired, so it cannot issue a valid certificate; nothing \
                     was written; make a new authority (`engram-node certs ca`)"
             .into());
     }

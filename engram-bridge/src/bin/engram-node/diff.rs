@@ -32,7 +32,8 @@ pub(crate) struct Diff {
 /// A memory space that at least one of the two nodes hosts.
 struct Compared {
     space: String,
-    /// Root and number of visible patterns at each node; `None` if it does not host the space.
+    /// The root and the number of visible patterns at each node; `None` for a node that does not
+    /// host the space.
     sides: [Option<(String, u64)>; 2],
     /// Ids of patterns that changed at each node since the two were last equal.
     changed: [Vec<String>; 2],
@@ -106,7 +107,7 @@ fn ids(diff: &Value) -> Vec<String> {
 }
 
 impl Compared {
-    /// Whether both host it with different states.
+    /// Whether both nodes host the space, with different states.
     fn differs(&self) -> bool {
         matches!(&self.sides, [Some((left, _)), Some((right, _))] if left != right)
     }

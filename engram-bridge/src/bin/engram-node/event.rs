@@ -31,7 +31,7 @@ pub(crate) enum Event {
     Opened { recovery: &'static str, found: String, unhosted: Vec<String> },
     /// A snapshot was submitted, and its new patterns are durable.
     Snapshot(Snapshot),
-    /// Every snapshot of a file was submitted on request.
+    /// Every snapshot in a file was submitted on request.
     Submitted {
         path: String,
         snapshots: u64,
@@ -83,7 +83,7 @@ pub(crate) enum Event {
     },
     /// A command could not be carried out.
     Failed { command: String, reason: String },
-    /// The node begins to stop.
+    /// The node has begun to stop.
     Stopping { reason: &'static str },
     /// The node has stopped, and its store is closed.
     Stopped {},
@@ -116,7 +116,7 @@ pub(crate) struct Snapshot {
     pub(crate) written: usize,
     /// Patterns that wait for the first contact of their space.
     pub(crate) waiting: usize,
-    /// Patterns whose contents were forgotten and stay forgotten.
+    /// Patterns whose contents were forgotten before, and remain suppressed.
     pub(crate) suppressed: usize,
     pub(crate) rejected: usize,
 }
@@ -204,7 +204,7 @@ impl Event {
             }
             Self::Opened { found, unhosted, .. } if unhosted.is_empty() => found.clone(),
             Self::Opened { found, unhosted, .. } => format!(
-                "{found}; the state of {} stays in the store, but node.spaces does not name them",
+                "{found}; the store also contains the state of {}, which node.spaces does not list",
                 unhosted.join(", ")
             ),
             Self::Groups { spaces } if spaces.is_empty() => "conflict.across_ids is off".to_owned(),
@@ -263,7 +263,7 @@ impl Event {
                     keys => keys.join(", "),
                 };
                 format!(
-                    "read the configuration and its certificates again; changed: {}; waits for the \
+                    "read the configuration and its certificates again; changed: {}; waiting for the \
                      next start: {}",
                     list(changed),
                     list(waiting)
@@ -275,7 +275,7 @@ impl Event {
             }
             Self::Compacted { .. } => "compacted the store".to_owned(),
             Self::Failed { command, reason } => format!("{command}: {reason}"),
-            Self::Stopping { reason } => format!("stops: {reason}"),
+            Self::Stopping { reason } => format!("stopping: {reason}"),
             Self::Stopped {} => "stopped".to_owned(),
             Self::EventsLost { count } => {
                 let lost = counted(*count, "event was", "events were");
@@ -346,7 +346,7 @@ impl Groups {
     fn sentence(&self) -> String {
         let Self { space, groups, members, disputed, pending, example } = self;
         let mut sentence = format!(
-            "{space}: {} of patterns that describe one memory, with {} besides the representatives, \
+            "{space}: {} of patterns that describe one memory, with {} in addition to the representatives, \
              {disputed} in dispute",
             counted(*groups, "group", "groups"),
             patterns(*members)
@@ -443,7 +443,7 @@ mod tests {
         assert!(json(&opened).contains(r#""recovery":"new""#));
         let work = SpaceId::new("work").unwrap();
         let opened = Event::opened(&Recovery::Loaded { records: 1 }, &[work]);
-        assert!(opened.sentence().contains("the state of work stays in the store"));
+        assert!(opened.sentence().contains("the state of work, which node.spaces does not list"));
         assert!(json(&opened).contains(r#""unhosted":["work"]"#));
     }
 

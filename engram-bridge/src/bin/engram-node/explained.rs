@@ -11,12 +11,17 @@ use engram_bridge::notices::printable;
 pub(crate) fn lines(known: &Value) -> Vec<String> {
     let mut lines = vec![headline(known)];
     lines.extend(list(known, "versions").map(version));
-    lines.extend(left_out(known, "versions", "version", "versions"));
+    lines.extend(left_out(known, "versions", "more version", "more versions"));
     let suppressed = list(known, "suppressed").filter_map(Value::as_str);
     lines.extend(suppressed.map(|digest| format!("  forgotten content {digest:.12}")));
-    lines.extend(left_out(known, "suppressed", "forgotten content", "forgotten contents"));
-    lines.extend(list(known, "context").map(|write| format!("  knows {}", written(write))));
-    lines.extend(left_out(known, "context", "other node", "other nodes"));
+    lines.extend(left_out(
+        known,
+        "suppressed",
+        "more forgotten content",
+        "more forgotten contents",
+    ));
+    lines.extend(list(known, "context").map(|write| format!("  covers {}", written(write))));
+    lines.extend(left_out(known, "context", "more node", "more nodes"));
     if let Some(reason) = known["across_ids"]["reason"].as_str() {
         let mut reason = reason.lines().map(|line| printable(line.trim()));
         lines.extend(reason.next().map(|first| format!("  across ids: {first}")));
@@ -70,11 +75,11 @@ fn written(write: &Value) -> String {
     format!("{} (version {})", printable(&text(write, "node")), text(write, "version"))
 }
 
-/// The line for the entries that a list leaves out.
+/// Returns the line that counts the entries that a list leaves out.
 fn left_out(known: &Value, field: &str, one: &str, many: &str) -> Option<String> {
     let total = known[format!("{field}_total")].as_u64()?;
     let left = total.saturating_sub(list(known, field).count() as u64);
-    (left > 0).then(|| format!("  {} more", counted(left, one, many)))
+    (left > 0).then(|| format!("  {}", counted(left, one, many)))
 }
 
 fn list<'v>(of: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
@@ -109,8 +114,8 @@ mod tests {
             "  version abababababab: confidence 0.75, strength 0.5, 1 citation, last consolidated \
              2026-01-01T00:00:00Z; kept, 100 % of the visible embedding; written by node-a \
              (version 7); the last submission of this node; sent by node\\u{1b}b",
-            "  2 versions more",
-            "  knows node-a (version 7)",
+            "  2 more versions",
+            "  covers node-a (version 7)",
             "  across ids: one memory",
             "    with q",
         ];

@@ -61,7 +61,7 @@ fn write_patterns(store: &Store, file: &mut dyn Write) -> io::Result<()> {
 fn refuse_state_folder(path: &Path, state: Option<&Path>) -> io::Result<()> {
     let (Some(folder), Some(state)) = (path.parent(), state) else { return Ok(()) };
     if folder.canonicalize()?.starts_with(state.canonicalize()?) {
-        return Err(io::Error::other("store.path contains it; choose another folder"));
+        return Err(io::Error::other("it is inside store.path; choose another folder"));
     }
     Ok(())
 }
@@ -88,9 +88,7 @@ fn fill(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io:
 
 fn refuse_existing(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(_) => {
-            Err(io::Error::other("it exists, and nothing is overwritten; choose another name"))
-        }
+        Ok(_) => Err(io::Error::other("it exists and is not overwritten; choose another name")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! Files that are created once.
+//! Creates files that do not exist yet.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -57,8 +57,7 @@ pub(crate) fn create(files: &[New]) -> Result<(), Failure> {
     if let Some(old) = files.iter().find(|file| fs::symlink_metadata(&file.path).is_ok()) {
         let path = old.path.display();
         return Err(format!(
-            "{path} exists; nothing was written, since nothing is overwritten: move it, or write to \
-             another folder"
+            "{path} exists; nothing was written; move it, or write to another folder"
         )
         .into());
     }

@@ -174,7 +174,7 @@ impl Following {
 }
 
 impl Follow {
-    /// Retries, since the disk may be full only for a while.
+    /// Submits a snapshot until the store accepts it, since the disk may be full only for a while.
     fn submit_until_taken(&self, snapshot: &FileSnapshot) {
         while self.submitter.submit(snapshot).is_err() && !self.is_stopped() {
             thread::sleep(RETRY);
@@ -214,8 +214,7 @@ impl Source {
     }
 
     /// Whether this file, which was read to its end, is finished: a closed pipe, or a file that was
-    /// truncated or replaced.
-    /// `named` is the file that has its name now.
+    /// truncated or replaced. `named` is the file that now has its name.
     fn is_over(&mut self, named: Option<&Metadata>) -> io::Result<bool> {
         if is_pipe(&self.opened) {
             return Ok(true);
@@ -224,7 +223,7 @@ impl Source {
         if self.file.get_ref().metadata()?.len() < read {
             return Ok(true);
         }
-        // A missing file may be in the middle of a rotation.
+        // If no file has the name, a rotation may be in progress.
         Ok(named.is_some_and(|named| !is_same(named, &self.opened)))
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Host {
     pub(crate) source: Source,
     /// The configuration with which the node started.
     pub(crate) config: ClusterConfig,
-    /// The configuration that was read last.
+    /// The most recently read configuration.
     pub(crate) present: Mutex<ClusterConfig>,
     pub(crate) node: Node,
     pub(crate) telemetry: Telemetry,
@@ -110,7 +110,7 @@ impl Host {
         }
     }
 
-    /// Executes a request concurrently: a backup takes a while.
+    /// Executes a request concurrently, since a backup takes a while.
     fn start(self: Arc<Self>, Asked { request, answer }: Asked) {
         tokio::spawn(async move {
             // The client may have left.

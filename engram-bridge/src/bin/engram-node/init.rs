@@ -85,7 +85,7 @@ impl Init {
         Ok(())
     }
 
-    /// Refuses an address that two nodes have.
+    /// Refuses an address that is given to two nodes.
     fn check_addresses(&self) -> Result<(), Failure> {
         let plain: Vec<_> = self.addresses.iter().map(|address| address.to_lowercase()).collect();
         for (at, address) in plain.iter().enumerate() {
@@ -93,7 +93,7 @@ impl Init {
                 let [earlier, later] = [earlier, at].map(letter);
                 return Err(format!(
                     "node-{earlier} and node-{later} both have the address {address}; nothing was \
-                     written, give each node its own"
+                     written; give each node its own address"
                 )
                 .into());
             }

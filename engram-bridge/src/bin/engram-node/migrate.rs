@@ -44,7 +44,7 @@ impl Migrate {
         for (space, id, digest) in &done.released {
             outln!("no longer forgotten: content {digest} of pattern {id:?} of {space}");
         }
-        outln!("write precision = \"{precision}\" into [merkle_tree] of all nodes, and start them");
+        outln!("set precision = \"{precision}\" in [merkle_tree] on all nodes, and start them");
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use engram_gossip_proto::SpaceId;
 pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Notice {
     let reason = format!(
         "no socket in {}: {error}; the node runs, but `engram-node ctl` cannot reach it until the folder is \
-         writable; a path may have about 100 bytes",
+         writable; the path of a socket may have at most about 100 bytes",
         folder.display()
     );
     Notice::new("no_control_socket", reason)

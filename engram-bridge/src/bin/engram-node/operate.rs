@@ -57,7 +57,7 @@ impl Host {
                 let hosted = self.space(&space)?;
                 let known = http::explanation(&self.telemetry, &hosted, &id);
                 let known =
-                    known.ok_or_else(|| format!("{space} never held the pattern {id:?}"))?;
+                    known.ok_or_else(|| format!("{space} has never held the pattern {id:?}"))?;
                 let known = serde_json::from_str(&known).map_err(|error| error.to_string())?;
                 return Ok((Event::Explained { space, pattern: id }, Some(known)));
             }
@@ -113,7 +113,7 @@ impl Host {
         hosted.ok_or_else(|| format!("this node hosts no space {name:?}; see node.spaces"))
     }
 
-    /// Submits every snapshot of a file.
+    /// Submits every snapshot in a file.
     async fn submit(&self, path: PathBuf) -> Result<Event, Refusal> {
         let (node, report) = (self.node.clone(), self.report.clone());
         let name = path.display().to_string();
@@ -145,7 +145,7 @@ impl Host {
         change(move || operation(&hosted, &id).map_err(|error| error.to_string())).await
     }
 
-    /// Replaces all versions of a pattern by one of them, with the citations of all.
+    /// Replaces all versions of a pattern with one of them, which receives the citations of all.
     async fn resolve(&self, space: String, version: String, id: String) -> Result<Event, Refusal> {
         let (hosted, pattern) = (self.space(&space)?, id.clone());
         let version = change(move || {
@@ -229,7 +229,7 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
     Ok(Event::Submitted { path, snapshots, taken, written, waiting, rejected })
 }
 
-/// The refusal of a snapshot after `stored` earlier ones of its file.
+/// The error for a snapshot that failed after `stored` earlier snapshots of its file were stored.
 fn incomplete(
     FileSnapshot { run, space, .. }: &FileSnapshot,
     stored: u64,

@@ -83,7 +83,8 @@ impl Report {
         due.into_iter().for_each(|due| self.say(&Event::from(due)));
     }
 
-    /// Reports pending faults and counts and the last event, and waits briefly for the reader.
+    /// Reports the pending faults and counts, then the last event, and waits briefly for the
+    /// reader.
     pub(crate) fn finish(&self, last: &Event) {
         let due = self.repeats().finish();
         due.into_iter().for_each(|due| self.say(&Event::from(due)));

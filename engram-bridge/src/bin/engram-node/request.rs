@@ -1,4 +1,4 @@
-//! Requests to a running node, as JSON objects of one line.
+//! Requests to a running node, as single-line JSON objects.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// Submit every snapshot of a file.
+    /// Submit every snapshot in a file.
     Submit { path: PathBuf },
     /// Write the visible patterns to a file.
     Export { path: PathBuf },
@@ -22,12 +22,12 @@ pub(crate) enum Request {
     ForgetNode { node: String, space: Option<String> },
     /// Withdraw this node's own version of a pattern.
     Withdraw { space: String, id: String },
-    /// Replace all versions of a pattern by the one whose digest begins with `version`.
+    /// Replace all versions of a pattern with the one whose digest begins with `version`.
     Resolve { space: String, version: String, id: String },
     /// Drop the parts of records with versions too far in the future, on this node only, and
     /// re-issue this node's own writes among them.
     DropImplausible,
-    /// List the conflicts of each space across ids.
+    /// List the conflicts across ids in each space.
     Groups,
     /// Return the versions of a pattern and the decision of the strategy.
     Explain { space: String, id: String },
@@ -39,7 +39,7 @@ pub(crate) enum Request {
     Stop,
 }
 
-/// The answer to a request, as JSON of one line.
+/// The answer to a request, as single-line JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Answer {
     /// Whether the request succeeded.

@@ -35,7 +35,7 @@ use crate::submit::Submitter;
 pub(crate) struct Run {
     #[command(flatten)]
     source: Source,
-    /// Consolidation snapshots, as JSON lines. Without this option the node submits nothing at its start.
+    /// Consolidation snapshots, as JSON lines. Without this option, the node submits nothing when it starts.
     #[arg(long, value_name = "FILE")]
     snapshots: Option<PathBuf>,
     /// The pause between two snapshots, in milliseconds.

@@ -71,7 +71,7 @@ mod system {
         }
 
         pub(crate) async fn recv(&mut self) {
-            // Without a handler, the system's default ends the process, too.
+            // If no handler can be installed, the system's default action ends the process.
             if tokio::signal::ctrl_c().await.is_err() {
                 super::never().await;
             }

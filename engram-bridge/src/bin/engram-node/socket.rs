@@ -64,13 +64,13 @@ impl Socket {
         self.abandon()
     }
 
-    /// Stops listening, and leaves the path, which belongs to another socket.
+    /// Stops listening, but does not remove the path, which belongs to another socket.
     pub(crate) fn abandon(self) -> LastAnswers {
         self.end.notify_one();
         LastAnswers(self.accepting)
     }
 
-    /// Whether its path still leads to this socket.
+    /// Whether the path still leads to this socket.
     pub(crate) fn is_reachable(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
@@ -115,7 +115,7 @@ async fn accept(
                     _ = serve(stream, owner, &requests, &slots).await;
                 });
             }
-            // For example, too many files are open. Such errors are temporary.
+            // Errors here are temporary: for example, too many files are open.
             Err(_) => sleep(TIME_LIMIT / 100).await,
         }
         while connections.try_join_next().is_some() {}
@@ -144,7 +144,7 @@ async fn serve(
         false => None,
     };
     let (asked, mut answered) = Asked::new(request);
-    // An error means that the node stops, and drops `answered`, too.
+    // An error means that the node is stopping; `answered` then also fails.
     _ = requests.send(asked).await;
     let answer = tokio::select! {
         answer = &mut answered => answer,

@@ -32,8 +32,8 @@ impl Submitter {
     /// Submits a snapshot, and reports the patterns left out. Waits for the disk.
     ///
     /// # Errors
-    /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed
-    /// before stay stored.
+    /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed earlier remain
+    /// stored.
     pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
         let space = match self.space(&read.space) {
             Ok(space) => space,
@@ -77,7 +77,7 @@ impl Submitter {
         Ok(Taken { taken, written, waiting, rejected })
     }
 
-    /// Returns the space of a snapshot. A node with `spaces = "*"` begins to host it if it does not yet.
+    /// Returns the space of a snapshot. A node with `spaces = "*"` first starts to host the space if necessary.
     fn space(&self, id: &SpaceId) -> Result<Arc<Space>, String> {
         let store = &self.node.store;
         match store.space(id) {

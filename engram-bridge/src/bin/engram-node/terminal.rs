@@ -19,8 +19,8 @@ macro_rules! outln {
     ($($text:tt)*) => { $crate::terminal::print(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Prints to standard output. The text is lost if the reader has closed the pipe; any other error ends the
-/// program with status 2, so that a truncated answer is not taken for a whole one.
+/// Prints to standard output. The text is lost if the reader has closed the pipe; any other error ends the program with
+/// status 2, so that a truncated answer is not mistaken for a complete one.
 pub(crate) fn print(text: Arguments<'_>) {
     let mut output = io::stdout();
     match output.write_fmt(text).and_then(|()| output.flush()) {

@@ -50,7 +50,7 @@ impl Watch {
                     return Err(format!("cannot write to standard output: {error}").into());
                 }
                 _ if self.once => return agreement(&looks),
-                // The reader has left.
+                // The reader has closed the pipe.
                 Err(_) => return Ok(Agreement::Full),
                 Ok(()) => {}
             }
