@@ -28,8 +28,8 @@ use crate::service::gossiper::{ConsolidationGossiper, UnknownSpace};
 use crate::spaces::error::AddSpaceError;
 use crate::spaces::store::{Store, StoreConfig};
 
-/// A running node, configured by `cluster.toml`: its state and its network. Keep it, or a clone, for as long as the
-/// node runs; [`stop`](Self::stop) stops it cleanly.
+/// A running node, configured by `cluster.toml`: its state and its network. Keep this value, or a clone, for as long as
+/// the node runs; [`stop`](Self::stop) stops it cleanly.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The state of all its memory spaces.
@@ -150,27 +150,27 @@ impl Node {
         self.binding.stop().await
     }
 
-    /// Hosts `space` from now on, announces it to the peers, and returns its gossip. See
-    /// [`Binding::add_space`]: cheap for a space that is already hosted, so a program may call it
-    /// wherever it creates or opens a store.
+    /// Hosts `space` from now on, announces it to the peers, and returns its gossiper. The call is
+    /// cheap for a space that is already hosted, so a program may call it wherever it creates or
+    /// opens a store. See [`Binding::add_space`].
     ///
     /// # Errors
     /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if
-    /// the node is stopped. Nothing was changed.
+    /// the node has stopped. Nothing was changed.
     pub fn add_space(&self, space: &SpaceId) -> Result<ConsolidationGossiper, AddSpaceError> {
         self.binding.add_space(space)
     }
 
-    /// Returns the gossip of a memory space that this node hosts.
+    /// Returns the gossiper of a memory space that this node hosts.
     ///
     /// # Errors
-    /// [`UnknownSpace`] if this node does not host it.
+    /// [`UnknownSpace`] if this node does not host the space.
     pub fn gossiper(&self, space: &SpaceId) -> Result<ConsolidationGossiper, UnknownSpace> {
         self.binding.gossiper(space)
     }
 }
 
-/// The keys whose values differ.
+/// The keys whose values differ between two tables.
 fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t String> {
     let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
     keys.filter(|key| old.get(*key) != new.get(*key))
@@ -180,9 +180,9 @@ fn differing<'t>(old: &'t Table, new: &'t Table) -> impl Iterator<Item = &'t Str
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reload {
-    /// Keys of `[tls]` whose files have other contents than those used before the reload.
+    /// The keys of `[tls]` whose files have changed since they were last loaded.
     pub loaded: Vec<String>,
-    /// Keys with a changed value that takes effect at the next start.
+    /// The keys with a changed value that takes effect at the next start.
     pub waiting: Vec<String>,
 }
 
@@ -201,7 +201,7 @@ pub enum ReloadError {
     Limits(#[from] engram_gossip_net::ConfigError),
 }
 
-/// The sections, besides the peers, that take effect on a reload.
+/// The sections that, like the peers, take effect on a reload.
 const AT_ONCE: [&str; 2] = ["tls", "limits"];
 
 impl Node {
@@ -235,7 +235,7 @@ impl Node {
     }
 }
 
-/// The keys of `[tls]` whose files had other contents than those of the previous identity.
+/// The keys of `[tls]` whose files differ from those of the previous identity.
 fn loaded(change: IdentityChange) -> Vec<String> {
     let parts = [
         ("tls.ca", change.authority),
@@ -246,7 +246,7 @@ fn loaded(change: IdentityChange) -> Vec<String> {
 }
 
 impl ClusterConfig {
-    /// The settings that differ in `after` and take effect on a reload: keys of `[tls]` and
+    /// Returns the settings that differ in `after` and take effect on a reload: keys of `[tls]` and
     /// `[limits]`, and `peers`. A reload always reads the files of `[tls]` again.
     pub fn changed_at_once(&self, after: &Self) -> Vec<String> {
         let mut changed = Vec::new();
@@ -330,7 +330,7 @@ fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
     Ok(Roster::new(members)?)
 }
 
-/// The store under `store.path`; `None` if the state ends with the process.
+/// The store under `store.path`; `None` if the state is only in memory.
 fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartError> {
     match &config.store.path {
         None => Ok(None),
@@ -387,8 +387,8 @@ fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError>
     }
 }
 
-/// The longest time that a stopping node waits for its sessions to end and for the peers to learn
-/// of it.
+/// The longest time that a stopping node waits for its sessions to end and for its peers to learn
+/// of the stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 fn net_config(config: &ClusterConfig) -> NetConfig {

@@ -60,7 +60,7 @@ pub struct ClusterConfig {
     pub node: NodeConfig,
     /// Its certificate and the cluster's authority.
     pub tls: TlsConfig,
-    /// The other nodes. Connections from nodes not listed are refused.
+    /// The other nodes. Connections from nodes that are not listed are refused.
     pub peers: Vec<PeerConfig>,
     /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
@@ -87,11 +87,11 @@ pub struct ClusterConfig {
 pub struct NodeConfig {
     /// The display name of this node.
     pub name: String,
-    /// The address to listen on for peers; port 0 takes a free port.
+    /// The address to listen on for peers; port 0 selects a free port.
     pub listen: SocketAddr,
     /// The memory spaces that this node hosts; `["default"]` by default.
     pub spaces: Vec<SpaceId>,
-    /// Whether it also hosts every space that its store holds or a peer names: `spaces = "*"`.
+    /// Whether this node also hosts every space that its store holds or a peer names (`"*"`).
     pub learn_spaces: bool,
     /// Ids of this node's previous keys; none by default.
     pub replaces: Vec<NodeId>,
@@ -109,18 +109,17 @@ pub struct TlsConfig {
     pub key: PathBuf,
 }
 
-/// One of `[[peers]]`.
+/// One entry of `[[peers]]`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PeerConfig {
     /// The name of the peer in messages, metrics and requests.
     pub name: String,
-    /// The id that it must prove.
+    /// The id of the peer, which it must prove in each handshake.
     pub node_id: NodeId,
-    /// The address it listens on: `host:port`. `None` if this node cannot dial it, but it dials
-    /// this node.
+    /// The address that the peer listens on, as `host:port`; `None` if only the peer dials.
     pub address: Option<String>,
-    /// Ids of its previous keys. In this node's own entry, they are added to
+    /// Ids of the previous keys of the peer. In this node's own entry, they are added to
     /// [`NodeConfig::replaces`]; in all other entries, they are ignored.
     pub replaces: Vec<NodeId>,
 }
@@ -195,7 +194,8 @@ pub struct StorageConfig {
     /// How long a space whose store is new or has lost rows waits for a peer while no session makes
     /// progress; 10 s by default. See [`Binding::with_settle`](crate::Binding::with_settle).
     pub settle: Duration,
-    /// Bytes of the store's pages in memory, in addition to the state itself; 256 KiB by default.
+    /// The size in bytes of the cache for the store's pages, in addition to the state itself; 256
+    /// KiB by default.
     pub cache_bytes: u64,
     /// The limits on the data that members can make this node keep.
     pub caps: Caps,
@@ -205,7 +205,7 @@ pub struct StorageConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// The address to listen on; port 0 takes a free port. Must be a loopback address unless
+    /// The address to listen on; port 0 selects a free port. Must be a loopback address unless
     /// `allow_remote = true` permits other hosts to read pattern ids: there is no log-in.
     pub listen: SocketAddr,
 }
@@ -282,7 +282,7 @@ pub enum ConfigError {
     },
 }
 
-/// One problem of a configuration.
+/// One problem in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
@@ -305,10 +305,10 @@ impl ClusterConfig {
         Self::load_with(path, [])
     }
 
-    /// Like [`load`](Self::load), with single values overridden by variables such as
+    /// Like [`load`](Self::load), with single values overridden by environment variables such as
     /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`. The name of a variable
-    /// consists of `ENGRAM_`, the section, two underscores, and the key; all others are ignored.
-    /// Pass [`std::env::vars_os`] for the variables of the process.
+    /// consists of `ENGRAM_`, the section, two underscores, and the key; all other variables are
+    /// ignored. Pass [`std::env::vars_os`] for the variables of the process.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -317,7 +317,7 @@ impl ClusterConfig {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`], which lists all problems; a problem of a variable names the variable.
+    /// [`ConfigError`], which lists all problems; a problem with a variable names the variable.
     pub fn load_with(
         path: &Path,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -342,12 +342,12 @@ impl ClusterConfig {
         Self::load_section_with(path, section, [])
     }
 
-    /// Like [`load_section`](Self::load_section), with single values overridden by variables as in
-    /// [`load_with`](Self::load_with). Their names do not contain the name of the section:
-    /// `ENGRAM_GOSSIP__FANOUT=5`.
+    /// Like [`load_section`](Self::load_section), with single values overridden by environment
+    /// variables as in [`load_with`](Self::load_with). Their names do not contain the name of the
+    /// section: `ENGRAM_GOSSIP__FANOUT=5`.
     ///
     /// # Errors
-    /// As [`load_section`](Self::load_section); a problem of a variable names the variable.
+    /// As [`load_section`](Self::load_section); a problem with a variable names the variable.
     pub fn load_section_with(
         path: &Path,
         section: &str,
@@ -398,14 +398,15 @@ impl ClusterConfig {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`], which lists all problems: unknown keys, missing keys, values of
-    /// the wrong type, and invalid values. A syntax error is reported alone.
+    /// the wrong type, and invalid values. If there is a syntax error, it is the only problem
+    /// reported.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let parsed = Self::parse_part(text, None, []);
         let parsed = parsed.map_err(|problems| ConfigError::Invalid { path: None, problems })?;
         Ok(parsed.expect("only a section may be missing"))
     }
 
-    /// Checks the text, or a section of it; `None` if there is no such section.
+    /// Checks the text, or a section of it. Returns `None` if there is no such section.
     fn parse_part(
         text: &str,
         section: Option<&str>,
@@ -419,7 +420,7 @@ impl ClusterConfig {
         let overrides = variables::overrides(variables, &mut of_variables);
         let file = variables::apply(table, file, &overrides, &mut of_variables);
         let config = check::check(file, &mut problems);
-        // A value of a wrong type is not missing.
+        // A value of the wrong type is not also reported as missing.
         problems.retain(|problem| !wrong.iter().any(|wrong| is_in(&problem.key, &wrong.key)));
         problems.extend(wrong.into_iter().chain(unknown));
         match config {
@@ -441,7 +442,7 @@ impl ClusterConfig {
 
 /// Reads a configuration as a part of another value, such as the host's own configuration. The
 /// error lists all problems, without lines and without the names of outer keys:
-/// [`load_section`](ClusterConfig::load_section) has both. Relative paths stay unchanged: see
+/// [`load_section`](ClusterConfig::load_section) reports both. Relative paths remain unchanged: see
 /// [`relative_to`](ClusterConfig::relative_to).
 ///
 /// ```

@@ -6,7 +6,7 @@ use crate::node::config::ClusterConfig;
 
 /// The permissions of the group and of all other users.
 const OTHERS: u32 = 0o077;
-/// Their permission to write.
+/// The write permission of the same users.
 const OTHERS_WRITE: u32 = 0o022;
 
 impl ClusterConfig {

@@ -1,9 +1,9 @@
 //! Health, metrics, state and a status page over HTTP (feature `http`).
 //!
-//! | path | answers |
+//! | path | response |
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
-//! | `/health/ready` | 200 if the node can store changes and either has no peers, or is connected to one and has been equal to one; else 503; warnings |
+//! | `/health/ready` | 200 if the node can store changes and either has no peers, or is connected to one and has been equal to one; else 503; both list the warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::metrics::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
@@ -16,12 +16,12 @@
 //! | `/cluster/consolidation/updates` | the latest changes of visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
 //!
-//! Paths about one memory space take `space=`, and use the first space without it. `peer` is a name
-//! in the roster or a node id. Everything is read-only. The metrics are text and the page is HTML;
-//! the other routes answer in JSON with stable names, errors included: `{"error": "cause; next step"}`.
+//! Paths about one memory space accept `space=`; without it, they use the first space. `peer` is a name in the roster
+//! or a node id. Everything is read-only. The metrics are text and the page is HTML; the other routes answer in JSON
+//! with stable names, errors included: `{"error": "cause; next step"}`.
 //!
-//! There are two ways to use it: [`Server`] listens by itself, with its own limits; [`axum_0_8`]
-//! provides the routes to a host with an existing axum application.
+//! There are two ways to use this module: [`Server`] listens by itself, with its own limits;
+//! [`axum_0_8`] provides the routes to a host with an existing axum application.
 
 mod answer;
 pub mod axum_0_8;
@@ -35,7 +35,8 @@ pub use server::{Listening, Server, ServerError};
 use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;
 
-/// The JSON answer of `/cluster/consolidation/explain`; `None` if `space` never held the pattern.
+/// Returns the JSON answer of `/cluster/consolidation/explain`; `None` if `space` has never held
+/// the pattern.
 pub fn explanation(node: &Telemetry, space: &Space, id: &str) -> Option<String> {
     let known = space.explain(id)?;
     let explained = answer::Explained::of(node, space, id, &known);

@@ -25,11 +25,11 @@ pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.
 pub struct Metric {
     /// The full name, as in the exposition.
     pub name: &'static str,
-    /// The kind of its numbers.
+    /// The kind of its values.
     pub kind: MetricKind,
     /// The unit, which the name contains; `None` for plain counts.
     pub unit: Option<&'static str>,
-    /// The meaning of its numbers.
+    /// The meaning of its values.
     pub help: &'static str,
     /// The names of its labels. Their values come from fixed sets, from the roster and from the
     /// hosted spaces, never from patterns.
@@ -37,7 +37,7 @@ pub struct Metric {
     read: fn(&Reading) -> Vec<Sample>,
 }
 
-/// The kind of a metric's numbers.
+/// The kind of a metric's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {

@@ -29,9 +29,9 @@ use crate::spaces::store::Store;
 /// The interval at which due counts of repeats are collected.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and
-/// changes of peers. A successful session produces no notice. The first notice of a kind and each new fault
-/// are returned, and [repeats](Repeats) are returned as counts.
+/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes of peers. A
+/// successful session produces no notice. [`next`](Self::next) returns the first notice of a kind and each new fault in
+/// full, and [repeats](Repeats) as counts.
 pub struct Notices {
     name: String,
     /// Weak, so that the notices do not keep the store alive.
@@ -187,8 +187,8 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Whether a storage failure of this node, which has an event of its own, explains an event of the network:
-/// sessions make no progress while a node accepts no records.
+/// Whether a network event is explained by a storage failure of this node, which has its own event: sessions make no
+/// progress while a node accepts no records.
 pub fn is_explained(event: &Event, store: &Store) -> bool {
     matches!(event, Event::Stalled { .. }) && store.write_stats().storage_failure.is_some()
 }
@@ -207,7 +207,7 @@ pub fn printable(text: &str) -> String {
 pub fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        // JSON itself escapes characters below the space in strings; elsewhere they are only white space.
+        // In strings, JSON itself escapes characters below U+0020; elsewhere they are only white space.
         if c >= ' ' && is_control(c) {
             shown += &format!("\\u{:04x}", u32::from(c));
         } else {

@@ -1,4 +1,4 @@
-//! Characters that text from peers must not bring to a terminal.
+//! Characters in text from peers that must not reach a terminal.
 
 /// Whether a character controls the terminal, or the direction of the text around it.
 pub(crate) const fn is_control(c: char) -> bool {

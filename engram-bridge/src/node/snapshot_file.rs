@@ -23,7 +23,7 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 /// A file of consolidation snapshots, read run by run.
 ///
 /// Opening it reads every line once, to find its run and its space; patterns are parsed only when
-/// their run is read, so memory holds one run at a time. Two layouts:
+/// their run is read, so memory holds one run at a time. Two layouts are supported:
 ///
 /// - *snapshot lines*: `{"space"?, "snapshot", "generated_at", "stats", "patterns": [..]}`, with
 ///   the embeddings as base64 (`embedding_b64`) of little-endian f32;
@@ -53,7 +53,7 @@ struct Place {
 /// One run of one space.
 #[derive(Clone, Debug)]
 pub struct FileSnapshot {
-    /// The space it belongs to.
+    /// The space that the run belongs to.
     pub space: SpaceId,
     /// The number of the run in the file.
     pub run: u64,
@@ -101,7 +101,7 @@ impl SnapshotFile {
     /// `dimension` numbers long.
     ///
     /// # Errors
-    /// [`SnapshotFileError`] if the file cannot be read, is no regular file, or is empty.
+    /// [`SnapshotFileError`] if the file cannot be read, is not a regular file, or is empty.
     pub fn open(path: &Path, dimension: usize) -> Result<Self, SnapshotFileError> {
         let failed = |source| SnapshotFileError::Io { path: path.to_owned(), source };
         let mut file = Self {
@@ -205,7 +205,7 @@ impl SnapshotFile {
 /// Opens a regular file. A pipe would block the caller, and a device may never end.
 fn open_file(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file; use run --follow for a pipe"));
+        return Err(io::Error::other("it is not a regular file; use run --follow for a pipe"));
     }
     File::open(path)
 }
@@ -230,7 +230,7 @@ fn text(line: &[u8]) -> Result<&str, String> {
         return Err(format!("it is longer than {most} bytes; split it into several snapshots"));
     }
     std::str::from_utf8(line).map_err(|error| {
-        format!("it is not UTF-8 from its byte {} on; write it again", error.valid_up_to() + 1)
+        format!("it is not UTF-8 from byte {} on; write it again", error.valid_up_to() + 1)
     })
 }
 

@@ -124,8 +124,8 @@ impl Telemetry {
 
     /// The reason why the node is not ready to serve the cluster's state; `None` if it is ready.
     ///
-    /// It is ready while it can store changes, is connected to a peer, and has been equal to one
-    /// since it started. A node without peers is ready while it can store changes.
+    /// A node with peers is ready while it can store changes, is connected to a peer, and has been
+    /// equal to one since it started. A node without peers is ready while it can store changes.
     pub fn unready(&self) -> Option<Unready> {
         if let Some(failure) = self.store().write_stats().storage_failure {
             return Some(Unready::Storage(failure));
@@ -170,8 +170,8 @@ impl Telemetry {
             .then(|| Warning::StoreDamaged(found.clone()))
     }
 
-    /// The warning about the certificate, if by the store's clock it has expired or expires within
-    /// [`EXPIRY_NOTICE`].
+    /// The warning about the certificate, if it has expired or expires within [`EXPIRY_NOTICE`] by
+    /// the store's clock.
     pub fn certificate_warning(&self) -> Option<Warning> {
         let validity = self.gossip().certificate_validity();
         match validity.left(self.now()) {

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::common::*;
 
-/// A pattern with a given direction, and given episodes and confidence.
+/// A pattern with the given direction, episodes and confidence.
 fn cited(id: &str, angle: f32, episodes: &[&str], confidence: f32) -> Arc<SemanticPattern> {
     Arc::new(SemanticPattern {
         embedding: Arc::from([angle.cos(), angle.sin(), 0.0, 0.0]),

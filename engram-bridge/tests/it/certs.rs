@@ -1,4 +1,4 @@
-//! `engram-node certs` and `init`: validities, renewals, and files that exist.
+//! `engram-node certs` and `init`: validities, renewals, and files that already exist.
 
 use std::fs;
 
@@ -24,8 +24,8 @@ fn impossible_validities_are_refused() {
         assert!(said.contains(complaint) && said.contains("write 1 to 30;"), "{said}");
     }
     assert_eq!(names(at), ["ca.key", "ca.pem"]);
-    // A certificate may be valid until its authority expires, but no longer. The default obeys this
-    // limit.
+    // A certificate may be valid until its authority expires, but no longer. The default stays
+    // within this limit.
     succeeds(&["certs", "node", "--name", "a", "--days", "30"], at);
     let end = |name: &str| {
         let shown = succeeds(&["certs", "show", name], at);
@@ -65,7 +65,8 @@ fn a_refused_init_writes_nothing() {
     }
     assert_eq!(names(at), Vec::<String>::new());
 
-    // `init` fails if a file of an earlier cluster exists, or a file in place of a folder.
+    // `init` fails if a file of an earlier cluster exists, or if there is a file in place of a
+    // folder.
     let cluster = at.join("cluster");
     fs::create_dir_all(cluster.join("node-b")).unwrap();
     fs::write(cluster.join("node-b/cluster.toml"), "mine").unwrap();
@@ -76,7 +77,7 @@ fn a_refused_init_writes_nothing() {
     fs::write(cluster.join("node-b"), "a file").unwrap();
     let said = fails(&init, at);
     assert!(said.contains("node-b") && said.contains("nothing was written"), "{said}");
-    assert_eq!(names(&cluster), ["node-b"], "what was written is removed");
+    assert_eq!(names(&cluster), ["node-b"], "the files already written are removed");
     fs::remove_file(cluster.join("node-b")).unwrap();
     succeeds(&[&init[..], &["--address", "[::1]:7701", "--address", "host:7701"]].concat(), at);
     assert_eq!(names(&cluster), ["ca.key", "ca.pem", "node-a", "node-b"]);

@@ -17,7 +17,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The certificate for the key of a node, by the cluster's authority or by a different one.
+/// Replaces a node's certificate with one that `ca` issues for the same key.
 fn certify(node: &Path, ca: &ClusterCa, validity: Validity) {
     let issued = ca.renew_node("node", &read(node.join("node.key")), validity).unwrap();
     fs::write(node.join("node.pem"), issued.certificate_pem).unwrap();
@@ -30,7 +30,7 @@ fn edit(node: &Path, from: &str, to: &str) {
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-/// The error of a node after `spoil` changed its folder.
+/// Returns the error of a node after `spoil` has changed its folder.
 fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 2).remove(0);
@@ -74,7 +74,7 @@ fn what_run_refuses_is_refused_by_check() {
     assert!(twice.contains("gossip.fanout"), "{twice}");
 }
 
-/// Without a store, a node does not start on a full disk. With one, it starts.
+/// A node starts on a full disk only if it already has a store.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_needs_an_existing_store() {
@@ -136,7 +136,7 @@ fn a_closed_pipe_ends_no_command() {
         command.args(arguments).current_dir(&node).stdout(writer);
         assert!(command.status().unwrap().success(), "{arguments:?}");
     }
-    assert!(node.join("other/node-b/cluster.toml").exists(), "the whole cluster");
+    assert!(node.join("other/node-b/cluster.toml").exists(), "the cluster is incomplete");
 }
 
 #[test]

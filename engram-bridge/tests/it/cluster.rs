@@ -113,13 +113,13 @@ async fn test_gossip_convergence_time() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let cluster = Cluster::start(&names, &quiet());
     for (at, node) in cluster.nodes.iter().enumerate() {
-        // Bypass the gossiper: it announces nothing, so that only rounds spread the change.
+        // Bypass the gossiper, so that the change is not announced and only rounds spread it.
         node.space().submit(&invented(&format!("of_{at}"), 3), Scheduler).unwrap();
     }
     let mut rounds = 0;
     while !agree(&cluster.nodes) {
         rounds += 1;
-        assert!(rounds < 10, "ten rounds are too many");
+        assert!(rounds < 10, "no convergence within ten rounds");
         for node in &cluster.nodes {
             node.gossiper().gossip_round().await;
         }
@@ -151,8 +151,8 @@ async fn others_converge_when_a_node_dies_in_a_round() {
     }
 }
 
-/// LZ4 saves at least 10 % of the bytes. Half precision more than halves them, which no lossless
-/// compression does with real embeddings.
+/// LZ4 saves at least 10 % of the bytes. Half precision saves more than half of them, which no
+/// lossless compression achieves with real embeddings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_compression_effectiveness() {
     let bare: usize = {

@@ -73,7 +73,7 @@ enum Fault {
     StaysOpen,
     /// A closed store never works again.
     StaysClosed,
-    /// A store that takes changes claims that it does not.
+    /// A store that accepts changes claims that it does not.
     SeemsReadOnly,
 }
 
@@ -126,7 +126,7 @@ impl Memory {
         }
     }
 
-    /// Replaces the rows by those of another store.
+    /// Replaces the rows with those of another store.
     fn replace(&self, by: &MemoryStateStore) -> Result<(), StorageError> {
         self.rows.spoil(|_, _, _| false);
         for table in Table::ALL {
@@ -250,7 +250,7 @@ impl StateStore for Memory {
     }
 }
 
-/// The kind of breach that the suite detects in stores with this fault.
+/// Returns the kind of breach that the suite detects in stores with this fault.
 fn found(fault: Fault) -> &'static str {
     PLACES.with(|places| places.lock().unwrap().clear());
     let checked = check(Path::new("memory"), &mut |place| Ok(Arc::new(Memory::with(fault, place))));
@@ -292,7 +292,7 @@ fn every_kind_of_breach_is_found() {
     }
 }
 
-/// A backup that overwrites, and one that lacks a row.
+/// Tests a backup that overwrites a file, and one that lacks a row.
 #[test]
 fn a_bad_backup_is_found() {
     #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Checks that nodes with any writes converge when they sync in rounds.
+//! Checks that nodes converge within a few rounds, whatever they have written.
 
 use std::sync::Arc;
 

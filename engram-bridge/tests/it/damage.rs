@@ -1,4 +1,4 @@
-//! Flips every byte of a store and truncates it everywhere: the node starts, names the dropped
+//! Flips bytes of a store, and truncates it at any position: the node starts, names the dropped
 //! rows, shows only written patterns, and is complete again after one session.
 
 use std::collections::BTreeSet;
@@ -71,7 +71,7 @@ impl Found {
     }
 }
 
-/// Bytes of the header of a file, which gives the positions of all other parts.
+/// The length of the header of a file, which gives the positions of all other parts.
 const HEADER: usize = 320;
 
 /// Damages the file at every `step`-th byte.
@@ -91,13 +91,13 @@ fn damage_file(step: usize) -> Found {
         fs::create_dir(&place).unwrap();
         fs::write(place.join("state.redb"), bytes).unwrap();
         found.start(RedbStateStore::new(&place), &peer, damage);
-        // The store is sound, too.
+        // The store itself is sound again.
         let again = open(1, RedbStateStore::new(&place)).unwrap();
         assert_eq!(*again.recovery(), Recovery::Loaded { records: RECORDS }, "{damage}");
         drop(again);
         fs::remove_dir_all(place).unwrap();
     };
-    // The header of the file is damaged at every byte.
+    // Damage the header of the file at every byte.
     for at in (0..HEADER).chain((HEADER..whole.len()).step_by(step)) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (at % 8);

@@ -27,7 +27,7 @@ pub(crate) fn is_possible(command: &str) -> bool {
     shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
     let possible = shell.status().is_ok_and(|status| status.success());
     if !possible {
-        eprintln!("left out, since `{command}` fails here");
+        eprintln!("skipped, since `{command}` fails here");
     }
     possible
 }
@@ -40,7 +40,7 @@ fn started(cluster: &mut Cluster) -> (String, u64, String) {
     let begun = Instant::now();
     while found.is_none() || patterns.is_none() || refused.is_none() {
         assert!(begun.elapsed() < DEADLINE, "{found:?} {patterns:?} {refused:?}");
-        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node keeps running");
         let text = |field: &str| event[field].as_str().map(str::to_owned);
         match event["event"].as_str() {
             Some("opened") => found = text("recovery"),
@@ -81,7 +81,7 @@ fn a_node_starts_on_a_full_disk_and_recovers() {
     let after = cluster.acknowledged[0].len() + 3;
     while cluster.acknowledged[0].len() < after {
         let process = cluster.running[0].as_ref().unwrap();
-        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node keeps running");
         if event["event"] == "snapshot" {
             cluster.note(0, 1, &event);
         }
@@ -143,7 +143,7 @@ fn used(folder: &Path) -> PathBuf {
     node
 }
 
-/// Before it gets any change, a node reports that it cannot store one, and that it has no socket.
+/// A node reports, before any change, that it cannot store changes and that it has no socket.
 #[test]
 fn a_read_only_start_is_reported_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +151,7 @@ fn a_read_only_start_is_reported_and_recovers() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_engram-node"));
     command.args(["run", "--events", "--config", "cluster.toml"]).current_dir(&node);
     if std::fs::metadata(&node).unwrap().uid() == 0 {
-        // Permissions do not bind root.
+        // Permissions do not restrict root.
         command.uid(65_534);
         set_mode(folder.path(), 0o755);
         set_mode(node.join("node.key"), 0o644);
@@ -224,7 +224,7 @@ fn a_second_process_on_a_folder_ends() {
     cluster.start(0, Some(0));
     while cluster.acknowledged[0].is_empty() {
         let process = cluster.running[0].as_ref().unwrap();
-        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node keeps running");
         cluster.note(0, 0, &event);
     }
     let mut second = Command::new(env!("CARGO_BIN_EXE_engram-node"));
@@ -237,8 +237,8 @@ fn a_second_process_on_a_folder_ends() {
     cluster.inspect(0);
 }
 
-/// The state is moved to another path, as to another disk or machine: the inodes differ, the key is
-/// the same.
+/// The state is moved to another path, as when it is moved to another disk or machine: the inodes
+/// differ, and the key is the same.
 #[test]
 fn moved_disk_opens_unchanged() {
     let (mut cluster, acknowledged) = killed();
@@ -250,7 +250,7 @@ fn moved_disk_opens_unchanged() {
     cluster.start(0, None);
     let process = cluster.running[0].as_ref().unwrap();
     let event = loop {
-        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node keeps running");
         if event["event"] == "opened" {
             break event;
         }

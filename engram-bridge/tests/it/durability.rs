@@ -331,7 +331,7 @@ fn a_store_without_an_owner_is_set_aside() {
     assert_eq!(*open(1, kept).unwrap().recovery(), Recovery::Loaded { records: 0 });
 }
 
-/// The two rows of the owner replace each other.
+/// Either of the two rows of the owner can replace the other.
 #[test]
 fn one_of_two_owner_rows_is_enough() {
     for lost in [&b"owner"[..], b"owner copy"] {
@@ -399,7 +399,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    /// A node that restarts at any time shows the same as one that never does.
+    /// A node that restarts at any time shows the same patterns as one that never restarts.
     #[test]
     fn prop_a_restart_changes_nothing(history in vec(op(), 0..40)) {
         let mut kept = MemoryStateStore::new();

@@ -88,7 +88,7 @@ fn an_hour_of_a_full_disk_is_one_event() {
     let (sessions, refused) = (tally.sessions - before.sessions, tally.rejected - before.rejected);
     let bytes = tally.record_bytes - before.record_bytes;
     println!("{sessions} sessions, {refused} records refused, {bytes} bytes of records");
-    assert_eq!(world.host(1).space().visible_len(), 2 * PATTERNS, "the others go on");
+    assert_eq!(world.host(1).space().visible_len(), 2 * PATTERNS, "the other nodes keep running");
     assert_eq!(
         world.host(2).space().visible_len(),
         PATTERNS,
@@ -102,7 +102,7 @@ fn an_hour_of_a_full_disk_is_one_event() {
 
     kept.fail(None);
     run_with_retries(&mut world, 7);
-    assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "it recovers within 70 s");
+    assert_eq!(world.host(2).space().visible_len(), 2 * PATTERNS, "the node recovers within 70 s");
     // When the first write fails, a session with each of the two peers may be running, and each may
     // send every record once.
     assert!(refused <= 2 * PATTERNS, "{refused} refusals of {PATTERNS} records");

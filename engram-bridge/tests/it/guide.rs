@@ -1,4 +1,4 @@
-//! The code in the guide is compiled and run.
+//! Checks that the guide quotes the examples, which are compiled and run.
 
 /// The text without white space, and without the commas that a formatter adds when it breaks a line.
 fn bare(text: &str) -> String {

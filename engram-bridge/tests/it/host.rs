@@ -1,4 +1,4 @@
-//! The code of the guide in a host, over the stand-in for Engram.
+//! Runs the code of the guide in a host, with the stand-in for Engram.
 
 use std::fs;
 use std::path::Path;
@@ -73,7 +73,7 @@ async fn stop_survives_a_panicked_scheduler() {
     cluster.start_scheduler(&store(&cluster, folder.path(), "other"), SchedulerConfig::default());
     let error = cluster.stop().await.unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
-    // The store is free.
+    // The store is free again.
     start(folder.path()).stop().await.unwrap();
 }
 

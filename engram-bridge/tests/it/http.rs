@@ -119,7 +119,7 @@ async fn answer_lists_at_most_max_ids_patterns() {
         Arc::new(SemanticPattern { id, ..(*real.patterns[0]).clone() })
     };
     let patterns = (0..=MAX_IDS).map(another).collect();
-    // Not announced.
+    // This change is not announced.
     let many = ConsolidationSnapshot { patterns, ..real.clone() };
     cluster.nodes[0].space().submit(&many, Scheduler).unwrap();
     let at = server.local_addr();
@@ -136,7 +136,7 @@ async fn a_plan_names_what_would_change() {
     let real = last_snapshot("node-a");
     cluster.nodes[0].space().submit(&real, Scheduler).unwrap();
     a.gossip().sync_with(cluster.nodes[1].gossip.node_id()).await.unwrap();
-    // Not announced, so that the preview is the first to find it.
+    // This change is not announced, so that the preview is the first to find it.
     let silent = contradicted(&real);
     cluster.nodes[1].space().submit(&silent, Scheduler).unwrap();
     let at = server.local_addr();
@@ -303,12 +303,12 @@ async fn silent_connections_do_not_delay_a_probe() {
         silent.push(TcpStream::connect(at).await.unwrap());
     }
     assert_eq!(get(at, "/health/alive").await.status, 200);
-    // The oldest was closed.
+    // The oldest connection was closed.
     let oldest = silent.remove(0);
     oldest.readable().await.unwrap();
     let ended = oldest.try_read(&mut [0; 1]);
     assert!(!matches!(ended, Ok(1..)), "{ended:?}");
-    // The newest is served.
+    // The newest connection is served.
     let mut newest = silent.pop().unwrap();
     write(&mut newest, format!("GET /health/alive HTTP/1.1\r\nHost: {at}\r\n\r\n").as_bytes())
         .await;

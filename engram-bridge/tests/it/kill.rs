@@ -1,5 +1,5 @@
-//! Real processes, killed at any moment, with files damaged, removed or replaced by older copies in
-//! between: no acknowledged write is lost, and no version is used twice.
+//! Real processes, killed at any moment, whose files are damaged, removed or replaced with older
+//! copies in between. No acknowledged write is lost, and no version is used twice.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -53,21 +53,21 @@ pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     ids: [NodeId; 3],
     pub(crate) running: [Option<Process>; 3],
-    /// Per node, the snapshots that were acknowledged: cycle and number.
+    /// For each node, the cycles and numbers of the acknowledged snapshots.
     pub(crate) acknowledged: [Vec<(usize, usize)>; 3],
-    /// Per node, the number of these that its damaged store may have lost; 0 after all nodes are equal
+    /// For each node, the number of these snapshots that its damaged store may have lost; 0 once all nodes are equal
     /// again.
     spoilt: [usize; 3],
-    /// Per node, an id above all ids that it wrote before the last damage of its store.
+    /// For each node, an id above all ids that it wrote before the last damage to its store.
     lost: [String; 3],
-    /// Per node, older copies of its file.
+    /// For each node, older copies of its file.
     copies: [Vec<Vec<u8>>; 3],
     /// The id and the content of every dot seen on a disk.
     dots: BTreeMap<Dot, (String, [u8; 32])>,
 }
 
 impl Cluster {
-    /// Nodes whose submissions wait `settle_seconds` for a first contact.
+    /// Creates nodes whose submissions wait `settle_seconds` for a first contact.
     pub(crate) fn new(settle_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: String| folder.path().join(name);
@@ -136,7 +136,7 @@ impl Cluster {
         self.running[node] = Some(Process { child, stdin, events, root: String::new() });
     }
 
-    /// Kills the node after it accepted `after` snapshots, and records its acknowledgements.
+    /// Kills the node after it has accepted `after` snapshots, and records its acknowledgements.
     pub(crate) fn kill(&mut self, node: usize, cycle: usize, after: usize) {
         let mut process = self.running[node].take().unwrap();
         let mut seen = 0;
@@ -196,7 +196,8 @@ impl Cluster {
         fs::remove_dir_all(copy).unwrap();
     }
 
-    /// Waits until all nodes run, and have one root with at least `patterns` patterns.
+    /// Starts all stopped nodes, and waits until all nodes have the same root and at least as many
+    /// patterns as there are acknowledged snapshots.
     fn converge(&mut self) {
         for node in 0..3 {
             if self.running[node].is_none() {
@@ -238,7 +239,8 @@ impl Cluster {
         patterns.map(|pattern| (pattern["id"].as_str().unwrap().to_owned(), pattern)).collect()
     }
 
-    /// Checks that every acknowledged pattern is on every node, and that all nodes show the same.
+    /// Checks that every acknowledged pattern is on every node, and that all nodes show the same
+    /// patterns.
     fn check(&mut self) {
         let shown = [0, 1, 2].map(|node| self.export(node));
         assert!(
@@ -269,7 +271,7 @@ impl Cluster {
         }
     }
 
-    /// Truncates, alters or removes the file of a stopped node, or replaces it by an older copy.
+    /// Truncates, alters or removes the file of a stopped node, or replaces it with an older copy.
     fn spoil(&mut self, node: usize, cycle: usize, random: &mut Random) {
         self.spoilt[node] = self.acknowledged[node].len();
         // The last id of the cycle: the process may have written more than it acknowledged.
@@ -340,7 +342,8 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
         seen += after;
         cluster.inspect(node);
         if cycle % 5 == 3 {
-            // A write that only one disk holds is lost with it, so let the others receive it first.
+            // A write that is on a single disk is lost with that disk, so first wait until the
+            // other nodes have received it.
             cluster.converge();
             let mut process = cluster.running[node].take().unwrap();
             process.child.kill().unwrap();
@@ -382,7 +385,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     while !refused {
         assert!(begun.elapsed() < DEADLINE, "nothing was refused");
         let process = cluster.running[0].as_ref().unwrap();
-        let event = process.events.recv_timeout(DEADLINE).expect("the node goes on");
+        let event = process.events.recv_timeout(DEADLINE).expect("the node keeps running");
         if event["event"] == "snapshot_failed" {
             let reason = event["reason"].as_str().unwrap();
             assert!(
@@ -396,7 +399,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         }
     }
     assert!(!cluster.acknowledged[0].is_empty());
-    // It serves its patterns, to operators and to peers.
+    // The node still serves its patterns to operators and to peers.
     let shown = cluster.export(0);
     for (cycle, number) in &cluster.acknowledged[0] {
         assert!(shown.contains_key(&id(0, *cycle, *number)));

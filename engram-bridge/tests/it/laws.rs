@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-/// A node without writes, after it received `deltas` in this order.
+/// A node that has written nothing, after it has received `deltas` in this order.
 fn listener(deltas: &[Delivery]) -> Arc<Space> {
     let space = only_space(&store(9, 4));
     for delta in deltas {
@@ -123,7 +123,7 @@ proptest! {
             order.extend(repeats.iter().map(|&at| deltas[at].clone()));
             prop_assert_eq!(fingerprint(&listener(&order)), expected.clone());
         }
-        // Regrouped: two of them are joined elsewhere first.
+        // Regrouped: two of the deltas are first joined elsewhere.
         let met = everything(&listener(&deltas[1..]));
         prop_assert_eq!(fingerprint(&listener(&[deltas[0].clone(), met.clone()])), expected.clone());
         prop_assert_eq!(fingerprint(&listener(&[met, deltas[0].clone()])), expected);
@@ -155,7 +155,7 @@ proptest! {
         }
     }
 
-    /// L4: every operation inflates: joining the state before it into the one after changes
+    /// L4: every operation inflates: joining the state before it into the state after it changes
     /// nothing.
     #[test]
     fn prop_operations_inflate(history in history()) {
@@ -262,7 +262,7 @@ proptest! {
         }
     }
 
-    /// In the end all nodes show the same, and every shown version is cited.
+    /// In the end, all nodes show the same patterns, and every shown version is cited.
     #[test]
     fn prop_all_nodes_converge_with_all_citations(history in history()) {
         let world = World::after(&history);
@@ -469,7 +469,8 @@ impl Spec {
     }
 }
 
-/// The hardest case: three nodes with equal confidence, all six orders, the same bytes.
+/// The hardest case: the versions of three nodes have equal confidence. All six orders give the
+/// same bytes.
 #[test]
 fn equal_confidences_merge_alike_in_six_orders() {
     for strategy in ["voting", "weighted"] {

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const MEMBERSHIP: &str = "[membership]\nkind = 'swim'\nprobe_interval_ms = 300\n\
                           probe_timeout_ms = 100\nsuspicion_ms = 900\n";
 
-/// Processes, and the latest view that each has of each other.
+/// Processes, and the latest view that each has of each of the others.
 struct Members {
     folder: tempfile::TempDir,
     running: BTreeMap<usize, (Child, ChildStdin)>,
@@ -98,7 +98,7 @@ impl Members {
         let so = |(seen, incarnation): &(String, u64)| seen == liveness && *incarnation >= life;
         while !others.iter().all(|node| self.seen.get(&key(node)).is_some_and(so)) {
             let (node, event) =
-                self.said.recv_timeout(DEADLINE).expect("all others report it in time");
+                self.said.recv_timeout(DEADLINE).expect("all others report the change in time");
             if event["event"] == "member" {
                 let peer = event["peer"].as_str().unwrap().to_owned();
                 let seen = event["liveness"].as_str().unwrap().to_owned();

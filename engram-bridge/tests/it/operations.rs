@@ -1,4 +1,4 @@
-//! The operations of an operator, and their limits.
+//! The operations that an operator performs, and their limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -189,10 +189,12 @@ fn snapshots_may_grow_and_go_back_in_time() {
     assert_eq!(taken(100, 9, at(100)), (100, 0));
     assert_eq!(taken(1_000, 9, at(200)), (900, 100));
     let generation = space.summary().generation;
-    // Yesterday's snapshot again: equal patterns change nothing, though it is older and lacks most.
+    // Yesterday's snapshot again: equal patterns change nothing, although the snapshot is older and
+    // lacks most patterns.
     assert_eq!(taken(100, 9, at(50)), (0, 100));
     assert_eq!((space.summary().generation, space.visible_len()), (generation, 1_000));
-    // Yesterday's patterns: older than the shown ones, but the engine's latest submission.
+    // Yesterday's patterns are older than the shown ones, but they are the engine's latest
+    // submission.
     assert_eq!(taken(100, 2, at(40)), (100, 0));
     let shown = space.view().patterns;
     let embeddings = [0, 100].map(|n: usize| &shown[n].embedding);

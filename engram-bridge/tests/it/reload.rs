@@ -7,7 +7,7 @@ use engram_bridge::config::ClusterConfig;
 use engram_bridge::{Node, ReloadError};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
-/// Takes effect at once.
+/// Limits, which take effect at once.
 const LIMITS: &str = "[limits]\nsend_kib_per_second = 64\npeer_records_per_second = 9\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,8 +72,8 @@ async fn reload_applies_peers_and_certificates() {
     write("us.pem", &next.renew_node("us", &key, validity).unwrap().certificate_pem);
     assert_eq!(loaded(), ["tls.ca", "tls.certificate"]);
 
-    // An invalid configuration changes nothing: the node's own id among the peers, another node's
-    // certificate.
+    // An invalid configuration changes nothing: first with the node's own id among the peers, then
+    // with another node's certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");
     let refused = node.reload(&before, &config("other", "")).unwrap_err();

@@ -1,4 +1,4 @@
-//! A node gets a new key, by the steps of the runbook.
+//! A node gets a new key, following the steps of the runbook.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,7 @@ fn edit(folder: &Path, change: impl FnOnce(String) -> String) {
     fs::write(path, change(text)).unwrap();
 }
 
-/// The value of a key of a peer's entry, with the quotation marks.
+/// The value of a key in a peer's entry, with its quotation marks.
 fn value<'t>(entry: &'t str, key: &str) -> &'t str {
     let line = entry.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.trim_start_matches([' ', '='])
@@ -83,7 +83,7 @@ fn a_new_key_takes_over_versions_of_the_old() {
     process.event("listening");
     holds(2, &b);
 
-    // It takes over one pattern, and withdraws the other.
+    // The node takes over one pattern, and withdraws the other.
     submit(1, &["p"], &b);
     ctl(&["withdraw", "default", "q"], &b);
     holds(1, &a);

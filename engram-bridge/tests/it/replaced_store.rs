@@ -1,4 +1,4 @@
-//! Real processes whose store is removed or replaced while they run: they take no more changes, and recover.
+//! Real processes whose store is removed or replaced while they run: they accept no more changes, and recover.
 
 #![cfg(target_os = "linux")]
 

@@ -13,8 +13,8 @@ fn append(path: &Path, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// Waits for at least `least` patterns, and returns the number of lines and patterns left out by
-/// then.
+/// Waits for at least `least` patterns, and returns the number of lines and patterns left out so
+/// far.
 fn patterns(process: &mut Process, least: u64) -> u64 {
     let state = process.until("state", |event| event["patterns"].as_u64() >= Some(least));
     state["rejected"].as_u64().unwrap()
@@ -50,7 +50,7 @@ fn file_is_followed_over_bad_lines_and_rotation() {
     append(&old, line(3, &["d"]).trim_end().as_bytes());
     append(&path, line(4, &["e", "f"]).as_bytes());
     patterns(&mut process, 6);
-    // Truncated, and rewritten.
+    // The file is truncated and rewritten.
     fs::write(&path, line(5, &["g"])).unwrap();
     patterns(&mut process, 7);
     process.signal("TERM");
@@ -165,7 +165,7 @@ fn following_a_file_again_writes_nothing() {
     assert!(process.ends());
 
     let mut process = Process::start(&arguments, &node);
-    assert_eq!(first_snapshot(&mut process), [3, 0, 1], "and what was withdrawn stays withdrawn");
+    assert_eq!(first_snapshot(&mut process), [3, 0, 1], "the withdrawn pattern stays withdrawn");
     assert_eq!(patterns(&mut process, 2), 1);
     append(&path, line(4, &["d"]).as_bytes());
     patterns(&mut process, 3);
@@ -179,10 +179,10 @@ fn a_pipe_is_followed_from_writer_to_writer() {
     let path = node.join("own.pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     let refused = fails(&["run", "--config", "cluster.toml", "--snapshots", "own.pipe"], &node);
-    assert!(refused.contains("it is no regular file; use run --follow"), "{refused}");
+    assert!(refused.contains("it is not a regular file; use run --follow"), "{refused}");
     let arguments = ["--config", "cluster.toml", "--follow", "--snapshots", "own.pipe"];
     let mut process = Process::start(&arguments, &node);
-    // No writer has opened the pipe, and the node runs.
+    // The node runs, although no writer has opened the pipe.
     process.event("listening");
     append(&path, line(0, &["a"]).as_bytes());
     patterns(&mut process, 1);

@@ -59,7 +59,7 @@ fn series_of_alerts_and_panels_exist_at_start() {
     a.tells("equal", |told| told.is_well() && told.visible() == 1);
     let begun = std::time::Instant::now();
     while let Some(missing) = wanted.iter().find(|wanted| !wanted.is_in(&samples(&a.metrics()))) {
-        assert!(begun.elapsed() < DEADLINE, "{}: never there: {missing:?}", missing.by);
+        assert!(begun.elapsed() < DEADLINE, "{}: never present: {missing:?}", missing.by);
     }
 }
 

@@ -44,7 +44,7 @@ impl Witness {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until the inner service received `patterns` patterns.
+    /// Waits until the inner service has received `patterns` patterns.
     async fn until(&self, patterns: usize) {
         let mut calls = self.calls.subscribe();
         let enough = |_: &usize| self.seen().last().is_some_and(|(count, _)| *count == patterns);
@@ -461,7 +461,7 @@ fn merged_view_time_survives_a_restart() {
     let shown = |store: &Store| only_space(store).view().generated_at;
     let made = |at| ConsolidationSnapshot { generated_at: at, ..snapshot(vec![pattern("p", 1)]) };
     let store = open(1, kept.clone()).unwrap();
-    // The first submission waits.
+    // The first submission waits for a first contact.
     assert!(only_space(&store).await_contact());
     assert_eq!(only_space(&store).submit(&made(tick()), Scheduler).unwrap().waiting, 1);
     let changed = shown(&store);
@@ -525,7 +525,7 @@ fn refused_pattern_stays_in_the_local_view() {
     assert_eq!((view.patterns.len(), view.refused.len()), (1, 1));
     assert!(Arc::ptr_eq(&view.refused[0].pattern, &bad));
     assert!(matches!(view.refused[0].reason, PatternError::Confidence { .. }));
-    // Reported once.
+    // The refusal is reported once.
     let event = events.try_recv().unwrap();
     assert!(matches!(event, StateEvent::PatternRefused { id, .. } if id == "p"));
     assert!(events.try_recv().is_err());

@@ -165,7 +165,8 @@ fn an_empty_file_and_a_missing_one_are_named() {
 
 #[test]
 fn bits_survive_decimal_numbers() {
-    // Two f32 of the engine: one as the shortest decimal of the f32, one as that of its f64.
+    // Two f32 values of the engine: one as the shortest decimal of the f32, one as that of the same
+    // value in f64.
     for (text, bits) in [("0.9255867", 0x3f6c_f340), ("0.9506238698959351", 0x3f73_5c16_u32)] {
         let folder = Folder::with(&[snapshot(0, &[with_embedding("p").replace("0.5", text)])]);
         let read = folder.open().unwrap().read_run(0).unwrap().remove(0);
@@ -184,7 +185,7 @@ fn non_utf8_line_is_skipped_alone() {
     let mut file = SnapshotFile::open(&path, 2).unwrap();
     let [rejected] = file.rejected().to_vec().try_into().unwrap();
     assert_eq!((rejected.line, &rejected.pattern), (2, &None));
-    assert!(rejected.reason.contains("not UTF-8 from its byte 11 on"), "{rejected:?}");
+    assert!(rejected.reason.contains("not UTF-8 from byte 11 on"), "{rejected:?}");
     assert_eq!(ids(&file.read_run(1).unwrap()[0]), ["p1"]);
 
     let mut lines = SnapshotLines::new(&path, 2);

@@ -63,7 +63,7 @@ async fn an_unsendable_record_is_reported() {
     let page = page.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
     let series = r#"engram_gossip_patterns_total{direction="received",result="unsendable"} "#;
     let begun = Instant::now();
-    // The counters follow the event, at the end of the session.
+    // The counters are updated after the event, at the end of the session.
     let metrics = loop {
         let metrics = get(page, "/metrics/prometheus").await.body;
         let value = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();

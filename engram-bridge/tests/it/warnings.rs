@@ -1,4 +1,4 @@
-//! The states that need an operator, in health and metrics.
+//! The states that need an operator's attention, in health and metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,7 +20,7 @@ use crate::common::client::get;
 use crate::common::cluster::{eventually, quiet};
 use crate::common::*;
 
-/// Watches a node without peers over `store`.
+/// Watches a node without peers, whose store is `store`.
 fn watch(store: Arc<Store>) -> Telemetry {
     let validity = Validity::days_from(SystemTime::now(), 3_650);
     let ca = ClusterCa::generate("test", validity).unwrap();

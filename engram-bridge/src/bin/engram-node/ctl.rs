@@ -80,7 +80,7 @@ enum Task {
     Export { path: PathBuf },
     /// Reads the configuration and the certificates again.
     Reload,
-    /// Prints root, patterns and traffic.
+    /// Prints the root, the patterns and the traffic.
     State,
     /// Stops the node cleanly. Returns when everything is stored and the process has ended, or fails
     /// after a minute.

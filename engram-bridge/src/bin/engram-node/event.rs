@@ -57,7 +57,7 @@ pub(crate) enum Event {
     Forgotten { space: String, pattern: String, found: bool },
     /// One version of a pattern replaced all others.
     Resolved { space: String, pattern: String, version: String },
-    /// The conflicts of all spaces across ids.
+    /// The conflicts across ids in all spaces.
     Groups { spaces: Vec<Groups> },
     /// Everything that a node wrote was withdrawn, in one space or in all.
     NodeWithdrawn {
@@ -310,7 +310,7 @@ impl From<Due> for Event {
     }
 }
 
-/// The conflicts of a space across ids.
+/// The conflicts across ids in a space.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Groups {
     space: String,

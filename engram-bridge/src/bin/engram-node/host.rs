@@ -44,7 +44,7 @@ pub(crate) struct Host {
     told: Mutex<Told>,
 }
 
-/// Lasting states that are already reported.
+/// Lasting states that have already been reported.
 #[derive(Default)]
 struct Told {
     clock_is_wrong: bool,

@@ -8,13 +8,13 @@ use super::StartError;
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StorageError;
 
-/// The file of a store.
+/// The name of the file of a store.
 const STATE: &str = "state.redb";
 /// At least the size of an empty store.
 const EMPTY_STORE: usize = 64 << 10;
 
-/// Checks that a node can start with its store in `folder`. A node with a store also starts on a disk that refuses
-/// writes, serves its state, and refuses changes.
+/// Checks that a node can start with its store in `folder`. If the store exists, a node also starts on a disk that
+/// refuses writes; it then serves its state and refuses changes.
 pub(super) fn check_folder(folder: &Path) -> Result<(), StartError> {
     let file = folder.join(STATE);
     let (probed, has_store) = match file.exists() {

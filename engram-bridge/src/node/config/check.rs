@@ -94,17 +94,17 @@ impl Check<'_> {
     fn required(&mut self, key: &str, value: Option<String>, example: &str) -> Option<String> {
         match value {
             Some(value) if !value.trim().is_empty() => Some(value),
-            Some(_) => self.refuse(key, format!("it is empty; write for example {example}")),
-            None => self.refuse(key, format!("it is missing; write for example {example}")),
+            Some(_) => self.refuse(key, format!("it is empty; write, for example, {example}")),
+            None => self.refuse(key, format!("it is missing; write, for example, {example}")),
         }
     }
 
-    /// The name of a node, which terminals and logs show.
+    /// Checks the name of a node, which is shown in terminals and logs.
     fn name(&mut self, key: &str, value: Option<String>, example: &str) -> Option<String> {
         let name = self.required(key, value, example)?;
         if name.contains(is_control) {
             let message =
-                format!("{name:?} contains control characters; write for example {example}");
+                format!("{name:?} contains control characters; write, for example, {example}");
             return self.refuse(key, message);
         }
         Some(name)
@@ -162,8 +162,8 @@ impl Check<'_> {
         }
     }
 
-    /// The address to dial a peer at; the outer `None` if it is not an address, the inner if none
-    /// is given.
+    /// Returns the address to dial a peer at; the outer `None` if it is not an address, the inner
+    /// if none is given.
     fn peer_address(&mut self, key: String, value: Option<String>) -> Option<Option<String>> {
         match value {
             None => Some(None),
@@ -257,7 +257,7 @@ impl Check<'_> {
             match known.iter().find_map(|other| shared_key(other, &peer).map(|key| (key, other))) {
                 Some((key, other)) => {
                     let message =
-                        format!("peer {:?} has the same; list each node once", other.name);
+                        format!("peer {:?} has the same value; list each node once", other.name);
                     self.refuse::<()>(format!("peers.{at}.{key}"), message);
                 }
                 None => known.push(peer),
@@ -362,7 +362,7 @@ impl Check<'_> {
         })
     }
 
-    /// An optional number; the outer `None` if it is out of range.
+    /// Returns an optional number; the outer `None` if it is out of range.
     fn limit(
         &mut self,
         key: &str,

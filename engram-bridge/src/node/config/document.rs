@@ -17,7 +17,7 @@ pub(super) struct Document<'t> {
 pub(super) struct Read {
     pub(super) file: File,
     pub(super) table: Table,
-    /// The problems of values of a wrong type; `file` and `table` lack these values.
+    /// The problems with values of the wrong type; `file` and `table` lack these values.
     pub(super) wrong: Vec<ConfigProblem>,
     pub(super) unknown: Vec<ConfigProblem>,
 }
@@ -80,7 +80,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The problem of a text that is not TOML, or that cannot be read for another reason.
+/// Describes a text that is not TOML, or that cannot be read for another reason.
 fn unreadable(text: &str, error: &toml::de::Error) -> ConfigProblem {
     let line = error.span().map(|span| line_at(text, span.start));
     let written = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
@@ -88,14 +88,14 @@ fn unreadable(text: &str, error: &toml::de::Error) -> ConfigProblem {
     ConfigProblem { key, line, message: error.message().to_owned() }
 }
 
-/// The message about a wrong type, in the words of TOML.
+/// Rewrites the message about a wrong type in TOML's terms.
 fn of_type(message: &str) -> String {
     message
         .replace("expected i64", "expected an integer")
         .replace("expected f64", "expected a number")
 }
 
-/// Removes the value at the offset `start`; returns its key.
+/// Removes the value at the offset `start`, and returns its key.
 fn remove(table: &mut DeTable<'_>, start: usize) -> Option<String> {
     let (key, _) = table.iter().find(|(_, value)| spans(value, start))?;
     let key = key.get_ref().to_string();

@@ -14,7 +14,7 @@ pub(super) struct Key {
     pub(super) decides: &'static str,
 }
 
-/// The values that a key takes.
+/// The values that a key accepts.
 pub(super) enum Takes {
     Number(RangeInclusive<i64>),
     Decimal(RangeInclusive<f64>),
@@ -63,7 +63,7 @@ pub(super) const KEYS: [Key; 51] = [
         "listen",
         Text("IP address and port", "\"127.0.0.1:7701\""),
         Refused,
-        "The address to listen on for peers (UDP); port 0 takes a free port.",
+        "The address to listen on for peers (UDP); port 0 selects a free port.",
     ),
     key(
         "node",
@@ -73,7 +73,7 @@ pub(super) const KEYS: [Key; 51] = [
             "[\"notes\"]",
         ),
         Value("[\"default\"]"),
-        "The memory spaces that this node hosts. Two nodes sync those that both host.",
+        "The memory spaces that this node hosts. Two nodes sync the spaces that both host.",
     ),
     key(
         "node",
@@ -87,10 +87,16 @@ pub(super) const KEYS: [Key; 51] = [
         "ca",
         PEM,
         Refused,
-        "The certificate of the cluster's authority; the file may hold several.",
+        "The certificate of the cluster's authority; the file may contain several certificates.",
     ),
     key("tls", "certificate", PEM, Refused, "This node's certificate."),
-    key("tls", "key", PEM, Refused, "Its private key, from which the node's id follows."),
+    key(
+        "tls",
+        "key",
+        PEM,
+        Refused,
+        "The private key of the certificate. The node's id is derived from it.",
+    ),
     key(
         "peers",
         "name",
@@ -120,7 +126,7 @@ pub(super) const KEYS: [Key; 51] = [
         "replaces",
         Text("ids of nodes", "[]"),
         Value("[]"),
-        "In this node's own entry, the same as `node.replaces`: one list may serve all nodes.",
+        "In this node's own entry, the same as `node.replaces`, so that all nodes can share one list.",
     ),
     key(
         "gossip",
@@ -129,13 +135,19 @@ pub(super) const KEYS: [Key; 51] = [
         Value("60"),
         "Seconds between two rounds. Rounds are a fallback: a change starts a sync at once.",
     ),
-    key("gossip", "fanout", Number(check::FANOUT), Value("3"), "Peers that a round contacts."),
+    key(
+        "gossip",
+        "fanout",
+        Number(check::FANOUT),
+        Value("3"),
+        "The number of peers that a round contacts.",
+    ),
     key(
         "gossip",
         "max_patterns_per_sync",
         Number(check::MAX_PATTERNS_PER_SYNC),
         Value("100"),
-        "The maximum number of patterns in one message. A sync takes as many messages as it needs.",
+        "The maximum number of patterns in one message. A sync sends as many messages as it needs.",
     ),
     key(
         "gossip",
@@ -149,7 +161,7 @@ pub(super) const KEYS: [Key; 51] = [
         "depth",
         OneOf(&["4", "8", "12", "16"]),
         Value("12"),
-        "Levels above the leaves. Equal on all nodes, or they refuse each other.",
+        "Levels above the leaves. Must be equal on all nodes: nodes with different values refuse each other.",
     ),
     key(
         "merkle_tree",
@@ -163,14 +175,14 @@ pub(super) const KEYS: [Key; 51] = [
         "hash",
         OneOf(&["\"sha256\"", "\"blake3\""]),
         Value("\"sha256\""),
-        "The hash of contents, records and tree. Equal on all nodes, or they refuse each other.",
+        "The hash of contents, records and tree. Must be equal on all nodes: nodes with different values refuse each other.",
     ),
     key(
         "merkle_tree",
         "precision",
         OneOf(&["\"f32\"", "\"f16\""]),
         Value("\"f32\""),
-        "The precision of stored embeddings. Equal on all nodes, or they refuse each other.",
+        "The precision of stored embeddings. Must be equal on all nodes: nodes with different values refuse each other.",
     ),
     key(
         "conflict",
@@ -182,7 +194,7 @@ pub(super) const KEYS: [Key; 51] = [
             "\"keep-both\"",
         ]),
         Value("\"confidence-voting\""),
-        "The strategy that selects the shown version. Nodes with different strategies report it, and still sync.",
+        "The strategy that selects the shown version. Nodes with different strategies report the difference, and still sync.",
     ),
     key(
         "conflict",
@@ -252,7 +264,7 @@ pub(super) const KEYS: [Key; 51] = [
         "floor",
         Decimal(check::PART),
         Value("0.1"),
-        "No confidence is lowered below this.",
+        "No confidence is lowered below this value.",
     ),
     key(
         "limits",
@@ -301,7 +313,7 @@ pub(super) const KEYS: [Key; 51] = [
         "kind",
         OneOf(&["\"static\"", "\"swim\""]),
         Value("\"static\""),
-        "Whether all peers count as reachable (`static`), or the nodes probe each other (`swim`). Equal on all nodes.",
+        "Whether all peers count as reachable (`static`), or the nodes probe each other (`swim`). Must be equal on all nodes.",
     ),
     key(
         "membership",
@@ -343,7 +355,7 @@ pub(super) const KEYS: [Key; 51] = [
         "cache_kib",
         Number(check::CACHE_KIB),
         Value("256"),
-        "KiB of the store's pages in memory, in addition to the state itself.",
+        "The size in KiB of the cache for the store's pages, in addition to the state itself.",
     ),
     key(
         "store",
@@ -425,14 +437,14 @@ const HEAD: &str = "\
 # cluster.toml
 
 Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
-variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that takes a time, such
+variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that accepts a time, such
 as `settle_seconds`, accepts a number, or text such as `\"1m 30s\"`.
 
 When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect at once; it reports the
 other changed keys, which take effect at the next start.
 ";
 
-const TABLE: &str = "| key | takes | without it | decides |\n|-|-|-|-|\n";
+const TABLE: &str = "| key | values | if missing | meaning |\n|-|-|-|-|\n";
 
 impl std::fmt::Display for Takes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

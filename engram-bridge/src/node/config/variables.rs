@@ -28,7 +28,7 @@ pub(super) fn overrides(
 ) -> Vec<Override> {
     let mut meant = Vec::new();
     for (variable, text) in variables {
-        // A name that is not UTF-8 does not name a key.
+        // A name that is not UTF-8 cannot name a key.
         let Ok(variable) = variable.into_string() else { continue };
         let place = variable.strip_prefix(PREFIX).and_then(|rest| rest.split_once(BETWEEN));
         let Some((section, key)) = place else { continue };
@@ -76,7 +76,7 @@ pub(super) fn apply(
     file
 }
 
-/// The table with the variable's value set, or the reason why it cannot be set.
+/// Returns the table with the variable's value set, or the reason why it cannot be set.
 fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), String> {
     let Override { section, key, .. } = meant;
     let mut candidate = table.clone();

@@ -29,7 +29,7 @@ pub(super) struct Diff {
     ever_equal: bool,
     slots: Vec<u32>,
     patterns: usize,
-    /// The first of them.
+    /// The ids of the first patterns, at most [`MAX_IDS`].
     ids: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ fn letter(count: u64) -> char {
     }
 }
 
-/// The path of the tree node that is slot `slot` of 2^`bits`.
+/// The path of the tree node that corresponds to slot `slot` of 2^`bits`.
 fn path(slot: u32, bits: u8) -> Path {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(&(slot << (32 - u32::from(bits))).to_be_bytes());
@@ -112,7 +112,7 @@ fn path(slot: u32, bits: u8) -> Path {
 pub(super) struct Slot {
     slot: u32,
     patterns: u64,
-    /// The first of them.
+    /// The ids of the first patterns, at most [`MAX_IDS`].
     ids: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ impl Conflicts {
     }
 }
 
-/// One of `/cluster/consolidation/updates`.
+/// One entry of `/cluster/consolidation/updates`.
 #[derive(Serialize)]
 pub(super) struct Update {
     id: String,

@@ -2,7 +2,8 @@
 //!
 //! The crate exposes no foreign type of a 0.x version, except here: a router can be merged only
 //! with one of the same axum version. The module's name therefore carries the version. A later
-//! version of axum will get a separate module, so that users of the earlier one need no change.
+//! version of axum will have its own module, so that users of the earlier version need not change
+//! their code.
 //!
 //! ```no_run
 //! # use engram_bridge::http::axum_0_8;
@@ -110,7 +111,7 @@ impl Asked {
             .map_err(|error| Wrong(StatusCode::BAD_REQUEST, error.body_text()))
     }
 
-    /// The named space, or else the first.
+    /// Returns the named space, or else the first space.
     fn space(&self, node: &Telemetry) -> Result<Arc<Space>, Wrong> {
         let mut spaces = node.store().iter();
         let Some(name) = &self.space else {

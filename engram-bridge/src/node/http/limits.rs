@@ -5,12 +5,12 @@ use std::time::Duration;
 /// The maximum number of connections served at the same time. A further connection closes the oldest one without a
 /// request in progress; if all have a request in progress, it waits until a connection ends.
 pub const MAX_CONNECTIONS: usize = 32;
-/// Bytes of one request's head; longer ones are refused. Bodies are never read.
+/// The maximum size of a request's head in bytes; a longer head is refused. Bodies are never read.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// Headers of one request; more are refused.
+/// The maximum number of headers of a request; a request with more is refused.
 pub const MAX_HEADERS: usize = 64;
-/// The time that a client may take to send the head of a request. A connection may be idle for as
-/// long.
+/// The time that a client may take to send the head of a request, and the time for which a
+/// connection may be idle.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a connection is closed. The answer in progress is finished if the client
 /// receives it within [`HEAD_TIMEOUT`].

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// The page, with its content security policy.
+/// The text of the page and its content security policy.
 pub(super) struct Page {
     pub(super) html: String,
-    /// Its content security policy. It permits only the page's own style and script, images in
+    /// The content security policy. It permits only the page's own style and script, images in
     /// `data:` URLs, and requests to this node.
     pub(super) policy: String,
 }

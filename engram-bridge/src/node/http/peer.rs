@@ -28,7 +28,8 @@ pub(super) struct Peer {
     /// `behind`, `ahead`, `apart`, `unknown` or `no_common_space`. `behind`: this node lacks
     /// records that the peer has.
     agreement: &'static str,
-    /// A lower bound on the number of records that one of the two lacks; for `behind` and `ahead`.
+    /// A lower bound on the number of records that one of the two nodes lacks; only for `behind`
+    /// and `ahead`.
     records_apart: Option<u64>,
     /// Its liveness in the membership: `alive`, `suspect` or `down`.
     liveness: &'static str,
@@ -52,7 +53,7 @@ pub(super) struct Peer {
 struct Session {
     /// The outcome, such as `in_sync`, `synced` or `failed`.
     result: &'static str,
-    /// The cause of the failure, if it failed.
+    /// The cause of the failure, if the session failed.
     cause: Option<String>,
     opened_by_us: Option<bool>,
     records_in: u64,

@@ -47,7 +47,7 @@ pub struct ServerError {
 }
 
 impl Server {
-    /// Listens on `address` and answers from now on.
+    /// Listens on `address`, and starts to answer requests.
     ///
     /// # Errors
     /// [`ServerError`] if it cannot listen on the address.
@@ -55,13 +55,13 @@ impl Server {
         Ok(Listening::on(address).await?.serve(telemetry))
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// An address on which a [`Server`] will answer: connections wait until then.
+/// A listening address. Connections to it wait until [`serve`](Self::serve) is called.
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
@@ -79,7 +79,7 @@ impl Listening {
         Ok(Self { address: listener.local_addr().map_err(failed)?, listener })
     }
 
-    /// Answers from now on. Must be called on a tokio runtime.
+    /// Starts to answer requests. Must be called on a tokio runtime.
     #[must_use]
     pub fn serve(self, telemetry: &Telemetry) -> Server {
         let Self { address, listener } = self;

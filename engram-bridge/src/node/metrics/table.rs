@@ -1,4 +1,4 @@
-//! The table.
+//! The table of all metrics.
 
 mod across_ids;
 mod consolidation;

@@ -190,7 +190,7 @@ fn names_follow_the_rules_of_prometheus() {
     let mut names = BTreeSet::new();
     for metric in METRICS {
         let Metric { name, kind, unit, help, .. } = metric;
-        assert!(names.insert(name), "{name} is there twice");
+        assert!(names.insert(name), "{name} is listed twice");
         let known = ["engram_gossip_", "engram_consolidation_"];
         assert!(known.iter().any(|prefix| name.starts_with(prefix)), "{name}");
         assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");

@@ -45,17 +45,17 @@ impl<K: Ord + Clone> Episodes<K> {
         true
     }
 
-    /// The kinds that have an episode.
+    /// The kinds that have a running episode.
     pub(super) fn running(&self) -> impl Iterator<Item = &K> {
         self.running.keys()
     }
 
-    /// Whether a kind has an episode.
+    /// Whether a kind has a running episode.
     pub(super) fn is_running(&self, kind: &K) -> bool {
         self.running.contains_key(kind)
     }
 
-    /// The kinds whose counts are due, each with its events since its last line.
+    /// The kinds whose counts are due, each with the number of its events since its last line.
     pub(super) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
         self.take(|episode| now >= episode.due, now)
     }

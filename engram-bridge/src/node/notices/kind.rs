@@ -15,10 +15,10 @@ pub struct Kind {
     /// The cause, if the event has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    /// The peer, if each has separate episodes.
+    /// The peer, if each peer has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) peer: Option<String>,
-    /// The space, if each has separate episodes.
+    /// The space, if each space has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) space: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Kind {
         parts(self) == parts(other)
     }
 
-    /// Returns the kind that all causes without episodes of their own share.
+    /// Returns the kind that is shared by all causes without separate episodes.
     pub(super) fn of_other_causes(&self) -> Self {
         Self { reason: Some("other reasons".to_owned()), ..self.clone() }
     }

@@ -21,7 +21,7 @@ const STALLED: &str = "one of the two nodes refuses records of the other, and re
      the quota of bytes that one node grants the other";
 
 /// The explanation of sessions that make no progress because the peer accepts no records.
-const NOT_ACCEPTED: &str = "it does not accept records now, and its page and its events name the cause; this node \
+const NOT_ACCEPTED: &str = "it does not currently accept records, and its page and its events name the cause; this node \
      keeps its changes and sends them as soon as the peer accepts them";
 
 /// A fault or its end, with the cause and the next step. It prints as one line of text, whose control characters
@@ -88,7 +88,7 @@ impl Notice {
         Self { space, pattern, ..Self::new(event, reason.to_owned()) }
     }
 
-    /// The notice of an event of the state. `name` returns the display name of a node.
+    /// Returns the notice of an event of the state. `name` returns the display name of a node.
     pub fn of_state(event: &StateEvent, name: impl Fn(NodeId) -> String) -> Self {
         match event {
             StateEvent::Reissued { space, id } => Self::about(
@@ -127,8 +127,8 @@ impl Notice {
                 space,
                 id,
                 &format!(
-                    "more than {MAX_SUPPRESSED} of its contents are suppressed, {digests} were \
-                     dropped; an engine that finds those again makes them visible"
+                    "more than {MAX_SUPPRESSED} of its contents are suppressed, so {digests} digests \
+                     were dropped; an engine that submits these contents again makes them visible"
                 ),
             ),
             StateEvent::Implausible { space, id, node } => {
@@ -150,7 +150,7 @@ impl Notice {
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
-                    "{} is reached, so a record of a peer was refused; held records stay; raise the key \
+                    "{} is reached, so a record of a peer was refused; records already held are kept; raise the cap \
                      and restart the node",
                     cap.key()
                 );
@@ -183,8 +183,8 @@ impl Notice {
         }
     }
 
-    /// The notice of an event of the network; `None` for the end of a session, a change of a member, and
-    /// an unknown kind. `name` returns the display name of a node.
+    /// Returns the notice of an event of the network; `None` for the end of a session, a change of a member, and an
+    /// event of an unknown kind. `name` returns the display name of a node.
     pub fn of_network(event: &Net, name: impl Fn(NodeId) -> String) -> Option<Self> {
         use Level::{Info, Warning};
         Some(match event {
@@ -223,7 +223,7 @@ impl Notice {
         })
     }
 
-    /// The notice that the store refuses changes or, without a failure, that it takes them again.
+    /// The notice that the store refuses changes or, without a failure, that it accepts them again.
     pub fn storage(failure: Option<&StorageError>) -> Self {
         match failure {
             Some(failure) => Self::warning(&Warning::StorageFailure(failure.clone())),
@@ -238,7 +238,7 @@ impl Notice {
         Self::new(warning.code(), format!("{warning}; {}", warning.next_step())).at(level)
     }
 
-    /// The clock of this machine is correct again.
+    /// The notice that the clock of this machine is correct again.
     pub fn clock_recovered() -> Self {
         Self::new("clock_recovered", "the clock of this machine is correct again".to_owned())
             .at(Level::Info)
@@ -264,7 +264,7 @@ impl Notice {
         Self { peer: Some(peer), ..Self::new(event, reason).at(level) }
     }
 
-    /// A peer hosts none of the spaces of this node.
+    /// The notice that a peer hosts none of the spaces of this node.
     pub fn no_common_space(peer: String) -> Self {
         let reason =
             "the two nodes host no common space, so nothing is exchanged; compare node.spaces";
@@ -281,13 +281,13 @@ impl Notice {
         self.level
     }
 
-    /// A record of a peer was refused, whole or in part.
+    /// The notice that a record of a peer was refused, whole or in part.
     fn rejected(peer: String, space: &SpaceId, id: &str, why: Rejection) -> Self {
         let why = why.to_string();
         Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why).caused_by(why) }
     }
 
-    /// A record of this node or of the peer exceeds a limit of the wire.
+    /// The notice that a record of this node or of the peer exceeds a limit of the wire.
     fn unsendable(peer: String, record: &Unsendable) -> Self {
         let Unsendable { space, id, what, holder, .. } = record;
         let (event, holder, peer) = match holder {
@@ -301,8 +301,8 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// The kind of the notice. Each cause has its own kind. So has each peer, except for refused
-    /// records, which the peer only delivered.
+    /// The kind of the notice. Each cause has its own kind, and so does each peer, except for
+    /// refused records, which the peer only delivered.
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));

@@ -41,7 +41,7 @@ impl Repeated {
     }
 }
 
-/// A line that is reported later than the notices that it is about.
+/// A line that is reported later than the notices that it describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// A fault that began shortly after the same fault was reported.
@@ -82,7 +82,7 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// No episodes.
+    /// Creates an instance without episodes.
     #[must_use]
     pub const fn new() -> Self {
         Self { episodes: Episodes::new(), states: States::new() }
@@ -104,7 +104,8 @@ impl Repeats {
         change == Change::Report
     }
 
-    /// The kind itself, unless too many of its causes have episodes.
+    /// Returns the kind itself, or the shared kind of other causes if too many causes have
+    /// episodes.
     fn bounded(&self, kind: Kind) -> Kind {
         let causes = || self.episodes.running().filter(|other| other.is_like(&kind)).count();
         if kind.reason.is_none() || self.episodes.is_running(&kind) || causes() < MAX_CAUSES {
@@ -113,13 +114,13 @@ impl Repeats {
         kind.of_other_causes()
     }
 
-    /// The lines that are due.
+    /// Returns the lines that are due.
     pub fn due(&mut self, now: Duration) -> Vec<Due> {
         let (faults, counts) = (self.states.due(now), self.episodes.due(now));
         self.lines(faults, counts)
     }
 
-    /// All other lines. Ends all episodes.
+    /// Ends all episodes, and returns the lines that have not been returned yet.
     pub fn finish(&mut self) -> Vec<Due> {
         let (faults, counts) = (self.states.finish(), self.episodes.finish());
         self.lines(faults, counts)
@@ -185,7 +186,7 @@ mod tests {
     fn a_fault_within_the_pause_is_reported_late() {
         let mut repeats = Repeats::new();
         assert!(repeats.begins(&disk(true), at(0)) && repeats.begins(&disk(false), at(1)));
-        // Ends before it is reported.
+        // This fault ends before it is reported.
         assert!(!repeats.begins(&disk(true), at(2)) && !repeats.begins(&disk(false), at(3)));
         assert!(!repeats.begins(&disk(true), at(4)) && !repeats.begins(&disk(true), at(5)));
         assert_eq!(repeats.due(at(9)), []);

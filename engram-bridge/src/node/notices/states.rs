@@ -7,7 +7,7 @@ use super::kind::Subject;
 use super::level::Level;
 use super::notice::Notice;
 
-/// The least time between two reports of the same fault.
+/// The minimum time between two reports of the same fault.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The present state of each subject.
@@ -43,8 +43,8 @@ impl States {
         Self(BTreeMap::new())
     }
 
-    /// Records a notice about a subject. `begins` tells whether the notice is reported anyway. Also returns a notice of
-    /// a fault that ended before it was reported.
+    /// Records a notice about a subject. `begins` is true if the notice is reported anyway. Also returns a notice of a
+    /// fault that ended before it was reported.
     pub(super) fn note(
         &mut self,
         subject: Subject,

@@ -155,12 +155,14 @@ pub(super) fn embedding(base64: &str) -> Result<Arc<[f32]>, String> {
         .map_err(|error| format!("its embedding_b64 is not padded standard base64: {error}"))?;
     if bytes.len() % 4 != 0 {
         let length = bytes.len();
-        return Err(format!("its embedding_b64 holds {length} bytes, not a multiple of four"));
+        return Err(format!(
+            "its embedding_b64 holds {length} bytes, which is not a multiple of four"
+        ));
     }
     Ok(floats(&bytes))
 }
 
-/// Little-endian bytes as numbers.
+/// Converts little-endian bytes to numbers.
 pub(super) fn floats(bytes: &[u8]) -> Arc<[f32]> {
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
@@ -169,7 +171,7 @@ fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> serde_json::Result<T> {
     serde_json::from_str(text)
 }
 
-/// The id of a pattern that cannot be read as a whole.
+/// Returns the id of a pattern that cannot be read as a whole.
 fn id_of(text: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Id {
@@ -178,8 +180,8 @@ fn id_of(text: &str) -> Option<String> {
     parse::<Id>(text).ok().map(|pattern| pattern.id)
 }
 
-/// The message of serde_json without its position, which counts lines within the text, not within
-/// the file.
+/// Returns the message of serde_json without its position, which counts lines within the text, not
+/// within the file.
 fn what_is_wrong(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
@@ -193,7 +195,7 @@ fn half_a_line(error: serde_json::Error) -> String {
     format!("it cannot be read at byte {column}: {wrong}; correct the line or write it again")
 }
 
-/// Replaces NaN and infinities, which JSON lacks but common writers emit, by null: they then
+/// Replaces NaN and infinities, which JSON lacks but common writers emit, with null. They then
 /// invalidate only their own pattern instead of the whole snapshot.
 pub(super) fn readable(text: &str) -> Cow<'_, str> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];

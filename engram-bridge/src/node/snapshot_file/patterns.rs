@@ -76,7 +76,7 @@ impl Patterns {
         let path = self.path.display().to_string();
         let failed = |error: io::Error| format!("cannot read row {row} of {path}: {error}");
         let file = self.open_rows().map_err(|(_, error)| failed(error))?;
-        // The file may grow.
+        // The file may have grown.
         let rows = file.metadata().map_err(failed)?.len() / length;
         if row >= rows {
             return Err(format!("embedding_row {row} lies beyond the {rows} rows of {path}"));

@@ -9,7 +9,7 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
 
 /// The tree of each shared space when its root was last equal on both nodes. The trees share nodes
-/// with the live trees, so only later changes take memory.
+/// with the live trees, so only later changes need additional memory.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
 
@@ -32,7 +32,8 @@ pub struct Divergence {
 }
 
 impl Divergence {
-    /// The differences between `tree` and `since`; all of `tree` if the two nodes were never equal.
+    /// Returns the differences between `tree` and `since`; all of `tree` if the two nodes were
+    /// never equal.
     pub(crate) fn between(tree: &SpaceTree, since: Option<&SpaceTree>) -> Self {
         let known = since.is_some();
         let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());

@@ -1,4 +1,4 @@
-//! The rise of a counter within the last hour.
+//! The increase of a counter within the last hour.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +9,7 @@ pub(crate) const RECENT: Duration = Duration::from_secs(60 * 60);
 /// The shortest time between two samples: it limits their number to 61.
 const GRAIN: Duration = Duration::from_secs(60);
 
-/// The rise of a counter within the last hour, accurate to a minute. Time is passed in, counted
+/// The increase of a counter within the last hour, accurate to a minute. Time is passed in, counted
 /// from any fixed moment; the counter starts at 0.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
@@ -37,7 +37,7 @@ impl Recent {
         }
     }
 
-    /// The rise within the hour before `now`.
+    /// The increase within the hour before `now`.
     pub(crate) fn rise(&self, now: Duration) -> u64 {
         let total = self.samples.back().map_or(0, |last| last.total);
         let old = self.samples.iter().rev().find(|sample| sample.at + RECENT <= now);

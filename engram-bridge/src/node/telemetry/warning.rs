@@ -1,4 +1,4 @@
-//! States of a node that need an operator.
+//! States of a node that need an operator's attention.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -12,11 +12,11 @@ use crate::durable::storage::StorageError;
 use crate::engram::timestamp::Timestamp;
 use crate::replica::caps::{Cap, CapUsage};
 
-/// The time before a certificate's expiry at which a node begins to warn.
+/// How long before a certificate's expiry a node begins to warn.
 pub const EXPIRY_NOTICE: Duration = Duration::from_secs(30 * 86_400);
 
-/// A state of a node that needs an operator. Displays its cause; [`next_step`](Self::next_step)
-/// returns advice that never removes data.
+/// A state of a node that needs an operator's attention. Displays its cause;
+/// [`next_step`](Self::next_step) returns advice that never removes data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -28,8 +28,8 @@ pub enum Warning {
     OverCap(CapUsage),
     /// A cap is nearly used up.
     NearCap(CapUsage),
-    /// Writes of this process were reissued within the last hour, because peers knew later versions
-    /// of this node.
+    /// Writes of this process were re-issued within the last hour, because peers knew later
+    /// versions of this node.
     Reissued {
         /// The number of writes.
         writes: u64,
@@ -43,7 +43,7 @@ pub enum Warning {
     CertificateExpires {
         /// The time of expiry.
         at: SystemTime,
-        /// Whole days until then.
+        /// The number of whole days until the certificate expires.
         days: u64,
     },
     /// The clock of the machine is wrong.
@@ -69,20 +69,21 @@ pub enum Warning {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unready {
-    /// It has peers, and its state has not been equal to that of any of them since it started.
+    /// The node has peers, and its state has not been equal to that of any of them since it
+    /// started.
     #[error("this node has not been equal to any of its peers yet")]
     NeverEqual,
-    /// It has peers, but is connected to none of them.
-    #[error("no peer is connected; the state of each names the cause")]
+    /// The node has peers, but is connected to none of them.
+    #[error("no peer is connected; the state of each peer names the cause")]
     CutOff,
-    /// It is connected to no peer, and at least one peer refuses it, since it is not in the peer's
-    /// roster.
+    /// The node is connected to no peer, and at least one peer refuses it, since it is not in the
+    /// peer's roster.
     #[error(
         "peers refuse this node, since it is not in their roster; if it belongs to the cluster, add its \
          id to their [[peers]]"
     )]
     Evicted,
-    /// It cannot store changes.
+    /// The node cannot store changes.
     #[error("changes cannot be stored: {0}")]
     Storage(#[from] StorageError),
 }
@@ -139,7 +140,7 @@ impl Warning {
         )
     }
 
-    /// The advice for the operator.
+    /// Returns advice for the operator.
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
@@ -154,10 +155,10 @@ impl Warning {
                     .to_owned()
             }
             Self::StoreDamaged(_) => {
-                "check the disk of this machine; this warning ends with the next start".to_owned()
+                "check the disk of this machine; this warning disappears at the next start".to_owned()
             }
             Self::OverCap(usage) | Self::NearCap(usage) => format!(
-                "raise {} and restart the node: held records stay, and peers send the refused ones \
+                "raise {} and restart the node: records already held are kept, and peers send the refused ones \
                  again",
                 usage.cap.key()
             ),
@@ -229,8 +230,8 @@ impl fmt::Display for Warning {
             ),
             Self::ClockAhead { members } => write!(
                 f,
-                "{} versions ahead of the clock of this machine, as found within the last hour",
-                counted(*members, "member writes", "members write")
+                "within the last hour, {} versions ahead of the clock of this machine",
+                counted(*members, "member was found to write", "members were found to write")
             ),
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::common::client::{get, post, send};
 
-/// Keys without a character, with the standard's code points.
+/// The code points that WebDriver assigns to keys without a character.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
@@ -62,7 +62,7 @@ pub(crate) async fn start(profile: &Path) -> Option<Browser> {
     Some(browser)
 }
 
-/// The port that the driver chose, from its output.
+/// Returns the port that the driver chose, read from its output.
 fn port(driver: &mut Child) -> u16 {
     let said = BufReader::new(driver.stdout.take().expect("the output is piped")).lines();
     let mut ports = said.map_while(Result::ok).filter_map(|line| {
@@ -109,7 +109,8 @@ impl Browser {
         self.command("execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// The text of the element that has the focus, shortened.
+    /// Returns the id of the element that has the focus, or the beginning of its text if it has no
+    /// id.
     pub(crate) async fn focus(&self) -> String {
         let script = "const e = document.activeElement; return e.id || e.textContent.slice(0, 60)";
         self.run(script).await.as_str().unwrap_or_default().to_owned()
@@ -150,14 +151,14 @@ impl Browser {
         self.command("goog/cdp/execute", body).await
     }
 
-    /// Closes the window, and thereby the browser.
+    /// Closes the window, which ends the browser.
     pub(crate) async fn close(self) {
         let (address, session) = (self.address, &self.session);
         let head = format!("DELETE /session/{session} HTTP/1.1\r\nHost: {address}");
         send(address, &format!("{head}\r\nConnection: close\r\n\r\n")).await;
     }
 
-    /// The title, which no injected script may have changed.
+    /// Returns the title, which an injected script would have changed.
     pub(crate) async fn title(&self) -> String {
         self.asked("title").await.as_str().unwrap_or_default().to_owned()
     }

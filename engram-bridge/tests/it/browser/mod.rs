@@ -1,4 +1,4 @@
-//! The status page in a real browser, over three real nodes, one of which is lost.
+//! The status page of three real nodes in a real browser. One of the nodes is then lost.
 //!
 //! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is ignored by
 //! default: `cargo test -p engram-bridge --features http --test it browser -- --ignored
@@ -101,10 +101,10 @@ async fn says_what_is_not_there_yet(browser: &Browser) {
     browser.prefer("light").await;
     browser.open(&format!("http://{}/", servers[0].local_addr())).await;
     browser.wait_for(&text("in-step", "alone")).await;
-    browser.wait_for("//*[@id='peers-say'][contains(.,'names nobody else')]").await;
+    browser.wait_for("//*[@id='peers-say'][contains(.,'lists no other node')]").await;
     browser.wait_for(&text("map-says", "There is no peer to compare with.")).await;
     browser.wait_for(&text("conflicts-say", "No pattern has more than one version.")).await;
-    browser.wait_for("//*[@id='updates-say'][starts-with(.,'Nothing so far')]").await;
+    browser.wait_for("//*[@id='updates-say'][starts-with(.,'No changes since')]").await;
     picture(browser, "alone").await;
 }
 

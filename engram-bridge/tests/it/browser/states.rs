@@ -1,4 +1,4 @@
-//! The status page in the states that need an operator.
+//! The status page in the states that need an operator's attention.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use crate::common::cluster::*;
 use crate::common::*;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium; see the top of the file"]
+#[ignore = "needs Chromium; see browser/mod.rs"]
 async fn page_names_fault_and_next_step_in_six_states() {
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = start(profile.path()).await else { return };
@@ -29,7 +29,7 @@ async fn page_names_fault_and_next_step_in_six_states() {
     browser.close().await;
 }
 
-/// The page of a node without peers over `store`.
+/// Serves the page of a node without peers, whose store is `store`.
 async fn page(browser: &Browser, store: &Arc<Store>) -> Server {
     let validity = Validity::days_from(SystemTime::now(), 3_650);
     let ca = ClusterCa::generate("test", validity).unwrap();
@@ -116,7 +116,7 @@ async fn lagging_peer(browser: &Browser) {
     browser.wait_for(&text("in-step", "0 of 1")).await;
     picture(browser, "lagging-peer").await;
     phone(browser, "lagging-peer").await;
-    // The peer shows the cause.
+    // The page of the peer shows the cause.
     open(browser, &servers[1]).await;
     browser.wait_for(&fault("critical", "store.max_live_records is reached", "raise store")).await;
     picture(browser, "lagging-peer-itself").await;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-/// The answer.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -31,14 +31,15 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Reply {
     send(address, &format!("{head}\r\n\r\n{body}")).await
 }
 
-/// Sends `request` verbatim and reads until the server closes.
+/// Sends `request` verbatim, and reads until the server closes the connection.
 pub(crate) async fn send(address: SocketAddr, request: &str) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
     write(&mut stream, request.as_bytes()).await;
     receive(&mut stream).await
 }
 
-/// Writes all of `bytes`, unless the server closes first, as it may when it refuses early.
+/// Writes all of `bytes`, unless the server first closes the connection, as it may when it refuses
+/// a request early.
 pub(crate) async fn write(stream: &mut TcpStream, mut bytes: &[u8]) {
     while !bytes.is_empty() && stream.writable().await.is_ok() {
         match stream.try_write(bytes) {
@@ -49,7 +50,7 @@ pub(crate) async fn write(stream: &mut TcpStream, mut bytes: &[u8]) {
     }
 }
 
-/// Reads one answer, to its announced length or until the server closes.
+/// Reads one answer, to its announced length or until the server closes the connection.
 pub(crate) async fn receive(stream: &mut TcpStream) -> Reply {
     let mut bytes = Vec::new();
     let mut part = [0; 16 * 1024];

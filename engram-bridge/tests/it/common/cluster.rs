@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) store: Arc<Store>,
     pub(crate) gossip: Gossip,
-    /// Created on first use: until then, changes are not announced.
+    /// Created on first use. Before that, changes are not announced.
     binding: OnceLock<Binding>,
 }
 
@@ -101,7 +101,7 @@ impl Cluster {
     pub(crate) async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
         while !done(&self.nodes) {
             let happened = timeout(DEADLINE, self.happened.recv()).await;
-            happened.expect("nothing more happens").expect("the nodes run");
+            happened.expect("there is no further event").expect("the nodes run");
         }
     }
 
@@ -150,7 +150,7 @@ impl Node {
     }
 
     pub(crate) fn binding(&self) -> &Binding {
-        // Longer than any test runs, so that only a session ends the first contact.
+        // Longer than any test runs, so that only a session ends the wait for a first contact.
         let settle = Duration::from_secs(3_600);
         let bind = || Binding::with_settle(Arc::clone(&self.store), self.gossip.clone(), settle);
         self.binding.get_or_init(bind)

@@ -1,6 +1,6 @@
-//! Helpers of the tests of the composed store.
+//! Helpers for the tests of the composed store.
 
-#![allow(dead_code, reason = "each test file uses a different part of it")]
+#![allow(dead_code, reason = "each test file uses a different part of this module")]
 
 #[cfg(feature = "http")]
 pub(crate) mod client;
@@ -80,7 +80,7 @@ pub(crate) fn snapshot(patterns: Vec<Arc<SemanticPattern>>) -> ConsolidationSnap
     ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() }
 }
 
-/// Every record of a space with the contents that it names, as a peer would be sent them.
+/// Every record of a space with the contents that it names, as a session sends them to a peer.
 pub(crate) fn everything(space: &Arc<Space>) -> Delivery {
     let view = SpaceView::pin(space);
     let mut delivery = Delivery::default();
@@ -153,7 +153,7 @@ pub(crate) fn sync(one: &Store, other: &Store) -> bool {
             opener.handle_frame(&frame, now).unwrap();
             moved = true;
         }
-        assert!(moved, "both sides wait");
+        assert!(moved, "both sides wait for each other");
     }
     one.root() == other.root()
 }

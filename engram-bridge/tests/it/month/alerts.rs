@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::machine::Machine;
 use crate::common::process::DEADLINE;
 
-/// For how many minutes the metrics from before a step are repeated, and those from after it.
+/// The numbers of minutes for which the metrics from before a step, and those from after it, are
+/// repeated.
 const MINUTES: [u64; 2] = [15, 20];
 
 /// The minute at which the alerts are evaluated: the longest `for` in the script, 5 minutes, has
@@ -21,7 +22,7 @@ const LOOK: u64 = 23;
 /// One scrape of the metrics of some nodes.
 #[derive(Clone, Default)]
 pub(crate) struct Scrape {
-    /// By node and series; `None` for a node that does not answer.
+    /// The values by node and series; `None` for a node that does not answer.
     nodes: BTreeMap<String, Option<BTreeMap<String, f64>>>,
 }
 
@@ -138,13 +139,13 @@ impl Alerts {
         }));
     }
 
-    /// Evaluates all steps with promtool. If it is not installed, reports that the check is
+    /// Evaluates all steps with promtool. If promtool is not installed, reports that the check is
     /// skipped.
     pub(crate) fn check(self, folder: &Path) {
         let mut probe = Command::new("promtool");
         probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         if !probe.status().is_ok_and(|status| status.success()) {
-            eprintln!("left out: the alerts, since promtool is not installed");
+            eprintln!("skipped: the alerts, since promtool is not installed");
             return;
         }
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/alerts.yml");
@@ -152,7 +153,7 @@ impl Alerts {
         let tests = json!({
             "rule_files": [rules], "evaluation_interval": "1m", "tests": self.tests,
         });
-        // JSON is YAML.
+        // Every JSON text is also YAML.
         fs::write(&file, tests.to_string()).unwrap();
         let tested = Command::new("promtool").args(["test", "rules"]).arg(&file).output().unwrap();
         let said = [tested.stdout, tested.stderr].concat();

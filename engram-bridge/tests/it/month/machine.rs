@@ -114,7 +114,8 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// The outputs of the node, once `fits` is true for them. Page, health and metrics must agree.
+    /// The outputs of the node, once `fits` is true for them. The page, health and metrics must
+    /// agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
         loop {
@@ -158,7 +159,7 @@ pub(crate) fn codes(node: &Value) -> Vec<String> {
     warnings.map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Checks that page, health and metrics report the same state.
+/// Checks that the page, health and metrics report the same state.
 fn agree(told: &Told, status: u16, health: &str) {
     let Told { node, metrics } = told;
     let ready = node["unready"].is_null();

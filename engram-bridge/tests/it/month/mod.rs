@@ -1,5 +1,5 @@
-//! A month of a cluster, in one script. After each step, page, health, metrics, alerts and events
-//! report the true state.
+//! A month of a cluster, in one script. After each step, the page, health, metrics, alerts and
+//! events report the true state.
 
 mod alerts;
 pub(crate) mod machine;
@@ -155,8 +155,8 @@ impl Month {
         succeeds(&[&arguments[..], &["--days", days]].concat(), self.folder.path());
     }
 
-    /// Gives node-c a certificate that is valid for a few seconds, retrying with more until the
-    /// node reads it in time.
+    /// Gives node-c a certificate that is valid for a few seconds, retrying with more seconds until
+    /// the node reads it in time.
     fn let_certificate_expire(&self) {
         let read = |path: PathBuf| fs::read_to_string(path).unwrap();
         let ca = self.folder.path().join("cluster");

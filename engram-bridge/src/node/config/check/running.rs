@@ -23,7 +23,7 @@ impl Check<'_> {
             let default = i64::try_from(rate.per_second / unit).unwrap_or(i64::MAX);
             let value = self.integer(&format!("limits.{name}"), written, default, range)?;
             let per_second = value.unsigned_abs() * unit;
-            // The burst covers as many seconds as that of the default rate.
+            // The burst covers as many seconds as the default burst does at the default rate.
             Some(Rate { per_second, burst: per_second * (rate.burst / rate.per_second) })
         };
         let peer = rates.peer;
@@ -43,7 +43,8 @@ impl Check<'_> {
         Some(rates)
     }
 
-    /// The outer `None` if it is not two times of the day.
+    /// Parses the quiet hours. Returns the outer `None` if the value is not two times of the day,
+    /// and the inner if none is given.
     fn quiet_hours(&mut self, written: Option<&str>) -> Option<Option<[u16; 2]>> {
         let Some(written) = written else { return Some(None) };
         let times = written.split_once('-').and_then(|(from, until)| {
@@ -110,7 +111,7 @@ const MIB: u64 = 1 << 20;
 /// The default send rate in quiet hours, in KiB per second.
 const QUIET_KIB: i64 = 100;
 
-/// `HH:MM` as minutes since midnight.
+/// Converts `HH:MM` to minutes since midnight.
 fn minute_of_day(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |text: &str| (text.len() == 2).then(|| text.parse::<u16>().ok()).flatten();

@@ -6,7 +6,7 @@ use crate::node::http::limits::MAX_IDS;
 use crate::replica::across_ids::{AcrossIdsStats, ComparedPattern, PatternGroup, PatternRelation};
 use crate::spaces::space::Space;
 
-/// The conflicts of a space across ids.
+/// The conflicts across ids in a space.
 #[derive(Serialize)]
 pub(super) struct AcrossIds {
     groups_total: u64,

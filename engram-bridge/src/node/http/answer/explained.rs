@@ -54,13 +54,13 @@ struct Version {
     content: Shown,
     /// Its share of the visible embedding, 0 to 1.
     share: f64,
-    /// Whether it is the visible pattern, or stays visible alongside it.
+    /// Whether the version is the visible pattern, or is visible alongside it.
     kept: bool,
     citations_of_its_own: usize,
     writes_total: usize,
     /// The first writes.
     writes: Vec<Write>,
-    /// Whether it was forgotten, so that it is not shown.
+    /// Whether the content was forgotten, so that it is not shown.
     suppressed: bool,
     /// The peer that sent it first; `None` if this node's engine submitted it, or if the peer is
     /// unknown.

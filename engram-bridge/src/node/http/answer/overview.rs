@@ -1,4 +1,5 @@
-//! `/cluster/consolidation`: the node, its spaces, and the states that need an operator.
+//! `/cluster/consolidation`: the node, its spaces, and the states that need an operator's
+//! attention.
 
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ pub(in crate::node::http) struct Node {
     id: String,
     version: &'static str,
     uptime_seconds: f64,
-    /// The reason why the node is not ready, if it is not.
+    /// The reason why the node is not ready; `None` if it is ready.
     unready: Option<String>,
     warnings: Vec<Warned>,
     /// Seconds until the certificate expires; negative once it has.
@@ -26,7 +27,7 @@ pub(in crate::node::http) struct Node {
     unhosted: Vec<String>,
     /// The state in which the node found its store.
     recovery: String,
-    /// Bytes of the store; `None` if the state ends with the process.
+    /// Bytes of the store; `None` if the state is only in memory.
     stored_bytes: Option<u64>,
     caps: Vec<CapOf>,
     writes: Writes,
@@ -64,7 +65,7 @@ struct SpaceOf {
     generation: u64,
 }
 
-/// A state that needs an operator.
+/// A state that needs an operator's attention.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Warned {
     /// A stable code, as in the events.
@@ -75,7 +76,7 @@ pub(in crate::node::http) struct Warned {
     next_step: String,
 }
 
-/// The current states of a node that need an operator, critical ones first.
+/// The current states of a node that need an operator's attention, critical ones first.
 pub(in crate::node::http) fn warnings(node: &Telemetry) -> Vec<Warned> {
     node.warnings().iter().map(Warned::of).collect()
 }

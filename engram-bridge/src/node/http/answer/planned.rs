@@ -25,7 +25,7 @@ struct PlannedSpace {
     changes: Vec<Change>,
     /// The number of patterns that would change at the peer.
     there: usize,
-    /// The ids of the first of them.
+    /// The ids of the first of these patterns.
     ids_there: Vec<String>,
     refused: Vec<Refused>,
 }

@@ -15,7 +15,7 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Updates the children to one for each item, matched by key, in the order of the items. Focus and open details survive. */
+/** Updates the children to one for each item, matched by key, in the order of the items. Preserves the focus and open details. */
 function keep(parent, items, keyOf, create, update) {
   const focused = document.activeElement;
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
@@ -31,11 +31,11 @@ function keep(parent, items, keyOf, create, update) {
     if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
   });
   known.forEach((child) => child.remove());
-  // Moving an element loses the focus.
+  // An element that is moved loses the focus.
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Requests an answer from the node; throws an error answer. */
+/** Requests an answer from the node; throws if the answer is an error. */
 async function ask(path, query = {}) {
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== ''));
   const response = await fetch(`${path}?${parameters}`, { signal: AbortSignal.timeout(8000) });

@@ -26,7 +26,7 @@ function showFaults(node, peers) {
   const told = node.warnings.some((warning) => warning.severity === 'critical');
   const [cause, step] = causeAndStep(node.unready ?? '');
   const unready = node.unready !== null && !told
-    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node needs some seconds after its start' }]
+    ? [{ code: 'unready', severity: 'critical', reason: `not ready: ${cause}`, next_step: step ?? 'see the peers below; a node needs a few seconds after its start' }]
     : [];
   const faults = [...unready, ...node.warnings, ...peers.map(faultOfPeer).filter((fault) => fault !== null)];
   at('faults').hidden = faults.length === 0;
@@ -111,7 +111,7 @@ function showNode(node, peers) {
   say(at('traffic'), bytes(node.bytes_sent + node.bytes_received));
   say(at('root'), space.root);
   const { hash, depth, dimension, precision, strategy } = node.parameters;
-  say(at('parameters'), `Tree of depth ${depth} with ${hash}; ${dimension} × ${precision}; shown by ${strategy}.`);
+  say(at('parameters'), `Tree of depth ${depth} with ${hash}; ${dimension} × ${precision}; strategy ${strategy}.`);
   say(at('stored'), stored(node, space));
   showFaults(node, peers);
   showState(node);

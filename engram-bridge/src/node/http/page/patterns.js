@@ -140,7 +140,7 @@ function updateText({ confidence_delta: confidence, citation_delta: citations, s
 
 function showUpdates(updates) {
   const create = (update) => make('li', '', make('span', 'mono', update.id), make('span', 'soft'));
-  say(at('updates-say'), updates.length === 0 ? 'Nothing so far since the node started.' : 'Changes of visible patterns, the newest first.');
+  say(at('updates-say'), updates.length === 0 ? 'No changes since the node started.' : 'Changes to visible patterns, newest first.');
   keep(at('update-list'), updates.slice(0, 8), (update) => `${update.id} ${update.at}`, create,
     (item, update) => say(item.children[1], ` ${updateText(update)}`));
 }

@@ -3,7 +3,7 @@
 /** The chosen peer, or null for all. */
 let chosenPeer = null;
 
-/** The state of a peer by its latest roots: a word and a tone. */
+/** The state of a peer, judged by its latest roots: a word and a tone. */
 function verdict(peer) {
   if (peer.liveness === 'down') return ['down', 'bad'];
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
@@ -20,7 +20,7 @@ function verdict(peer) {
 /** Seconds without equal roots after which a connected peer counts as a fault, as in the alert. */
 const LAGS = 600;
 
-/** Whether the last session with a peer found that one of the two nodes accepts no records now. */
+/** Whether the last session with a peer found that one of the two nodes currently accepts no records. */
 function notAccepted(peer) {
   return peer.last_session?.result === 'not_accepted';
 }
@@ -30,7 +30,7 @@ function faultOfPeer(peer) {
   const [word, tone] = verdict(peer);
   if (tone === 'care' && peer.lag_seconds > LAGS) {
     const reason = `peer ${peer.name} has not been equal for ${duration(peer.lag_seconds)}: ${behind(peer)}`;
-    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'see the page of that node: it names refused records and failed writes' };
+    return { code: `peer ${peer.name} lags`, severity: 'warning', reason, next_step: 'see the page of that node: it lists refused records and failed writes' };
   }
   if (tone !== 'bad' || word === 'being dialled') return null;
   const [cause, step] = causeAndStep(peer.cause ?? 'there is no connection, and the peer did not dial this node');
@@ -47,7 +47,7 @@ function faultOfPeer(peer) {
     'not reached': cause,
     'no common space': 'the two nodes host no common space, so they exchange nothing',
     stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: ${notAccepted(peer)
-      ? 'one of the two nodes does not accept records now'
+      ? 'one of the two nodes does not currently accept records'
       : 'one of the two nodes refuses records of the other'}`,
   };
   const code = `peer ${peer.name} ${word}`;
@@ -66,8 +66,8 @@ function behind(peer) {
 function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
-  if (peer.stalled_sessions >= 5 && notAccepted(peer)) return 'no progress: one of the two nodes does not accept records now';
-  if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records of the other, and its events name them and the reason';
+  if (peer.stalled_sessions >= 5 && notAccepted(peer)) return 'no progress: one of the two nodes does not currently accept records';
+  if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records of the other, and its events name the records and the reason';
   if (session.cause) return `last session failed: ${session.cause}`;
   const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
   return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;
@@ -116,7 +116,7 @@ function inOrder(peers) {
 function showPeers(peers) {
   keep(at('peer-list'), inOrder(peers), (peer) => peer.name, createPeer, updatePeer);
   say(at('peers-say'), peers.length === 0
-    ? 'The roster names nobody else, so no other node has this state.'
+    ? 'The roster lists no other node, so only this node has this state.'
     : 'Choose a peer to see only its differences on the map.');
   const inStep = peers.filter((peer) => verdict(peer)[1] === 'good').length;
   say(at('in-step'), peers.length === 0 ? 'alone' : `${inStep} of ${peers.length}`);
