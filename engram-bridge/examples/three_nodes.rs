@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         service.durable().await?;
     }
 
-    // Run rounds until all are equal. In a running cluster adverts and the timer do this.
+    // Run rounds until all are equal. In a running cluster, adverts and the timer do this.
     let root = |at: usize| services[at].1.gossiper().root_hash();
     while root(0) != root(1) || root(1) != root(2) {
         for (_, service) in &services {

@@ -40,7 +40,7 @@ impl Clustered {
         Self { service, stats, submitted, converted: Mutex::default() }
     }
 
-    /// Waits until every snapshot submitted before this call is durable. Stopping the node waits for the same.
+    /// Waits until every snapshot submitted before this call is durable. Stopping the node also waits for this.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.service.durable().await
     }

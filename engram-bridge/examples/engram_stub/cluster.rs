@@ -65,7 +65,7 @@ impl Cluster {
         Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
     }
 
-    /// Calls `open` with each hosted space, including those that peers create, every second until the stop.
+    /// Calls `open` with each hosted space, including those that peers create, every second until the cluster stops.
     pub fn open_spaces<F>(&self, open: impl Fn(MemorySpaceId) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,

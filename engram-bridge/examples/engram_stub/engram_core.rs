@@ -1,5 +1,6 @@
 // A stand-in for the parts of `engram-core` that a cluster uses, with its paths, names, fields and
-// signatures at revision 5d54816. Engram is not on a registry, so this crate cannot depend on it.
+// signatures at revision 5d54816. Engram is not published to a registry, so this crate cannot
+// depend on it.
 //
 // The function bodies are minimal, and written for this example.
 

@@ -14,12 +14,12 @@ mod adapter {
     use super::engram::{chrono, engram_core};
     include!("adapter.rs");
 }
-/// Start, spaces, schedulers, metrics, routes, events and stop, as shown in the guide.
+/// The code for start, spaces, schedulers, metrics, routes, events and stop, as shown in the guide.
 mod cluster {
     use super::engram::engram_core;
     include!("cluster.rs");
 }
-/// The roots in SWIM's datagrams, as shown in the guide.
+/// The code that carries roots in SWIM's datagrams, as shown in the guide.
 mod swim {
     include!("swim.rs");
 }

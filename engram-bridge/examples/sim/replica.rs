@@ -19,7 +19,7 @@ const DIMENSION: usize = 4;
 /// as many bytes as those of a running clock.
 const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 
-/// A node.
+/// A simulated node.
 #[derive(Clone)]
 pub(crate) struct Replica(Arc<Store>);
 
@@ -49,7 +49,7 @@ impl Replica {
         Self(Arc::new(store.expect("the disk holds what a node wrote")))
     }
 
-    /// A space that the node hosts. Panics for any other.
+    /// Returns a space that the node hosts. Panics for any other space.
     fn space(&self, id: &SpaceId) -> Arc<Space> {
         self.0.space(id).expect("only hosted spaces are requested")
     }

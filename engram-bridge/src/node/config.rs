@@ -230,7 +230,7 @@ impl StrategyChoice {
     pub const ALL: [Self; 4] =
         [Self::ConfidenceVoting, Self::ConfidenceWeighted, Self::LastWriter, Self::KeepBoth];
 
-    /// Its name in `cluster.toml`.
+    /// Returns the name of the strategy in `cluster.toml`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ConfidenceVoting => "confidence-voting",
@@ -240,7 +240,7 @@ impl StrategyChoice {
         }
     }
 
-    /// The strategy itself.
+    /// Returns the strategy itself.
     pub fn strategy(self) -> Arc<dyn Strategy<Arc<SemanticPattern>>> {
         match self {
             Self::ConfidenceVoting => Arc::new(ConfidenceVoting),
@@ -441,7 +441,7 @@ impl ClusterConfig {
 }
 
 /// Reads a configuration as a part of another value, such as the host's own configuration. The
-/// error lists all problems, without lines and without the names of outer keys:
+/// error lists all problems, without line numbers and without the names of outer keys:
 /// [`load_section`](ClusterConfig::load_section) reports both. Relative paths remain unchanged: see
 /// [`relative_to`](ClusterConfig::relative_to).
 ///

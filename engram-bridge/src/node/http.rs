@@ -13,7 +13,7 @@
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
 //! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`; `after=` continues |
 //! | `/cluster/consolidation/explain?id=` | the versions of a pattern, their writers, and the decision of the strategy |
-//! | `/cluster/consolidation/updates` | the latest changes of visible patterns, and their origins |
+//! | `/cluster/consolidation/updates` | the latest changes to visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
 //!
 //! Paths about one memory space accept `space=`; without it, they use the first space. `peer` is a name in the roster

@@ -71,7 +71,7 @@ struct Sample {
 #[derive(Debug)]
 enum Value {
     Count(u64),
-    /// A sum of times.
+    /// A sum of durations.
     Seconds(f64),
     Level(f64),
     Histogram(Histogram),

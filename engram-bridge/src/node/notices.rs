@@ -50,9 +50,9 @@ pub struct Notices {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// Its severity.
+    /// The severity of the line.
     pub level: Level,
-    /// Its text.
+    /// The text of the line.
     pub text: String,
 }
 

@@ -32,8 +32,8 @@ pub const MAX_SNAPSHOT_LINE: usize = 256 << 20;
 ///   not repeated, since absence from a snapshot has no meaning.
 ///
 /// [`rejected`](Self::rejected) lists the lines whose run or space cannot be read. All other
-/// unreadable lines and patterns are listed in the [`FileSnapshot`] that they belong to. Neither
-/// affects other lines and patterns.
+/// unreadable lines and patterns are listed in the [`FileSnapshot`] that they belong to. An
+/// unreadable line or pattern does not affect the others.
 #[derive(Debug)]
 pub struct SnapshotFile {
     path: PathBuf,

@@ -42,7 +42,7 @@ struct Watch {
     since: Instant,
     session_seconds: Histogram,
     compare_seconds: Histogram,
-    /// Held only briefly.
+    /// The lock is held only briefly.
     seen: Mutex<Seen>,
 }
 
@@ -193,7 +193,7 @@ impl Telemetry {
     /// The changes of `space` since `peer` was last equal to this node.
     ///
     /// The peer may lack these changes. Its own changes since then are unknown here until the next
-    /// session. O(d log n) for d differences; O(n) for a peer that was never equal.
+    /// session. Takes O(d log n) time for d differences, and O(n) for a peer that was never equal.
     pub fn divergence(&self, peer: &NodeId, space: &Space) -> Divergence {
         let agreed = |seen: &Seen| seen.agreed.get(peer)?.of(space.id()).cloned();
         let since = agreed(&self.watch.seen());

@@ -58,7 +58,7 @@ fn restart_restores_the_stored_state() {
     let space = only_space(&after);
     assert_eq!(*after.recovery(), Recovery::Loaded { records: 8 });
     assert_eq!((fingerprint(&space), records(&space)), (shown, held));
-    // The last submissions and the suppressed contents are stored, too.
+    // The last submissions and the suppressed contents are also stored.
     for (id, content, submitted) in [
         ("own_0", 0, Submitted::Unchanged),
         ("own_1", 1, Submitted::Unchanged),
@@ -88,7 +88,7 @@ fn no_version_is_used_twice_over_restarts() {
     }
 }
 
-/// An older copy of the store is restored after a peer received the later writes.
+/// An older copy of the store is restored after a peer has received the later writes.
 #[test]
 fn a_restored_copy_loses_no_later_write() {
     let (kept, peer) = (MemoryStateStore::new(), only_space(&store(2, 4)));
@@ -292,7 +292,7 @@ fn damaged_rows_come_back_from_peers() {
         panic!("{:?}", store.recovery())
     };
     assert_eq!(lost.len() as u64, 8 - records);
-    // If a content has its own damaged row, its record is dropped, too.
+    // If a content has its own damaged row, its record is also dropped.
     assert_eq!((records, rows), (5, 4), "{lost:?}");
     assert_ne!(space.root().to_string(), shown.0);
     deliver(others, &space);

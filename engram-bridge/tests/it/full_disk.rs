@@ -15,8 +15,8 @@ use crate::common::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The number of patterns in each of two batches that the first node writes: one before the disk
-/// of the last node is full, and one while it is.
+/// The number of patterns in each of two batches that the first node writes: one before the disk of
+/// the last node is full, and one while it is full.
 const PATTERNS: u64 = 42;
 
 struct Node(Arc<Store>);
@@ -106,6 +106,6 @@ fn an_hour_of_a_full_disk_is_one_event() {
     // When the first write fails, a session with each of the two peers may be running, and each may
     // send every record once.
     assert!(refused <= 2 * PATTERNS, "{refused} refusals of {PATTERNS} records");
-    // The sessions carry roots and summaries only.
+    // The sessions carry only roots and summaries.
     assert!(sessions <= 700, "{sessions} sessions in an hour");
 }

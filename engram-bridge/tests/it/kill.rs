@@ -170,7 +170,7 @@ impl Cluster {
     pub(crate) fn inspect(&mut self, node: usize) {
         let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
         if !source.join("state.redb").exists() {
-            // Its file was removed, and it was killed before it created a new one.
+            // The file was removed, and the node was killed before it created a new one.
             assert!(self.acknowledged[node][self.spoilt[node]..].is_empty());
             return;
         }

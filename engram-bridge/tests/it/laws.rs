@@ -195,7 +195,7 @@ proptest! {
         }
     }
 
-    /// L8: equal roots if and only if equal records.
+    /// L8: roots are equal if and only if the records are equal.
     #[test]
     fn prop_equal_roots_mean_equal_states(one in history(), other in history()) {
         let worlds = [World::after(&one), World::after(&other)];
@@ -262,7 +262,7 @@ proptest! {
         }
     }
 
-    /// In the end, all nodes show the same patterns, and every shown version is cited.
+    /// Eventually, all nodes show the same patterns, and every shown version is cited.
     #[test]
     fn prop_all_nodes_converge_with_all_citations(history in history()) {
         let world = World::after(&history);
@@ -604,11 +604,11 @@ fn a_blend_handed_back_is_an_echo() {
     world.happen(&Op::Sync { from: 0, to: 1 });
     let view = snapshot(world.spaces[1].hand_out().patterns);
     let report = world.spaces[1].submit(&view, Scheduler).unwrap();
-    // The blend of two versions is an echo, the peer's version is now also this node's, and this node's
-    // own version is unchanged.
+    // The blend of two versions is an echo, this node now also writes the peer's version, and this node's own version
+    // is unchanged.
     assert_eq!((report.echoed, report.written, report.unchanged), (1, 1, 1));
     assert_eq!(live(&world.spaces[1])["pattern_1"], ["episode-1", "episode-1"]);
-    // An older blend is an echo, too.
+    // An older blend is also an echo.
     world.happen(&Op::Submit { node: 0, id: 0, content: 2 });
     world.happen(&Op::Sync { from: 0, to: 1 });
     world.spaces[1].hand_out();

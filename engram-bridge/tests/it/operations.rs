@@ -162,7 +162,8 @@ fn the_generation_counts_changes_of_the_state() {
     }
     space.forget("p").unwrap();
     assert_eq!((generation(), space.stats().deletions), (2, 1));
-    // A forgotten content that the engine submits again stays forgotten, which changes nothing.
+    // A forgotten content that the engine submits again stays forgotten, so the state does not
+    // change.
     let peer = only_space(&store(2, 4));
     peer.submit_pattern(&pattern("p", 5)).unwrap();
     deliver(everything(&peer), &space);
@@ -173,7 +174,7 @@ fn the_generation_counts_changes_of_the_state() {
 }
 
 /// An engine may find ten times as many patterns at once, and then return to yesterday's state. Its
-/// last submission counts, whatever its clock shows; a pattern that it no longer submits stays.
+/// last submission counts, whatever its clock shows; a pattern that it no longer submits is kept.
 #[test]
 fn snapshots_may_grow_and_go_back_in_time() {
     let store = store(1, 4);

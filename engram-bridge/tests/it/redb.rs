@@ -84,7 +84,8 @@ fn copied_and_older_files_open_normally() {
     let copied = open(1, kept(copy.path())).unwrap();
     assert_eq!((copied.recovery(), shown(&copied)), (&Recovery::Loaded { records: 50 }, before));
 
-    // Restore an older state of the file at the same path, after a peer received the later writes.
+    // Restore an older state of the file at the same path, after a peer has received the later
+    // writes.
     let older = fs::read(state.join("state.redb")).unwrap();
     let store = open(1, kept(original.path())).unwrap();
     only_space(&store).submit_pattern(&pattern("p_7", 98)).unwrap();
@@ -119,7 +120,7 @@ fn a_backup_is_restored_by_starting_on_it() {
     let restored = open(1, RedbStateStore::new(&backup)).unwrap();
     let loaded = Recovery::Loaded { records: 50 };
     assert_eq!((restored.recovery(), shown(&restored)), (&loaded, before));
-    // Later writes come back from the peers, and new ones differ from them.
+    // The writes after the backup come back from the peers, and a new write is not affected by them.
     let space = only_space(&restored);
     space.submit_pattern(&pattern("p_7", 99)).unwrap();
     deliver(written_since, &space);

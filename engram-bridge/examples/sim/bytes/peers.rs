@@ -72,7 +72,7 @@ fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
     let storage = |entries: &Entries| {
         let mut storage = NegentropyStorageVector::with_capacity(entries.len());
         for (id, state) in entries {
-            // Its sets have no values, so an id combines the hashes of id and state.
+            // The sets of negentropy have no values, so each element combines the id and the state.
             let id: [u8; 32] = std::array::from_fn(|at| id[at] ^ state[at]);
             storage.insert(0, Id::from_byte_array(id)).expect("the storage is not sealed yet");
         }

@@ -11,13 +11,13 @@ use crate::certs::until;
 use crate::source::Source;
 use crate::words::counted;
 
-/// Checks a configuration and the files that it names, in the same way as `run`, and starts nothing.
+/// Checks a configuration and the files that it names, as `run` does, without starting a node.
 #[derive(Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     source: Source,
-    /// Prints the effective configuration, defaults and variables included, and checks no
-    /// certificate.
+    /// Prints the effective configuration, including defaults and variables, without checking
+    /// certificates.
     #[arg(long)]
     print_config: bool,
 }

@@ -76,7 +76,7 @@ enum Task {
     Backup { path: PathBuf },
     /// Returns unused space of the store's file to the file system.
     Compact,
-    /// Writes the visible patterns to a new file, one JSON object a line.
+    /// Writes the visible patterns to a new file, one JSON object per line.
     Export { path: PathBuf },
     /// Reads the configuration and the certificates again.
     Reload,

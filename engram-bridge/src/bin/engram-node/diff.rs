@@ -120,7 +120,7 @@ impl Compared {
         match &self.sides {
             [Some(_), Some(_)] if self.differs() => "differs",
             [Some(_), Some(_)] => "equal",
-            _ => "hosted by one only",
+            _ => "hosted by only one",
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
         ]);
         let verdicts: Vec<_> =
             compared.iter().map(|space| (space.space.as_str(), space.verdict())).collect();
-        assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by one only")]);
+        assert_eq!(verdicts, [("a", "equal"), ("b", "differs"), ("c", "hosted by only one")]);
         let broken = |reason: &str| Agreement::Broken(reason.to_owned());
         assert_eq!(verdict(&compared), broken("1 space differs"));
         assert_eq!(verdict(&compared[..1]), Agreement::Full);

@@ -6,8 +6,8 @@ use crate::status::text;
 use crate::words::counted;
 use engram_bridge::notices::printable;
 
-/// The lines for the JSON of `/cluster/consolidation/explain`. Names and ids from peers are made
-/// printable.
+/// Returns the lines for the JSON of `/cluster/consolidation/explain`. Names and ids from peers are
+/// made printable.
 pub(crate) fn lines(known: &Value) -> Vec<String> {
     let mut lines = vec![headline(known)];
     lines.extend(list(known, "versions").map(version));

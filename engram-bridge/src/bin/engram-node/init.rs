@@ -23,8 +23,8 @@ pub(crate) struct Init {
     /// The folder to create the files in.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The address at which peers reach a node, HOST:PORT; once for each node, in order. The node
-    /// listens on that port on all addresses.
+    /// The address at which peers reach a node, HOST:PORT; given once for each node, in order. The
+    /// node listens on that port on all addresses.
     #[arg(long = "address", value_name = "HOST:PORT", value_parser = address)]
     addresses: Vec<String>,
     /// The validity of the nodes' certificates in days, 365 by default; the authority is valid for ten

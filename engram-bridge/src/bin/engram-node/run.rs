@@ -48,7 +48,7 @@ pub(crate) struct Run {
     /// Reports events as JSON, one object per line, on the standard output.
     #[arg(long)]
     events: bool,
-    /// Reports each session, and the state after each.
+    /// Reports each session, and the state after it.
     #[arg(long)]
     sessions: bool,
     /// Accepts requests on the standard input, one JSON object per line, as `engram-node ctl` sends

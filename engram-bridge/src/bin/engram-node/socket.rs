@@ -75,7 +75,7 @@ impl Socket {
         fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
 
-    /// Its path.
+    /// The path of the socket.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -85,7 +85,7 @@ impl Socket {
 pub(crate) struct LastAnswers(JoinHandle<()>);
 
 impl LastAnswers {
-    /// Waits for them briefly.
+    /// Waits briefly for the answers.
     pub(crate) async fn finish(self) {
         let abort = self.0.abort_handle();
         if timeout(LAST_ANSWERS, self.0).await.is_err() {

@@ -12,7 +12,7 @@ use crate::report::Report;
 /// Submits the snapshots of one file.
 #[derive(Clone)]
 pub(crate) struct Submitter {
-    /// The file, as reports name it.
+    /// The name of the file in reports.
     pub(crate) name: String,
     pub(crate) node: Node,
     pub(crate) report: Report,
@@ -32,8 +32,8 @@ impl Submitter {
     /// Submits a snapshot, and reports the patterns left out. Waits for the disk.
     ///
     /// # Errors
-    /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed earlier remain
-    /// stored.
+    /// The reason, which may be temporary and is also reported. Parts of the snapshot that were committed earlier
+    /// remain stored.
     pub(crate) fn submit(&self, read: &FileSnapshot) -> Result<Taken, String> {
         let space = match self.space(&read.space) {
             Ok(space) => space,
@@ -49,7 +49,7 @@ impl Submitter {
         let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
             Ok(report) => report,
             Err(error) => {
-                // The error concerns one commit; others of the snapshot may have succeeded.
+                // The error concerns one commit; other commits of the snapshot may have succeeded.
                 let reason = error.to_string().replace(" nothing was changed;", "");
                 self.report.notify(notice::snapshot_failed(&read.space, read.run, &reason));
                 return Err(reason);

@@ -29,15 +29,15 @@ pub(super) struct Node {
     pub(super) replaces: Option<Vec<String>>,
 }
 
-/// A time: a number in the unit that the key names, or a text such as `1m 30s`.
+/// A time: a number in the unit that the key names, or text such as `1m 30s`.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number, or a text such as \"1m 30s\"")]
+#[serde(untagged, expecting = "a number, or text such as \"1m 30s\"")]
 pub(super) enum Time {
     Units(i64),
     Text(String),
 }
 
-/// A list of names, or one text that denotes all spaces.
+/// A list of names, or text that denotes all spaces.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a list of names, or \"*\"")]
 pub(super) enum SpaceNames {

@@ -44,7 +44,7 @@ impl fmt::Display for ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// Every section but the peers, with its keys.
+    /// Every section except the peers, with its keys.
     pub(crate) fn sections(&self) -> [(&'static str, Table); 10] {
         let Self { node, tls, peers: _, gossip, merkle_tree, conflict, .. } = self;
         let Self { limits, membership, store, http, retention, .. } = self;

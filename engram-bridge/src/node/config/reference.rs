@@ -215,7 +215,7 @@ pub(super) const KEYS: [Key; 51] = [
         "divergent_cosine",
         Decimal(check::COSINE),
         Value("0.8"),
-        "Two patterns are one memory above this cosine, if their episodes overlap enough.",
+        "Two patterns describe one memory above this cosine, if their episodes overlap enough.",
     ),
     key(
         "conflict",
@@ -243,7 +243,7 @@ pub(super) const KEYS: [Key; 51] = [
         "concept_cosine",
         Decimal(check::COSINE),
         Value("0.95"),
-        "Two patterns are one memory at or above this cosine, whatever their episodes.",
+        "Two patterns describe one memory at or above this cosine, whatever their episodes.",
     ),
     key(
         "conflict",

@@ -171,7 +171,7 @@ pub(super) struct Update {
     origin: Option<String>,
 }
 
-/// The newest changes of visible patterns, newest first.
+/// The latest changes to visible patterns, newest first.
 pub(super) fn updates(node: &Telemetry, space: &Space) -> Vec<Update> {
     let updates = space.recent_updates();
     updates.into_iter().rev().take(MAX_IDS).map(|update| Update::of(node, update)).collect()

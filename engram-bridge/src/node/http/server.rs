@@ -50,7 +50,7 @@ impl Server {
     /// Listens on `address`, and starts to answer requests.
     ///
     /// # Errors
-    /// [`ServerError`] if it cannot listen on the address.
+    /// [`ServerError`] if the address cannot be used.
     pub async fn start(address: SocketAddr, telemetry: &Telemetry) -> Result<Self, ServerError> {
         Ok(Listening::on(address).await?.serve(telemetry))
     }
@@ -61,7 +61,7 @@ impl Server {
     }
 }
 
-/// A listening address. Connections to it wait until [`serve`](Self::serve) is called.
+/// A bound address. Connections to it wait until [`serve`](Self::serve) is called.
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
@@ -69,10 +69,10 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens on `address`, so that a program notices a used port before it starts its node.
+    /// Listens on `address`, so that a program detects a port in use before it starts its node.
     ///
     /// # Errors
-    /// [`ServerError`] if it cannot listen on the address.
+    /// [`ServerError`] if the address cannot be used.
     pub async fn on(address: SocketAddr) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -142,7 +142,7 @@ impl Connections {
             let idle = |served: &Served| served.requests.load(Ordering::Relaxed) == 0;
             match self.served.iter().position(idle) {
                 Some(oldest) => {
-                    let ended = self.served.remove(oldest).expect("it was found above");
+                    let ended = self.served.remove(oldest).expect("the position was found above");
                     return ended.task.abort();
                 }
                 None => _ = self.tasks.join_next().await,

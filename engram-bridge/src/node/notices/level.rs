@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Level {
     /// Normal operation.
     Info,
-    /// An operator should look into it in working hours.
+    /// An operator should investigate the cause during working hours.
     Warning,
     /// An operation failed, or is refused until an operator acts.
     Error,

@@ -46,7 +46,7 @@ pub struct Notice {
     cap: Option<&'static str>,
     /// The cause, and the next step.
     reason: String,
-    /// The cause alone, if the event has several: each has its own episodes.
+    /// The cause alone, if the event has several causes. Each cause has its own episodes.
     #[serde(skip)]
     cause: Option<String>,
 }
@@ -271,12 +271,12 @@ impl Notice {
         Self::peer("no_common_space", Level::Warning, peer, reason.to_owned())
     }
 
-    /// Its stable code.
+    /// The stable code of the notice.
     pub(super) const fn code(&self) -> &'static str {
         self.event
     }
 
-    /// Its severity.
+    /// The severity of the notice.
     pub fn level(&self) -> Level {
         self.level
     }

@@ -11,7 +11,7 @@ use super::level::Level;
 use super::notice::Notice;
 use super::states::{Change, States};
 
-/// For each event and peer, the maximum number of causes that have episodes of their own at the same time. All further
+/// The maximum number of causes, for each event and peer, that have separate episodes at the same time. All further
 /// causes share one episode.
 const MAX_CAUSES: usize = 16;
 
@@ -66,7 +66,7 @@ impl fmt::Display for Repeated {
 /// notice of the kind arrives before the next count is due, the episode ends.
 ///
 /// The beginning of a fault is reported at most once every ten seconds, and the end of each reported fault is always
-/// reported: the last line about a fault is correct again after ten seconds at the latest.
+/// reported. The last line about a fault is therefore at most ten seconds out of date.
 ///
 /// Time is passed in, counted from any fixed moment.
 #[derive(Debug)]

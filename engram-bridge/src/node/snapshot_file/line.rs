@@ -97,8 +97,8 @@ impl<'t> Line<'t> {
         Ok(Self { generated_at, stats, patterns })
     }
 
-    /// Parses the patterns one by one. For an invalid one, returns its id if it can be read, and
-    /// the fault.
+    /// Parses the patterns one by one. For an invalid pattern, returns the fault, and the id if it
+    /// can be read.
     pub(super) fn patterns(
         &self,
     ) -> impl Iterator<Item = Result<PatternLine<'t>, (Option<String>, String)>> {

@@ -29,7 +29,7 @@ impl Patterns {
             let opened = open_file(&self.path);
             self.rows = Some(opened.map_err(|error| (self.path.clone(), error))?);
         }
-        Ok(self.rows.as_mut().expect("it was opened above"))
+        Ok(self.rows.as_mut().expect("the file was opened above"))
     }
 
     /// Adds the patterns of one line to `read`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The period that counts as recent.
 pub(crate) const RECENT: Duration = Duration::from_secs(60 * 60);
 
-/// The shortest time between two samples: it limits their number to 61.
+/// The shortest time between two samples, which limits their number to 61.
 const GRAIN: Duration = Duration::from_secs(60);
 
 /// The increase of a counter within the last hour, accurate to a minute. Time is passed in, counted

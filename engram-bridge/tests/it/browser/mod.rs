@@ -2,8 +2,8 @@
 //!
 //! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is ignored by
 //! default: `cargo test -p engram-bridge --features http --test it browser -- --ignored
-//! --nocapture`. Without a browser it reports that it is skipped; with `ENGRAM_BROWSER=required` it
-//! fails instead. The screenshots remain in `target/browser`.
+//! --nocapture`. Without a browser, the test reports that it is skipped; with
+//! `ENGRAM_BROWSER=required`, it fails instead. The screenshots remain in `target/browser`.
 
 mod driver;
 mod states;

@@ -131,7 +131,7 @@ pub(crate) fn bytes(space: &Space) -> Vec<u8> {
     bytes
 }
 
-/// The state and the view of a space, which must be equal on all nodes in the end.
+/// The state and the view of a space, which must eventually be equal on all nodes.
 pub(crate) fn fingerprint(space: &Space) -> (String, Vec<u8>) {
     (space.root().to_string(), bytes(space))
 }

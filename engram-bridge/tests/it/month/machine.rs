@@ -50,7 +50,7 @@ impl Told {
 }
 
 impl Machine {
-    /// A node that is not started yet.
+    /// A node that has not been started yet.
     pub(crate) fn stopped(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         Self { name, folder, process: None, page: String::new() }

@@ -33,7 +33,7 @@ pub(in crate::node::http) struct Explained {
     context_total: usize,
     /// The greatest covered version of each node, for the first nodes.
     context: Vec<Write>,
-    /// Its role among the patterns of other ids; `None` if it was not compared.
+    /// The role of the pattern among the patterns of other ids; `None` if it was not compared.
     across_ids: Option<Compared>,
 }
 
@@ -52,7 +52,7 @@ struct Version {
     digest: String,
     #[serde(flatten)]
     content: Shown,
-    /// Its share of the visible embedding, 0 to 1.
+    /// The share of the version in the visible embedding, from 0 to 1.
     share: f64,
     /// Whether the version is the visible pattern, or is visible alongside it.
     kept: bool,
@@ -62,10 +62,10 @@ struct Version {
     writes: Vec<Write>,
     /// Whether the content was forgotten, so that it is not shown.
     suppressed: bool,
-    /// The peer that sent it first; `None` if this node's engine submitted it, or if the peer is
-    /// unknown.
+    /// The peer that first sent the version; `None` if this node's engine submitted it, or if the
+    /// peer is unknown.
     introduced_by: Option<String>,
-    /// Whether it is the last submission of this node's own engine.
+    /// Whether the version is the last submission of this node's own engine.
     submitted_here: bool,
 }
 
@@ -74,7 +74,7 @@ struct Version {
 struct Write {
     node: String,
     node_id: String,
-    /// In decimal, as text: a JSON number may lose digits.
+    /// The version in decimal, as text, since a JSON number may lose digits.
     version: String,
 }
 

@@ -18,7 +18,7 @@ pub(in crate::node::http) struct Node {
     /// The reason why the node is not ready; `None` if it is ready.
     unready: Option<String>,
     warnings: Vec<Warned>,
-    /// Seconds until the certificate expires; negative once it has.
+    /// Seconds until the certificate expires; negative once it has expired.
     certificate_seconds: f64,
     root: String,
     parameters: Parameters,
@@ -95,7 +95,7 @@ impl Warned {
 /// The usage of a cap.
 #[derive(Serialize)]
 struct CapOf {
-    /// The configuration key that sets it.
+    /// The configuration key that sets the cap.
     key: &'static str,
     used: u64,
     limit: u64,
@@ -119,7 +119,7 @@ struct Writes {
     implausible: u64,
     /// Members that wrote versions ahead of this node's clock.
     members_ahead: u64,
-    /// Over all caps.
+    /// The sum over all caps.
     over_cap: u64,
     storage_failures: u64,
 }
