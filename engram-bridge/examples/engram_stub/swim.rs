@@ -18,7 +18,7 @@ pub fn append_roots(datagram: &mut Vec<u8>, gossiper: &ConsolidationGossiper) {
     }
 }
 
-/// Handles the bytes that follow a SWIM message of the member with the Engram name `from`.
+/// Handles the bytes that follow a SWIM message from the member whose name in Engram is `from`.
 pub fn take_roots(
     from: &str,
     trailing: &[u8],

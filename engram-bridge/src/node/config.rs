@@ -292,7 +292,7 @@ pub struct ConfigProblem {
     /// The line of the key, or of the nearest table around it. `None` if the file has neither, or
     /// if the configuration was not read from a file or text.
     pub line: Option<usize>,
-    /// The fault, and what to write instead.
+    /// The fault, and advice for correcting it.
     pub message: String,
 }
 
