@@ -86,7 +86,7 @@ pub enum Rejection {
     /// A version lies so far in the future that its node's clock must be wrong. The other parts of
     /// the record were joined.
     #[error(
-        "a version lies too far in the future; the other parts were joined, set the clock of its node"
+        "a version is too far in the future; the other parts were joined, set the clock of its node"
     )]
     ImplausibleVersion,
     /// The store of this node cannot write now.

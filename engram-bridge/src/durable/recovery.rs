@@ -14,7 +14,7 @@ use crate::durable::storage::StorageError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// Nothing is stored; the state ends with the process.
+    /// Nothing is stored; the state is lost when the process ends.
     InMemory,
     /// The store was empty.
     New,
@@ -58,7 +58,9 @@ pub const MAX_NAMED_LOSSES: usize = 100;
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InMemory => f.write_str("nothing is stored; the state ends with the process"),
+            Self::InMemory => {
+                f.write_str("nothing is stored; the state is lost when the process ends")
+            }
             Self::New => f.write_str("the store is new"),
             Self::Loaded { records } => {
                 write!(f, "the store holds {}, all sound", counted(*records, "record", "records"))

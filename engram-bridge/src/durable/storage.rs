@@ -241,7 +241,7 @@ pub enum StorageError {
     },
     /// The file was removed, moved or replaced while this process has it open.
     #[error(
-        "{place} is missing, or is another file than the one that this node has open; nothing was changed; put the file back: a running node then recovers by itself; if it cannot be put back, make a backup, which copies the open file, before you stop the node"
+        "{place} is missing, or is not the file that this node has open; nothing was changed; put the file back: a running node then recovers by itself; if it cannot be put back, make a backup, which copies the open file, before you stop the node"
     )]
     Replaced {
         /// The file.

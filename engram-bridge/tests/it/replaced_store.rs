@@ -36,7 +36,7 @@ fn a_replaced_store_refuses_changes_until_back() {
     fs::rename(&store, &moved).unwrap();
     fs::copy(&moved, &store).unwrap();
     let refused = fails(&[&CTL[..], &["submit", "b.jsonl"]].concat(), &node);
-    assert!(refused.contains("is another file than the one that this node has open"), "{refused}");
+    assert!(refused.contains("is not the file that this node has open"), "{refused}");
     process.event("storage_failure");
     let watched = succeeds(&["watch", "--once", &page], &node);
     assert!(watched.contains("not ready: changes cannot be stored"), "{watched}");

@@ -62,9 +62,9 @@ pub struct Write {
 pub struct World {
     /// The running processes: one for each node, and the clone if it was started.
     pub processes: Vec<Process>,
-    /// The writes so far, except the re-issues of joins.
+    /// The writes so far, except the reissues of joins.
     pub writes: Vec<Write>,
-    /// The number of writes that joins re-issued, see [`OwnJoin::reissued`].
+    /// The number of writes that joins reissued, see [`OwnJoin::reissued`].
     pub reissues: usize,
     /// Whether a join reported a clash, or dropped values over the limit of a node.
     pub irregular: bool,

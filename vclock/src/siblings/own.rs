@@ -19,7 +19,7 @@ pub struct LastWrite<V> {
 pub struct OwnJoin<V, N = [u8; 32]> {
     /// The outcome of the join.
     pub joined: Joined<N>,
-    /// The process's write under its new version, if it was re-issued.
+    /// The process's write under its new version, if it was reissued.
     pub reissued: Option<LastWrite<V>>,
     /// The process's write, if it was dropped because [`MAX_NODE_DOTS`](crate::MAX_NODE_DOTS) other own
     /// values are live or no version is left.
@@ -33,7 +33,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// The node's name may have another writer: a second process (a clone), or an earlier process whose versions the
     /// node no longer knows (a lost disk, an older copy of it, a wall clock set back). A greater version of that writer
     /// can supersede this process's write, although that writer never saw it. If `last_write` is live, the join removes
-    /// it, and the arriving entry for `node` is greater than the local one, then the write is re-issued just above the
+    /// it, and the arriving entry for `node` is greater than the local one, then the write is reissued just above the
     /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write
     /// and superseded it: nothing is written. The README lists the cases that this rule misses.
     ///

@@ -163,7 +163,7 @@ fn write_is_given_up_among_16_others() {
     assert_eq!(state, crowd);
     assert_eq!(clock.highest(), 17);
 
-    // With one value fewer, the re-issue fits.
+    // With one value fewer, the reissue fits.
     let mut state = State::new();
     state.submit(Dot::new(node, 1), 99).expect("a new version");
     crowd.supersede(Dot::new(node, 18), None, |dot| dot.version == 2).expect("a new version");

@@ -82,7 +82,7 @@ impl Machine {
     }
 
     /// V5: if the join removed the write of this process, and the arriving entry is greater than the
-    /// held one, re-issues the write at the arriving entry + 1 and keeps the arriving dots.
+    /// held one, reissues the write at the arriving entry + 1 and keeps the arriving dots.
     fn reissue(&mut self, now: Time, id: usize, before: &Record, theirs: &Part, rules: &Rules) {
         let (own, joined) = (before.parts[self.node], *self.own(id));
         let last_write = own.dots().find(|dot| dot.version == self.memory.last_write[id]);

@@ -29,7 +29,7 @@ pub(crate) struct Session {
     refused: bool,
     /// Another event changed a record during the session.
     is_disturbed: bool,
-    /// The number of re-issues before the session. A re-issue during the session is a write, like that of an engine.
+    /// The number of reissues before the session. A reissue during the session is a write, like that of an engine.
     reissued: u32,
 }
 

@@ -50,7 +50,9 @@ impl Check {
             outln!("warning: other users may read {key}; `chmod 600` it, or replace the key");
         }
         match &config.store.path {
-            None => outln!("warning: store.path is not set, so the state ends with the process"),
+            None => {
+                outln!("warning: store.path is not set, so the state is lost when the process ends")
+            }
             Some(folder) if config.store_is_exposed() => outln!(
                 "warning: other users may read, lock or replace the store in {}; `chmod 700` it",
                 folder.display()

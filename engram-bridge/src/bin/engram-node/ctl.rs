@@ -67,7 +67,7 @@ enum Task {
     },
     /// Prints the versions of a pattern, their writers, and the decision of the strategy.
     Explain(Pattern),
-    /// Drops versions that are too far in the future, on this node only, and re-issues this
+    /// Drops versions that are too far in the future, on this node only, and reissues this
     /// node's own writes among them.
     DropImplausible,
     /// Prints the conflicts across ids in each space.

@@ -25,7 +25,7 @@ pub(crate) enum Request {
     /// Replace all versions of a pattern with the one whose digest begins with `version`.
     Resolve { space: String, version: String, id: String },
     /// Drop the parts of records with versions too far in the future, on this node only, and
-    /// re-issue this node's own writes among them.
+    /// reissue this node's own writes among them.
     DropImplausible,
     /// List the conflicts across ids in each space.
     Groups,

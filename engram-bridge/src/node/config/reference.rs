@@ -340,7 +340,7 @@ pub(super) const KEYS: [Key; 51] = [
         "store",
         "path",
         Text("path of a folder", "\"state\""),
-        Nothing("the state ends with the process"),
+        Nothing("the state is lost when the process ends"),
         "The folder of the state. Only this node may use it.",
     ),
     key(

@@ -24,7 +24,7 @@ pub(crate) struct Reading {
     pub(crate) spaces: Vec<SpaceReading>,
     pub(crate) strategy: String,
     pub(crate) writes: WriteStats,
-    /// Writes of this node that were re-issued within the last hour.
+    /// Writes of this node that were reissued within the last hour.
     pub(crate) recent_reissues: u64,
     pub(crate) caps: [CapUsage; Cap::ALL.len()],
     /// Rows of the store that were damaged or missing when the process started.

@@ -134,7 +134,7 @@ impl Notice {
             StateEvent::Implausible { space, id, node } => {
                 let node = name(*node);
                 let reason = format!(
-                    "the versions of {node} lie too far in the future and were refused for now; the \
+                    "the versions of {node} are too far in the future and were refused for now; the \
                      rest was joined; set the clock of that node, or that of this one"
                 );
                 Self::about("implausible", space, id, &reason).of_writer(node)

@@ -28,7 +28,7 @@ pub enum Warning {
     OverCap(CapUsage),
     /// A cap is nearly used up.
     NearCap(CapUsage),
-    /// Writes of this process were re-issued within the last hour, because peers knew later
+    /// Writes of this process were reissued within the last hour, because peers knew later
     /// versions of this node.
     Reissued {
         /// The number of writes.
@@ -48,7 +48,7 @@ pub enum Warning {
     },
     /// The clock of the machine is wrong.
     ClockFault(ClockFault),
-    /// Parts of records were refused within the last hour, because their versions lie too far in the
+    /// Parts of records were refused within the last hour, because their versions are too far in the
     /// future.
     Implausible {
         /// The number of parts.

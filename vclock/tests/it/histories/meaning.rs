@@ -113,7 +113,7 @@ proptest! {
         }
     }
 
-    /// If wall clocks are correct and no node is cloned, joins re-issue nothing and find no clash.
+    /// If wall clocks are correct and no node is cloned, joins reissue nothing and find no clash.
     #[test]
     fn prop_disk_faults_reissue_nothing(steps in steps(3, Faults::Disks, 1..40)) {
         let mut world = World::run(3, &steps);

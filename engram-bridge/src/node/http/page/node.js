@@ -53,7 +53,7 @@ function showState(node) {
   at('certificate').classList.toggle('care', days >= 0 && days <= 30);
   say(at('disk'), failing ? 'failing' : node.stored_bytes === null ? 'none' : bytes(node.stored_bytes));
   at('disk').classList.toggle('bad', failing);
-  say(at('disk-says'), node.stored_bytes === null ? 'store: the state ends with the process' : 'store on the disk');
+  say(at('disk-says'), node.stored_bytes === null ? 'store: the state is lost when the process ends' : 'store on the disk');
   say(at('version'), node.version);
 }
 

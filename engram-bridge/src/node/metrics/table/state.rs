@@ -109,7 +109,7 @@ pub(super) const IMPLAUSIBLE: Metric = Metric {
     name: "engram_gossip_implausible_total",
     kind: Counter,
     unit: None,
-    help: "Parts of records refused for now because their versions lie too far in the future.",
+    help: "Parts of records refused for now because their versions are too far in the future.",
     labels: &[],
     read: |reading| count(reading.writes.implausible),
 };
