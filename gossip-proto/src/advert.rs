@@ -1,9 +1,9 @@
 //! Root adverts: one datagram with the roots of this node's spaces.
 //!
-//! An advert is a hint: it may be lost, repeated or late. If an advertised root differs from the
-//! receiver's root of the same space, the receiver opens a session; only the session changes state.
-//! Adverts have a separate version, because they travel alongside the messages of a membership
-//! protocol and not in a session.
+//! An advert is only a hint: it may be lost, repeated or late. If an advertised root differs from
+//! the receiver's root of the same space, the receiver opens a session; only the session changes
+//! state. Adverts have a separate version, because they travel alongside the messages of a
+//! membership protocol and not in a session.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ const OVERHEAD: usize = 4;
 /// A short name, a short root, and a number of records.
 const ENTRY: usize = 8 + 8 + 4;
 
-/// The roots of a node's spaces, as many as fit into a datagram.
+/// The roots of as many of a node's spaces as fit into a datagram.
 ///
 /// A space takes 20 bytes: the first 8 bytes of SHA-256 of its name, the first 8 bytes of its root,
 /// and the number of its records.

@@ -4,20 +4,21 @@
 use crate::limits::{MAX_CONTENT_LEN, MAX_ID};
 use crate::{DecodeError, Wire};
 
-/// A value exceeds a limit of the wire. Nothing was stored or sent; make it smaller.
+/// Error returned if a value exceeds a limit of the wire. Nothing was stored or sent; make the
+/// value smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {size} exceeds the limit of {limit}; nothing was stored, make it smaller")]
 #[non_exhaustive]
 pub struct TooLarge {
     /// The quantity that exceeds its limit, with its unit.
     pub what: &'static str,
-    /// The size.
+    /// The size of the value.
     pub size: u64,
     /// The limit, from [`limits`](crate::limits).
     pub limit: u64,
 }
 
-/// An id cannot be sent. Nothing was stored or sent; use another id.
+/// Why an id cannot be sent. Nothing was stored or sent; use another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
@@ -44,7 +45,7 @@ pub fn check_content(content: &impl Wire) -> Result<(), TooLarge> {
 /// Checks that `id` can be sent: it must have 1 to [`MAX_ID`] bytes.
 ///
 /// # Errors
-/// [`IdError`] says whether the id is empty or too long.
+/// [`IdError`] if the id is empty or too long.
 pub fn check_id(id: &str) -> Result<(), IdError> {
     if id.is_empty() {
         return Err(IdError::Empty);

@@ -6,14 +6,14 @@ use core::time::Duration;
 use crate::limits::MAX_RECORDS;
 use crate::{Greeting, SetupError, SpaceId};
 
-/// Whether this side compresses records and tells the peer that it accepts compressed ones.
+/// Whether this side compresses the records that it sends and accepts compressed ones.
 ///
 /// Records are compressed only if both sides enable it; the resulting state is the same either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// No compression.
     Off,
-    /// LZ4 after the transformations of the content's codec, where that is smaller (default).
+    /// LZ4 after the transformations of the content's codec, if the result is smaller (default).
     #[default]
     Lz4,
 }
@@ -29,12 +29,12 @@ pub struct SessionConfig {
     pub max_patterns_per_sync: u32,
     /// Whether to compress records. Default: LZ4.
     pub compression: Compression,
-    /// Maximum bytes of records that this side sends in the session. The first message of records
-    /// in each turn ignores this budget, so that every session makes progress.
+    /// Maximum number of bytes of records that this side sends in the session. The first message of
+    /// records in each turn ignores this budget, so that every session makes progress.
     /// Default: 256 MiB.
     pub send_budget: u64,
-    /// Maximum bytes that this side accepts from the peer in the session, hashes and headers
-    /// included. The hello announces it, so that the peer stops in time.
+    /// Maximum number of bytes that this side accepts from the peer in the session, hashes and
+    /// headers included. The hello announces it, so that the peer stops in time.
     /// Default: 512 MiB; minimum: 4 MiB.
     pub receive_budget: u64,
     /// Maximum time for which the peer may be silent during its turn. Default: 10 s.
@@ -53,16 +53,16 @@ pub struct SessionConfig {
     /// summaries together with its table, which saves half a round trip. At most 16 are used.
     /// Default: none.
     pub suspects: Vec<SpaceId>,
-    /// Number of consecutive sessions with this peer, directly before this one, that set
+    /// Number of consecutive sessions with this peer, immediately before this one, that set
     /// [`Outcome::postponed`](crate::Outcome::postponed). Default: 0.
     pub postponed: u8,
-    /// Sent in the hello: the greatest version of the peer's node that this node knows, and this
-    /// node's clock. Default: empty.
+    /// The greeting in the hello: the greatest version of the peer's node that this node knows, and
+    /// this node's clock. Default: empty.
     pub greeting: Greeting,
-    /// Whether to ask the peer for the names of its spaces that this side does not host. Default:
+    /// Whether to ask the peer for the names of the spaces that only the peer hosts. Default:
     /// false.
     pub learn_spaces: bool,
-    /// Which records the peer sends without a request. Default: all, unless they are many.
+    /// Which records the peer sends without a request. Default: all, unless there are many.
     pub intake: Intake,
 }
 
@@ -70,14 +70,15 @@ pub struct SessionConfig {
 /// version summary, and records that the comparison of trees finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Intake {
-    /// Both kinds, unless the records are many (default).
+    /// Both kinds, unless there are many records (default).
     #[default]
     AtOnce,
-    /// Those above the version summary, unless they are many. The others are listed, so that this
-    /// side does not receive records again that it refused before. This takes one more round trip.
+    /// Records above the version summary, unless there are many. The peer lists the others first,
+    /// so that this side does not receive records again that it has refused. This takes one more
+    /// round trip.
     ByClocks,
-    /// None: the peer offers them first, and this side takes only those that no other session is
-    /// bringing. This takes one more round trip.
+    /// None: the peer offers its records first, and this side takes only those that no other
+    /// session is fetching. This takes one more round trip.
     Offered,
 }
 

@@ -7,16 +7,16 @@ use crate::{ProtocolViolation, Refusal};
 
 /// Why bytes are not a valid message, advert or content. No part of them was used or stored.
 ///
-/// If the bytes are from a session, end it: the stream may be out of step. Ignore an invalid
-/// advert.
+/// If the bytes are from a session, end the session: the stream may be out of step. Ignore an
+/// invalid advert.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The bytes end inside the named value: a frame was cut, or its length is wrong.
+    /// The bytes end inside the named value: the frame was truncated, or its length is wrong.
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
     /// The bytes do not begin with the magic of this protocol: the sender speaks another protocol.
-    #[error("not a gossip frame or advert: it begins with {0:02x?}")]
+    #[error("not a gossip frame or advert: the first bytes are {0:02x?}")]
     Magic([u8; 2]),
     /// A wire version that this build does not speak. Upgrade the older side.
     #[error("wire version {theirs} is not supported, this build speaks version {ours}")]
@@ -79,8 +79,8 @@ pub enum SetupError {
     ReceiveBudget(u64),
 }
 
-/// Why a session ended early. Records applied before stay and are valid; nothing else was stored.
-/// Start a new session later; it needs no state of this one.
+/// Why a session ended early. Records that were applied before the error are valid and are kept;
+/// nothing else was stored. Start a new session later; it needs no state from this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -90,26 +90,26 @@ pub enum SessionError {
     /// The peer broke a rule of the protocol.
     #[error("the peer broke the protocol: {0}")]
     Violation(#[from] ProtocolViolation),
-    /// A state parameter differs: these two nodes cannot share state. Make their configuration
-    /// equal.
+    /// A state parameter differs, so the two nodes cannot share state. Configure both nodes with
+    /// the same value.
     #[error("{name} differs: {ours} here, {theirs} at the peer; state cannot be shared")]
     Parameter {
-        /// Which parameter: `hash`, `depth`, or a pair of the host.
+        /// The name of the parameter: `hash`, `depth`, or the name of a host-defined pair.
         name: String,
-        /// The value of this node.
+        /// The value on this node.
         ours: String,
-        /// The value of the peer.
+        /// The value at the peer.
         theirs: String,
     },
     /// The peer exceeded a cap of the whole session.
     #[error("{what}: the peer exceeded the cap of {cap}")]
     OverLimit {
-        /// The exceeded quantity.
+        /// The quantity that exceeds its cap.
         what: &'static str,
         /// The cap.
         cap: u64,
     },
-    /// The peer ended the session and said why.
+    /// The peer ended the session and gave a reason.
     #[error("the peer refused: {0}")]
     RefusedByPeer(Refusal),
     /// The peer sent nothing within

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::DecodeError;
 use crate::limits::MAX_BODY;
 
-/// Bytes of a frame's header.
+/// Length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 9;
 /// The wire version that this crate speaks.
 pub const WIRE_VERSION: u8 = 1;
@@ -14,16 +14,16 @@ const MAGIC: [u8; 2] = *b"EG";
 const ENDS_TURN: u8 = 0b0000_0001;
 const FLAGS_AT: usize = 4;
 
-/// The kind of a frame. The numbers are part of the wire; new kinds are only appended.
+/// The kind of a frame. The numbers are part of the wire format; new kinds are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The sender ends the session and says why.
+    /// The sender ends the session and gives a reason.
     Refuse = 0,
     /// The hello: parameters, capabilities, and the roots of the sender's spaces.
     MerkleRootExchange = 1,
-    /// Narrows down the spaces that differ, when the hello could not list them.
+    /// Narrows down the spaces that differ, if the hello could not list them.
     Spaces = 2,
     /// Digests of subtrees; the receiver descends where its own differ.
     SubtreeRequest = 3,
@@ -41,7 +41,7 @@ pub enum Kind {
     RangeOffer = 9,
     /// The offered ranges that the sender takes.
     RangeAnswer = 10,
-    /// A part of a content too large for one frame.
+    /// A part of a content that is too large for one frame.
     ContentPart = 11,
 }
 
@@ -84,7 +84,7 @@ impl FrameHeader {
     ///
     /// # Errors
     /// [`DecodeError`] if `bytes` do not begin a frame of this wire version, or if the announced
-    /// body is above its cap.
+    /// body is larger than its cap.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, DecodeError> {
         let [m0, m1, version, kind, flags, length @ ..] = *bytes;
         if [m0, m1] != MAGIC {
@@ -136,11 +136,11 @@ pub(crate) fn begin(kind: Kind) -> Vec<u8> {
 
 /// Writes the length of the body into the header.
 ///
-/// A session splits its messages by measured size, so a body over its cap is a bug in this crate or
-/// a message made by hand.
+/// A session splits its messages by measured size, so a body larger than its cap means a bug in
+/// this crate or a hand-built message.
 pub(crate) fn finish(frame: &mut [u8]) {
     let body_len = frame.len() - HEADER_LEN;
-    debug_assert!(body_len <= MAX_BODY, "a frame of {body_len} bytes was built");
+    debug_assert!(body_len <= MAX_BODY, "a body of {body_len} bytes exceeds its cap");
     frame[FLAGS_AT + 1..HEADER_LEN].copy_from_slice(&(body_len as u32).to_le_bytes());
 }
 

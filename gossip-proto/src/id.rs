@@ -11,7 +11,7 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpaceId(Arc<str>);
 
-/// Why a string is not the name of a memory space. Nothing changed; use another name.
+/// Why a string is not a valid space name; use another name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpaceIdError {
@@ -41,7 +41,7 @@ impl SpaceId {
         }
     }
 
-    /// The name as text.
+    /// The name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }

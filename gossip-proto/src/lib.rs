@@ -58,5 +58,5 @@ pub use violation::ProtocolViolation;
 
 /// The first 8 bytes of a hash.
 fn short(hash: &[u8; 32]) -> [u8; 8] {
-    *hash.first_chunk().expect("8 of 32 bytes")
+    *hash.first_chunk().expect("a hash has 32 bytes")
 }

@@ -11,11 +11,12 @@ use crate::limits::{MAX_NAME, MAX_PARAMETERS};
 use crate::wire::{Reader, put, put_bytes, put_count};
 use crate::{DecodeError, SessionError, SetupError, short};
 
-/// The parameters of a node's state: hash and depth of its tree, and host-defined pairs.
+/// The parameters of a node's state: the hash and the base depth of its tree, and host-defined
+/// pairs.
 ///
-/// A session is refused if hash, depth or a required pair differ, since the nodes could not compare
-/// their trees or keep each other's contents. A reported pair may differ: the side that opened the
-/// session reports it.
+/// A session is refused if the hash, the depth or a required pair differs, since the nodes could
+/// not compare their trees or store each other's contents. A reported pair may differ: the side
+/// that opened the session reports the difference.
 ///
 /// ```
 /// use engram_gossip_proto::Parameters;
@@ -38,13 +39,13 @@ struct Pair {
     rule: ParameterRule,
 }
 
-/// The consequence of a pair that differs between the sides.
+/// The consequence of a difference in a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ParameterRule {
     /// The session is refused.
     Required = 0,
-    /// The side that opened the session reports it.
+    /// The side that opened the session reports the difference.
     Reported = 1,
 }
 
@@ -63,9 +64,10 @@ const ABSENT: &str = "(absent)";
 impl Parameters {
     /// Creates the parameters of a tree with this hash and base depth in bits, without pairs.
     ///
-    /// Sessions only compare hash and depth: different values keep apart nodes whose trees have
-    /// different digests for the same records. A store with a tree of its own passes a name for its
-    /// hashing, with a version, and any depth that is the same on all nodes, such as 0.
+    /// Sessions only compare the hash and the depth: different values prevent sessions between
+    /// nodes whose trees have different digests for the same records. A store with its own kind of
+    /// tree passes a versioned name for its hashing, and any depth that is the same on all nodes,
+    /// such as 0.
     pub fn new(hash: impl Into<Arc<str>>, depth: u8) -> Self {
         Self { hash: hash.into(), depth, pairs: BTreeMap::new() }
     }
@@ -116,8 +118,7 @@ impl Parameters {
         short(&hash.finalize().into())
     }
 
-    /// Returns the reported pairs that differ; fails on the first parameter that must be equal and
-    /// is not.
+    /// Returns the reported pairs that differ. Fails if a parameter that must be equal differs.
     pub(crate) fn compare(&self, theirs: &Self) -> Result<Vec<Difference>, SessionError> {
         let refuse = |name: &str, ours: &str, theirs: &str| {
             let [name, ours, theirs] = [name, ours, theirs].map(String::from);

@@ -8,52 +8,53 @@ use crate::check::within;
 use crate::limits::{MAX_NODE_DOTS, MAX_SUPPRESSED, MAX_SUPPRESSION_LENGTH};
 use crate::{DecodeError, check_id};
 
-/// A node: SHA-256 of its certificate's public key.
+/// The id of a node: the SHA-256 of its certificate's public key.
 pub(crate) type NodeId = [u8; 32];
 
-/// The replicated state of one pattern id, or of any subset of its nodes.
+/// The replicated state of one pattern id, whole or restricted to some of its nodes.
 ///
 /// A record is a product over nodes: every subset of its parts is a record, and joining these
-/// records equals joining the whole.
+/// records gives the same result as joining the whole record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The pattern id, 1 to 128 bytes, unique within its space.
     pub id: String,
     /// One part for each node that wrote the id, strictly ascending by node.
     pub parts: Vec<Part>,
-    /// The contents that were ever suppressed: digest and length of the causal-length set. A
-    /// content is suppressed while its length is odd.
+    /// The contents that have ever been suppressed, each with its digest and the length of its
+    /// causal-length set. A content is suppressed while this length is odd.
     ///
-    /// Strictly ascending by digest, at most [`MAX_SUPPRESSED`], each length 1 to
+    /// Strictly ascending by digest, at most [`MAX_SUPPRESSED`] entries, with lengths from 1 to
     /// [`MAX_SUPPRESSION_LENGTH`].
     pub suppressed: Vec<([u8; 32], u32)>,
 }
 
 /// One node's part of a record: its context entry and its live dots.
 ///
-/// The join of two parts of one node has the greater entry. A dot stays if both sides hold it, or
-/// if its version is above the entry of the side that lacks it: a side that lacks a dot which its
-/// entry covers has seen it replaced or deleted. The part with the greater entry is not always the
-/// join: a write by another node removes dots and leaves the entry as it is. A side without a part
-/// of the node counts as having entry 0 and no dots.
+/// The join of two parts of one node has the greater entry. A dot remains if both sides hold it, or
+/// if its version is above the entry of the side that lacks it: a side that lacks a dot although
+/// its entry covers it has seen the dot replaced or deleted. The part with the greater entry is not
+/// always the join: a write by another node removes dots and leaves the entry as it is. A side
+/// without a part of the node counts as having entry 0 and no dots.
 ///
-/// A write or a deletion takes a new version of the node that makes it. A write replaces the dots
-/// that it sees with one of its own. A deletion removes them, and raises the entry of its node to
-/// its version, without a dot. If a host removes dots without a new version, no context changes, so
-/// [`Clocks`](crate::Clocks) do not transfer the removal: only a comparison of the trees finds it.
+/// Every write and every deletion takes a new version from the node that makes it. A write replaces
+/// the dots that its writer sees with a single new dot. A deletion removes these dots and raises
+/// its node's entry to the new version, but adds no dot. If a host removes dots without a new
+/// version, no context changes, so [`Clocks`](crate::Clocks) do not transfer the removal: only a
+/// comparison of the trees finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The node: SHA-256 of its certificate's public key.
+    /// The id of the node: the SHA-256 of its certificate's public key.
     pub node: [u8; 32],
     /// The context entry, at least 1: it covers all versions of the node up to this one.
     pub entry: u64,
-    /// The live dots as version and content digest, strictly ascending; each version is 1 to
-    /// `entry`. At most [`MAX_NODE_DOTS`].
+    /// The live dots, each with its version and content digest, strictly ascending; at most
+    /// [`MAX_NODE_DOTS`]. Each version is between 1 and `entry`.
     pub dots: Vec<(u64, [u8; 32])>,
 }
 
 impl Record {
-    /// The digests of the live contents in order of their dots, repeats kept.
+    /// The digests of the live contents in the order of their dots, including repetitions.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = &[u8; 32]> {
         self.parts.iter().flat_map(Part::contents)
     }
@@ -89,7 +90,7 @@ impl Record {
         self.suppressed.dedup_by_key(|(digest, _)| *digest);
     }
 
-    /// Checks the rules and limits of decoders, except the number of parts.
+    /// Checks the rules and limits that decoders enforce, except the limit on the number of parts.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         check_id(&self.id)?;
         if !self.parts.is_sorted_by(|a, b| a.node < b.node) {

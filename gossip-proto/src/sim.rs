@@ -14,8 +14,8 @@
 //! does: a dial takes a handshake of three packets, a silent connection times out, and a restarted
 //! node resets the connections of its former run.
 //!
-//! A run has two phases: first faults, then everything heals and the nodes have until a hard
-//! deadline to agree ([`World::run_until_agreed`]).
+//! A run has two phases: first, faults occur; then everything heals, and the nodes have until a
+//! hard deadline to agree ([`World::run_until_agreed`]).
 
 mod agreement;
 mod config;

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of a key hash that name a record in listings and requests.
+/// Number of leading bytes of a key hash that identify a record in listings and requests.
 pub const KEY_LEN: usize = 6;
-/// Bytes of a [`Tag`].
+/// Length of a [`Tag`] in bytes.
 pub const TAG_LEN: usize = size_of::<Tag>();
 
 /// A digest abbreviated for one session. Equal digests have equal tags; different digests have
@@ -19,18 +19,19 @@ pub type Tag = [u8; 5];
 
 /// One side's half of the key of a session: 8 random bytes, fresh for every session.
 ///
-/// Never use a constant: it lets a peer prepare records whose difference goes unnoticed.
+/// Never use a constant: with a known key, a peer could prepare records whose difference goes
+/// unnoticed.
 pub type KeyHalf = [u8; 8];
 
-/// The key under which one session abbreviates digests.
+/// The key with which one session abbreviates digests.
 ///
-/// A tag is the first 5 bytes of SHA-256 over the key and the digest, so every bit of the digest
-/// counts. Without the key, nobody can prepare two digests whose tags collide.
+/// A tag is the first 5 bytes of SHA-256 over the key and the digest, so it depends on every bit of
+/// the digest. Without the key, nobody can prepare two digests whose tags collide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SessionKey([u8; 16]);
 
 impl SessionKey {
-    /// Joins the halves of both sides.
+    /// Combines the halves of both sides.
     pub(crate) fn of(opener: KeyHalf, acceptor: KeyHalf) -> Self {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&opener);
@@ -40,7 +41,7 @@ impl SessionKey {
 
     pub(crate) fn tag(self, digest: &[u8; 32]) -> Tag {
         let hash: [u8; 32] = Sha256::new_with_prefix(self.0).chain_update(digest).finalize().into();
-        *hash.first_chunk().expect("5 of 32 bytes")
+        *hash.first_chunk().expect("a hash has 32 bytes")
     }
 
     /// The tag of the first bytes of a key hash.
@@ -50,7 +51,7 @@ impl SessionKey {
         self.tag(&digest)
     }
 
-    /// The tags of some digests, ascending, each once.
+    /// The tags of these digests, ascending, each once.
     pub(crate) fn tags<'a>(self, digests: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Tag> {
         let mut tags: Vec<Tag> = digests.map(|digest| self.tag(digest)).collect();
         tags.sort_unstable();
@@ -65,7 +66,7 @@ impl SessionKey {
 
 /// The first bytes of a key hash.
 pub(crate) fn key(hash: &[u8; 32]) -> [u8; KEY_LEN] {
-    *hash.first_chunk().expect("6 of 32 bytes")
+    *hash.first_chunk().expect("a hash has 32 bytes")
 }
 
 #[cfg(test)]

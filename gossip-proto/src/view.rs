@@ -1,4 +1,4 @@
-//! The interface of the sync state machine to the data.
+//! The interface through which sessions read and change the data of a space.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::tag::KEY_LEN;
 use crate::{Clocks, Prefix, Record, VersionRange, Wire};
 
-/// Root, record count and generation of one space.
+/// The root, the record count and the generation of one space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The root of the space's tree. Equal roots mean equal state.
@@ -20,9 +20,9 @@ pub struct Summary {
 /// One record in the tree: its key and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The hash of the pattern id, which places it in the tree.
+    /// The hash of the pattern id, which places the record in the tree.
     pub key: [u8; 32],
-    /// The digest of its record.
+    /// The digest of the record.
     pub record: [u8; 32],
 }
 
@@ -47,7 +47,7 @@ impl<C> Default for Delivery<C> {
 pub struct Receipt {
     /// Number of records that changed the state.
     pub applied: u32,
-    /// Number of records that were already known or older.
+    /// Number of records that were already known or outdated.
     pub stale: u32,
     /// Ids of records that were refused, whole or in part, with the reason. A record refused in
     /// part also counts as applied or stale.
@@ -68,8 +68,8 @@ pub enum Rejection {
     /// that this node does not hold, those of superseded dots included.
     #[error("a content is missing; the held record is unchanged, a later session retries")]
     MissingContent,
-    /// A content breaks a rule of patterns, such as the dimension, finite values, or the range of
-    /// the confidence.
+    /// A content breaks a rule for patterns: for example, its dimension is wrong, a value is not
+    /// finite, or the confidence is out of range.
     #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
     InvalidContent,
     /// The record is not canonical.
@@ -80,7 +80,7 @@ pub enum Rejection {
         "the record is too large for this node; the held record is unchanged, write less under this id"
     )]
     TooLarge,
-    /// A cap of this node on the data that it keeps for its peers is reached.
+    /// A cap on the data that this node keeps for its peers is reached.
     #[error("a cap of this node is reached; held records are unchanged, raise the cap")]
     OverCap,
     /// A version lies so far in the future that its node's clock must be wrong. The other parts of
@@ -104,7 +104,7 @@ impl Rejection {
     }
 }
 
-/// One space as the sync machine uses it: a pinned snapshot to read, a live state to write.
+/// One space as a session uses it: a pinned snapshot to read, and a live state to write.
 ///
 /// Reads use the snapshot that was pinned when the view was made, so that a session sees one
 /// consistent tree. Records and contents may be newer than the snapshot, because joins make late
@@ -169,10 +169,10 @@ pub trait View {
     }
 
     /// Whether this session may request the records whose key hash begins with `key`. Return false
-    /// if another session is bringing them; the difference is then left to a later session.
+    /// if another session is fetching them; the difference is then left to a later session.
     ///
-    /// Called right before a request; after `true`, other sessions may rely on this one to bring
-    /// the records. The default returns true: sessions with several peers then bring some records
+    /// Called right before a request; after `true`, other sessions may rely on this one to fetch
+    /// the records. The default returns true: sessions with several peers then fetch some records
     /// twice.
     fn claim(&self, key: &[u8; KEY_LEN]) -> bool {
         let _ = key;
@@ -182,9 +182,9 @@ pub trait View {
     /// Whether this session may take a range of records from its peer. Return false if another
     /// session is taking it; the range is then left to a later session.
     ///
-    /// Called only for a range that the peer offers: it does so if there are many records, or if
-    /// this side asks for offers ([`Intake::Offered`](crate::Intake::Offered)). The default returns
-    /// true.
+    /// Called only for a range that the peer offers. A peer offers ranges if there are many
+    /// records, or if this side asks for offers ([`Intake::Offered`](crate::Intake::Offered)). The
+    /// default returns true.
     fn claim_range(&self, range: &VersionRange) -> bool {
         let _ = range;
         true
@@ -200,11 +200,12 @@ pub trait View {
         false
     }
 
-    /// Calls `work` with the clocks of this space and returns true; returns false if it has none.
+    /// Calls `work` with the clocks of this space and returns true; returns false if the space has
+    /// none.
     ///
-    /// With clocks, a session needs one round trip, or two if there are many records, to send those
-    /// that the peer has not handled. It compares the trees only if the roots still differ. The
-    /// default has none: sessions compare the trees at once.
+    /// With clocks, a session needs one round trip, or two if there are many records, to send the
+    /// records that the peer has not handled. It compares the trees only if the roots still differ.
+    /// By default, a view has no clocks, and sessions compare the trees at once.
     ///
     /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
     /// clocks, and calls no method of the view. A session never calls `with_clocks` from within
@@ -215,6 +216,6 @@ pub trait View {
     }
 
     /// Pins the live tree again. Called before a delta by clocks, and before the comparison of
-    /// trees after it. A view with clocks must implement it.
+    /// trees that may follow. A view with clocks must implement this method.
     fn repin(&mut self) {}
 }

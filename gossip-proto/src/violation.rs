@@ -1,6 +1,7 @@
 //! The rules of a session that a peer can break.
 
-/// A rule of the protocol that the peer broke. The session ends; records applied before stay.
+/// A rule of the protocol that the peer broke. The session ends; records that were applied before
+/// are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
@@ -58,10 +59,10 @@ pub enum ProtocolViolation {
     /// A version summary changes entries that its base does not have.
     #[error("a version summary that changes entries beyond its base")]
     SummaryBeyondBase,
-    /// A version summary has an entry of its own for a node of its base.
+    /// A version summary has a separate entry for a node that is in its base.
     #[error("a version summary that repeats a node of its base")]
     SummaryRepeatsBase,
-    /// An offer of ranges arrives unasked or twice.
+    /// An offer of ranges arrives without being expected, or arrives twice.
     #[error("an unexpected offer of ranges")]
     UnexpectedOffer,
     /// An answer to ranges arrives without an open offer.

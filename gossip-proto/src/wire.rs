@@ -1,7 +1,7 @@
-//! Reading and writing bodies: postcard for the values, explicit limits for everything with a
-//! length.
+//! Reads and writes message bodies, with postcard for the values and explicit limits for everything
+//! that has a length.
 //!
-//! Postcard encodes plain values and small structs. Lists, texts and byte strings have postcard's
+//! Postcard encodes plain values and small structs. Lists, strings and byte strings have postcard's
 //! layout but are read here, because their length must be checked against a named cap and against
 //! the remaining bytes before anything is allocated. Reading is strict: it refuses a value whose
 //! encoding differs from the writer's (an overlong number, for example), so that each message has
@@ -24,7 +24,7 @@ impl<'a> Reader<'a> {
         Self { rest: body }
     }
 
-    /// Takes one value without lists in it.
+    /// Takes one value that contains no lists.
     pub(crate) fn take<T>(&mut self, what: &'static str) -> Result<T, DecodeError>
     where
         T: Deserialize<'a> + Serialize,
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         self.raw(what, len)
     }
 
-    /// Takes a text of at most `cap` bytes.
+    /// Takes a UTF-8 string of at most `cap` bytes.
     pub(crate) fn text(&mut self, what: &'static str, cap: usize) -> Result<&'a str, DecodeError> {
         core::str::from_utf8(self.bytes(what, cap)?).map_err(|_| DecodeError::Invalid(what))
     }
@@ -137,13 +137,13 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends a text with its length, cut to at most `cap` bytes.
+/// Appends a string with its length, truncated to at most `cap` bytes.
 pub(crate) fn put_cut_text(out: &mut Vec<u8>, text: &str, cap: usize) {
     let end = (0..=text.len().min(cap)).rev().find(|end| text.is_char_boundary(*end));
     put_bytes(out, &text.as_bytes()[..end.unwrap_or(0)]);
 }
 
-/// A serialiser output that compares with the bytes read.
+/// A serialiser output that compares the written bytes with those that were read.
 struct Expect<'a>(&'a [u8]);
 
 impl Flavor for Expect<'_> {

@@ -1,4 +1,4 @@
-//! A clock index in memory. A large index takes at most 16 bytes for each context entry.
+//! A clock index in memory. A large index takes at most 16 bytes per context entry.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -7,28 +7,28 @@ use super::{BaseId, Clocks, ShortNode, VersionRange, VersionSummary, short_node}
 use crate::limits::{MAX_BASES, MAX_REFUSED_NODES};
 use crate::tag::{self, KEY_LEN};
 
-/// Bytes of a [`Slot`]: a version and the first bytes of a key hash.
+/// Size of a [`Slot`] in bytes: a version and the first bytes of a key hash.
 const SLOT: usize = 8 + KEY_LEN;
-/// Number of changes that a node may keep alongside its sorted slots before it merges both. A node
+/// Number of changes that a node may keep alongside its sorted slots before it merges them. A node
 /// with many slots may keep one change for every [`FEW`] slots.
 const LEAST_CHANGES: usize = 16;
 const FEW: usize = 64;
 
-/// A context entry in big-endian order, then the first bytes of the key hash of the record that has
-/// it.
+/// A context entry in big-endian order, then the first bytes of the key hash of the record with
+/// this entry.
 type Slot = [u8; SLOT];
 
 /// Indexes the records of one space by context entry, and keeps its version summary and bases.
 ///
-/// The host keeps one per space, reports every change of a context entry to it, and passes it to
-/// sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not persistent:
-/// after a start, add the held records, then call [`restart`](Self::restart).
+/// The host keeps one index per space, reports every change of a context entry to it, and passes it
+/// to sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not
+/// persistent: after a start, add the held records, then call [`restart`](Self::restart).
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// Nodes with refused records and, so far, no held record.
+    /// Nodes with refused records that have no held record so far.
     unheld: BTreeSet<ShortNode>,
-    /// Oldest first.
+    /// The kept bases, oldest first.
     bases: VecDeque<Base>,
     /// The base of the last agreement with each peer.
     common: BTreeMap<ShortNode, BaseId>,
@@ -73,8 +73,8 @@ impl ClockIndex {
 
     /// Marks all held records as handled; call it after a start.
     ///
-    /// This claims too much if the node stopped during a session; the descent then finds the
-    /// missing records.
+    /// This marks too much if the node stopped during a session; the descent then finds the missing
+    /// records.
     pub fn restart(&mut self) {
         self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
     }
@@ -162,17 +162,17 @@ impl Clocks for ClockIndex {
     }
 }
 
-/// The records of one node's entries.
+/// The records that have a context entry for one node.
 ///
-/// Most are in `sorted`; `changes` holds the additions and removals that are not merged into it
-/// yet.
+/// Most of them are in `sorted`; `changes` holds the additions and removals that have not been
+/// merged into it.
 #[derive(Clone, Debug, Default)]
 struct Node {
     sorted: Vec<Slot>,
     changes: BTreeMap<Slot, Presence>,
     /// Everything up to this version has been handled.
     handled: u64,
-    /// The greatest context entry of the node in the refused records.
+    /// The greatest context entry for the node among the refused records.
     refused: u64,
 }
 

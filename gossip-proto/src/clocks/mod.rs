@@ -14,7 +14,7 @@ use crate::tag::KEY_LEN;
 /// The first 8 bytes of a node id. They suffice, because clocks are only a hint.
 pub type ShortNode = [u8; 8];
 
-/// Identifies a base: the first 8 bytes of SHA-256 over a root and the version summary that a side
+/// The id of a base: the first 8 bytes of SHA-256 over a root and the version summary that a side
 /// had at that root.
 pub type BaseId = [u8; 8];
 
@@ -31,8 +31,9 @@ pub struct VersionRange {
 
 /// The version summary of one space, and its records by version.
 ///
-/// Clocks are a hint: wrong clocks lose nothing, because sessions compare the roots at the end, and
-/// then the trees if the roots differ. [`ClockIndex`] is a ready-made implementation in memory.
+/// Clocks are only a hint: wrong clocks lose no data, because sessions compare the roots at the
+/// end, and then the trees if the roots differ. [`ClockIndex`] is a ready-made implementation in
+/// memory.
 pub trait Clocks {
     /// The version summary: this side has handled all versions of a node up to the node's entry.
     ///
@@ -45,30 +46,31 @@ pub trait Clocks {
     /// Number of records in a range.
     fn count(&self, range: &VersionRange) -> u64;
 
-    /// The first records of a range, ascending: context entry, and first bytes of the key hash.
+    /// The first records of a range in ascending order, each as its context entry and the first
+    /// bytes of its key hash.
     ///
-    /// Returns at least `limit` records if the range has so many. It returns more only to keep
+    /// Returns at least `limit` records if the range has that many. Returns more only to keep
     /// records with equal entries together.
     fn records(&self, range: &VersionRange, limit: usize) -> Vec<(u64, [u8; KEY_LEN])>;
 
     /// Raises the summary: all versions of `node` up to `version` have been handled.
     ///
-    /// No entry of the summary exceeds the greatest context entry of its node, among the records
-    /// held and the [refused](Self::refuse) ones.
+    /// No entry of the summary may exceed the greatest context entry of its node among the held
+    /// records and the [refused](Self::refuse) ones.
     fn raise(&mut self, node: ShortNode, version: u64);
 
-    /// Notes that a record with this context entry of `node` was refused permanently, so that a range
-    /// that ends with it may count as handled. May ignore nodes without held records, if they are
-    /// many.
+    /// Notes that a record with this context entry of `node` was refused permanently, so that a
+    /// range that ends with it may count as handled. An implementation may ignore nodes without
+    /// held records if there are many of them.
     fn refuse(&mut self, node: ShortNode, version: u64);
 
-    /// Keeps the summary as a base: the space has the same `root` here and at `peer`.
+    /// Keeps the summary as a base, because the space has the same `root` here and at `peer`.
     fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>);
 
     /// The summary of a base; `None` if the base is no longer kept.
     fn base(&self, id: &BaseId) -> Option<VersionSummary>;
 
-    /// The base that `peer` most likely keeps as well.
+    /// The base that `peer` most likely also keeps.
     fn base_with(&self, peer: Option<ShortNode>) -> Option<BaseId>;
 }
 

@@ -63,7 +63,7 @@ impl VersionSummary {
 }
 
 impl FromIterator<(ShortNode, u64)> for VersionSummary {
-    /// Takes entries in any order; keeps the greatest version of each node and drops version 0.
+    /// Accepts entries in any order; keeps the greatest version of each node and drops version 0.
     fn from_iter<I: IntoIterator<Item = (ShortNode, u64)>>(entries: I) -> Self {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, version)| *version > 0).collect();
         entries.sort_unstable_by(|a, b| b.cmp(a));

@@ -14,8 +14,8 @@ use crate::limits::{
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId, Part, Record, check_id};
 
-/// The form of a dot whose content is not encoded with it: the receiver holds the content, or it
-/// belongs to an earlier dot or message.
+/// The form of a dot whose content is not encoded with it: the receiver holds the content, or the
+/// content belongs to an earlier dot or message.
 const NAMED: u8 = 0;
 /// The form of the first dot that names a content of this batch.
 const INLINE: u8 = 1;
@@ -93,7 +93,7 @@ fn put_record(
     }
 }
 
-/// Decodes the unpacked section.
+/// Decodes the fields from the unpacked section.
 pub(super) fn decode(section: &[u8], weight: &mut Weight) -> Result<Fields, DecodeError> {
     let mut r = Reader::new(section);
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;

@@ -1,5 +1,5 @@
-//! The body of a batch of records: small and lossless. Each batch has one encoding, except that the
-//! sender chooses how to pack it.
+//! The compact, lossless encoding of a batch of records. Each batch has one encoding, except that
+//! the sender chooses how to pack it.
 //!
 //! A batch has two sections. The *fields* hold the nodes, each once; the records and the declared
 //! versions, which refer to a node by its index; and the digests of contents that no record names.

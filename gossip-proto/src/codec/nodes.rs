@@ -9,15 +9,15 @@ use crate::{DecodeError, NodeId};
 
 /// The nodes of a message, ascending, each with its greatest entry in the message.
 ///
-/// An entry is encoded as its distance below the node's greatest entry: the hybrid versions of a
-/// message are close together, so the distance takes fewer bytes than the version itself.
+/// An entry is encoded as its distance below the node's greatest entry: the versions in a message
+/// are close together, so the distance takes fewer bytes than the version itself.
 #[derive(PartialEq, Eq)]
 pub(crate) struct NodeTable(Vec<(NodeId, u64)>);
 
 impl NodeTable {
-    /// Bytes of one node in the table.
+    /// Size of one node in the table, in bytes.
     pub(crate) const NODE_WIRE: usize = 40;
-    /// Bytes of the longest encoding of an index and a difference.
+    /// Size of the longest encoding of an index and a difference, in bytes.
     pub(crate) const ENTRY_WIRE: usize = 13;
 
     /// The table of all entries of a message.
@@ -38,7 +38,7 @@ impl NodeTable {
         }
     }
 
-    /// Takes a table; calls `count` before it allocates a node.
+    /// Takes a table; calls `count` before it allocates each node.
     ///
     /// The caller compares the result with the table of the decoded message, so that only the
     /// canonical table is accepted.

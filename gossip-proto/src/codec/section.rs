@@ -1,4 +1,4 @@
-//! A section of bytes: raw, or LZ4 where that is smaller.
+//! A section of bytes: raw, or compressed with LZ4 if that is smaller.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -10,7 +10,7 @@ use crate::{Compression, DecodeError};
 
 const RAW: u8 = 0;
 const LZ4: u8 = 1;
-/// Bytes of the longest count.
+/// Size of the longest encoding of a count, in bytes.
 const COUNT_WIRE: usize = 5;
 
 pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
@@ -30,7 +30,7 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
 
 /// Packs `plain` into an LZ4 block and appends its length and the block; returns that length.
 ///
-/// Compresses directly into `out`, because for a large batch, a new buffer would cost more than the
+/// Compresses directly into `out`, because a new buffer for a large batch would cost more than the
 /// compression.
 pub(crate) fn append_lz4(out: &mut Vec<u8>, plain: &[u8]) -> usize {
     let start = out.len();

@@ -14,13 +14,13 @@ pub(super) const DOT: usize = 80;
 pub(super) const SUPPRESSED: usize = 72;
 pub(super) const DIGEST: usize = 32;
 
-/// Bytes of the longest encoding of the length of a list.
+/// Size of the longest encoding of the length of a list, in bytes.
 const COUNT_WIRE: usize = 3;
-/// Bytes of the longest encoding of a version.
+/// Size of the longest encoding of a version, in bytes.
 const VERSION_WIRE: usize = 10;
-/// Bytes of the longest encoding of the length of a suppression.
+/// Size of the longest encoding of the length of a suppression, in bytes.
 const LENGTH_WIRE: usize = 5;
-/// Bytes of the framing of the two sections.
+/// Upper bound for the framing of the two sections, in bytes.
 const BATCH_WIRE: usize = 64;
 
 /// The memory that a batch may still unfold to: a small frame must not become a large allocation.
@@ -43,16 +43,16 @@ impl Weight {
     }
 }
 
-/// Upper bounds for the size of a piece of a batch; they hold for all numbers in it.
+/// Upper bounds for the size of a piece of a batch, whatever the values of the numbers in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Bytes on the wire without compression.
     pub(crate) wire: usize,
     /// Bytes of memory that the decoder counts.
     pub(crate) unfolded: usize,
-    /// Distinct nodes.
+    /// Number of distinct nodes.
     pub(crate) nodes: usize,
-    /// Contents.
+    /// Number of contents.
     pub(crate) contents: usize,
 }
 

@@ -1,9 +1,10 @@
-//! Compact ids: known shapes in binary, other texts as the difference from the previous text.
+//! Compact ids: known shapes are encoded in binary, other strings as the difference from the
+//! previous string.
 //!
 //! The first byte selects the form. Up to [`MAX_SHARED`], it is the number of bytes shared with the
-//! previous text, and the rest follows as text; a greater value names one of nine packed shapes.
-//! The encoder uses the shorter form, or the packed form if both are equally long, so that every
-//! text has one encoding.
+//! previous string, and the rest follows as plain text; a greater value names one of nine packed
+//! shapes. The encoder uses the shorter form, or the packed form if both are equally long, so that
+//! every string has one encoding.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,10 +13,10 @@ use alloc::vec::Vec;
 use crate::DecodeError;
 use crate::wire::{Reader, put, put_bytes};
 
-/// Maximum number of bytes that a text may share with the previous one.
+/// Maximum number of bytes that a string may share with the previous one.
 const MAX_SHARED: usize = FIRST_SHAPE as usize - 1;
 const FIRST_SHAPE: u8 = 247;
-/// Prefixes of packed shapes.
+/// The prefixes of packed shapes.
 const PREFIXES: [&str; 3] = ["", "pattern_", "episode_"];
 
 /// The rest of a packed shape after its prefix.
@@ -28,7 +29,7 @@ enum Tail {
     Hex(Vec<u8>),
 }
 
-/// Appends `text`, given the previous text (empty for the first).
+/// Appends `text`, given the previous string (empty for the first).
 pub(crate) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
     let start = out.len();
     let shared = shared_len(before, text);
@@ -48,7 +49,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, before: &str, text: &str) {
     }
 }
 
-/// Takes a text of at most `cap` bytes, given the previous text.
+/// Takes a string of at most `cap` bytes, given the previous string.
 pub(crate) fn take_text(
     r: &mut Reader<'_>,
     before: &str,
@@ -89,7 +90,7 @@ fn shared_len(before: &str, text: &str) -> usize {
     shared
 }
 
-/// The packed shape of a text, if it has one that unpacks to exactly this text.
+/// The packed shape of a string, if it has one that unpacks to exactly this string.
 fn pack(text: &str) -> Option<(u8, Tail)> {
     let (at, rest) = PREFIXES
         .iter()

@@ -19,15 +19,15 @@ pub struct Versions {
     pub changes: Vec<(u32, i64)>,
     /// Entries of nodes that the base lacks, strictly ascending by node, each at least 1.
     pub others: Vec<(ShortNode, u64)>,
-    /// Asks the receiver to send its own summary again, whole: the sender does not keep the base of
-    /// the one that it received.
+    /// Whether the receiver must send its own summary again, without a base, because the sender
+    /// does not keep the base of the summary that it received.
     pub repeat: bool,
 }
 
 /// The base of a version summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionBase {
-    /// No base: the summary is whole.
+    /// No base: the message contains the whole summary.
     Whole,
     /// The summary that both sides keep under this id.
     Kept(BaseId),
@@ -36,7 +36,7 @@ pub enum VersionBase {
 }
 
 /// The ranges of the sender's records above the receiver's summary. Sent before the records if
-/// these are many, or if the receiver asks for offers.
+/// there are many, or if the receiver asks for offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeOffer {
     /// Index of the space in the table.
@@ -75,7 +75,7 @@ impl Versions {
     /// Resolves the summary against `known`, the summary of its base.
     ///
     /// # Errors
-    /// The summary does not fit its base.
+    /// Fails if the summary does not fit its base.
     pub(crate) fn resolve(
         &self,
         known: &VersionSummary,
@@ -218,7 +218,7 @@ impl RangeAnswer {
         Self { space: offer.space, taken }
     }
 
-    /// Checks that there is one bit for each range of `offer`, and none beyond.
+    /// Checks that there is one bit for each range of `offer`, and that no bit beyond them is set.
     pub(crate) fn check(&self, offer: &RangeOffer) -> Result<(), ProtocolViolation> {
         let ranges = offer.ranges.len();
         if self.taken.len() != ranges.div_ceil(8) {

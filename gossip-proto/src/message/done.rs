@@ -9,13 +9,13 @@ use crate::DecodeError;
 use crate::limits::{MAX_ID, MAX_NAME, MAX_SPACES, MAX_UNSENDABLE};
 use crate::wire::{Reader, put, put_count, put_cut_text};
 
-/// Sent by a side that has nothing more to send or to request.
+/// The message of a side that has nothing more to send or to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The live roots of the sender.
     pub roots: FinalRoots,
     /// Whether the sender kept something back because a budget or a cap was reached, or because one
-    /// side takes no records.
+    /// side accepts no records.
     pub kept_back: bool,
     /// Whether the sender has handled records that are above the receiver's version summary, for
     /// example because they arrived during the session.
@@ -30,9 +30,9 @@ pub struct Done {
 pub struct UnsendableRecord {
     /// Index of the space in the table.
     pub space: u32,
-    /// Its pattern id, cut to [`MAX_ID`] bytes.
+    /// The pattern id of the record, truncated to [`MAX_ID`] bytes.
     pub id: String,
-    /// The limit that it exceeds, cut to [`MAX_NAME`] bytes.
+    /// The limit that the record exceeds, truncated to [`MAX_NAME`] bytes.
     pub what: String,
 }
 
@@ -59,7 +59,7 @@ pub enum FinalRoots {
 pub struct WalkedRoot {
     /// Index of the space in the table.
     pub space: u32,
-    /// Its live root.
+    /// The live root of the space.
     pub root: [u8; 32],
 }
 

@@ -13,7 +13,7 @@ pub struct Hello {
     pub capabilities: u32,
     /// The sender's half of the session key, under which both sides abbreviate digests.
     pub key: KeyHalf,
-    /// Maximum bytes that the sender accepts in this session.
+    /// Maximum number of bytes that the sender accepts in this session.
     pub receive_budget: u64,
     /// The greatest version of the receiver's node that the sender knows, and the sender's clock.
     pub greeting: Greeting,
@@ -26,11 +26,11 @@ pub struct Hello {
 /// The sender's parameters, as a hello carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HelloParameters {
-    /// In an answer: equal to the opener's.
+    /// In an answer: the parameters equal the opener's.
     Same,
-    /// In the opening hello: their [digest](Parameters::digest).
+    /// In the opening hello: the [digest](Parameters::digest) of the parameters.
     Digest([u8; 8]),
-    /// In an answer: the whole parameters, which differ from the opener's.
+    /// In an answer: all parameters, because they differ from the opener's.
     Full(Parameters),
 }
 
@@ -39,7 +39,7 @@ impl Hello {
     pub const LZ4: u32 = 1;
     /// Capability bit: the sender asks for the names of spaces that it does not host.
     pub const LEARNS_SPACES: u32 = 2;
-    /// Capability bit: the sender sends records, and takes none in this session.
+    /// Capability bit: the sender sends records but accepts none in this session.
     pub const SENDS_ONLY: u32 = 4;
     /// Capability bit: the sender asks for an offer of ranges before any records by clocks.
     pub const ASKS_FOR_OFFERS: u32 = 8;
@@ -64,9 +64,9 @@ pub struct SpaceRoot {
     pub space: SpaceId,
     /// The root of its tree.
     pub root: [u8; 32],
-    /// Number of its records.
+    /// Number of records in the space.
     pub count: u64,
-    /// Number of its changes since its node started; for display only.
+    /// Number of changes of the space since its node started; for display only.
     pub generation: u64,
 }
 
@@ -82,7 +82,7 @@ pub enum Spaces {
         digest: [u8; 32],
     },
     /// For each of sixteen buckets, the tag of the digest of its spaces, computed as for `Digest`.
-    /// A space belongs to the bucket of the first nibble of SHA-256 of its name. Answered by a
+    /// The first nibble of the SHA-256 of its name selects the bucket of a space. Answered by a
     /// table of the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
     /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in a hello is
@@ -94,7 +94,7 @@ pub enum Spaces {
         /// by its index here.
         spaces: Vec<SpaceRoot>,
     },
-    /// The spaces of the peer's table that the sender hosts too: one bit each, least significant
+    /// The spaces of the peer's table that the sender also hosts: one bit each, least significant
     /// first.
     Hosts(Vec<u8>),
     /// Like `Hosts`, for a peer that [asks for other spaces](Hello::LEARNS_SPACES).
@@ -235,7 +235,7 @@ fn take_name(r: &mut Reader<'_>) -> Result<SpaceId, DecodeError> {
     SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))
 }
 
-/// Bytes of the shortest space name with its length.
+/// Size in bytes of the shortest space name, including its length.
 const MIN_SPACE_NAME: usize = 4;
 
 fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {

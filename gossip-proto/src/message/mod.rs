@@ -23,16 +23,16 @@ use crate::{Compression, DecodeError, Kind, frame};
 /// One message of the protocol.
 ///
 /// A [`Session`](crate::Session) reads and writes messages itself; the type is public for tools
-/// that watch the wire and for tests of other implementations.
+/// that inspect traffic and for tests of other implementations.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Message {
-    /// The sender ends the session and says why. No answer.
+    /// The sender ends the session and gives a reason. There is no answer.
     Refuse(Refusal),
     /// The hello of both sides. Answered by a hello; equal digests of the spaces end the session.
     MerkleRootExchange(Hello),
-    /// Narrows down the spaces that differ. Answered by `Spaces`; a table also by `Versions`,
-    /// `SubtreeRequest` or `SubtreeResponse`.
+    /// Narrows down the spaces that differ. Answered by `Spaces`; a table may also be answered by
+    /// `Versions`, `SubtreeRequest` or `SubtreeResponse`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
@@ -44,19 +44,21 @@ pub enum Message {
     /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
     /// the same key if the receiver's record is older.
     PatternRequest(PatternRequest),
-    /// Records. The receiver answers only with records of which it holds more after the join.
+    /// Records. The receiver answers only with records that differ from the received ones after the
+    /// join.
     PatternSync(PatternSync),
-    /// Final roots. Two consecutive turns that end with `Done`, the second with nothing else in it,
-    /// end the session.
+    /// Final roots. The session ends after two consecutive turns that end with `Done`, the second
+    /// of which contains nothing else.
     Done(Done),
-    /// A version summary. Answered by the receiver's own, unless it was sent before, and by
-    /// `PatternSync` or `RangeOffer`.
+    /// A version summary. Answered by the receiver's own summary, unless that was sent before, and
+    /// by `PatternSync` or `RangeOffer`.
     Versions(Versions),
-    /// Ranges of many records. Answered by `RangeAnswer`.
+    /// The ranges of many records. Answered by `RangeAnswer`.
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// A part of a content too large for one frame. Answered like the `PatternSync` that follows.
+    /// A part of a content that is too large for one frame. Answered like the `PatternSync` that
+    /// follows.
     ContentPart(ContentPart),
 }
 
@@ -81,7 +83,7 @@ impl Message {
 
     /// Encodes the whole frame, header included. `compression` affects only `PatternSync`.
     ///
-    /// A session splits its messages so that each obeys the limits. A message made by hand that
+    /// A session splits its messages so that each obeys the limits. A hand-built message that
     /// exceeds a limit is still encoded, but every reader refuses it. If its body exceeds
     /// [`limits::MAX_BODY`](crate::limits::MAX_BODY), debug builds panic.
     pub fn encode(&self, compression: Compression, ends_turn: bool) -> Vec<u8> {
@@ -107,7 +109,7 @@ impl Message {
         out
     }
 
-    /// Decodes one whole frame; the flag says whether it ends the sender's turn.
+    /// Decodes one whole frame; the flag is true if the frame ends the sender's turn.
     ///
     /// # Errors
     /// [`DecodeError`] if `frame` is not the canonical encoding of a message. In either case,

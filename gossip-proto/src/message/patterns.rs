@@ -54,17 +54,17 @@ pub struct PatternSync {
     pub contents: Vec<u8>,
 }
 
-/// A part of one content too large for a frame. The record that names the content follows its last
-/// part.
+/// A part of a content that is too large for one frame. The record that names the content follows
+/// its last part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentPart {
     /// Index of the space in the table.
     pub space: u32,
     /// The digest of the content.
     pub digest: [u8; 32],
-    /// Bytes of its whole encoding, at most [`MAX_CONTENT_LEN`].
+    /// Length of the content's whole encoding in bytes, at most [`MAX_CONTENT_LEN`].
     pub total: u32,
-    /// Bytes of the encoding in earlier parts.
+    /// Number of bytes of the encoding in earlier parts.
     pub offset: u32,
     /// The next bytes of the encoding, at least one.
     pub bytes: Vec<u8>,

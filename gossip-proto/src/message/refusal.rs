@@ -1,4 +1,4 @@
-//! Refusals: the reason for ending a session, for the other side to act on.
+//! Refusals, which tell the other side why a session ends, so that it can act on the reason.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,9 +21,9 @@ pub enum Refusal {
     Parameter {
         /// Name of the parameter.
         name: String,
-        /// Its value at the sender of the refusal.
+        /// The value at the sender of the refusal.
         of_sender: String,
-        /// Its value at the receiver of the refusal.
+        /// The value at the receiver of the refusal.
         of_receiver: String,
     },
     /// The receiver exceeded a limit of the sender.

@@ -12,7 +12,8 @@ use crate::check::within;
 use crate::limits::MAX_CONTENT_LEN;
 use crate::{Compression, DecodeError, TooLarge};
 
-/// A content that travels between views: immutable, named by a digest that the view computes.
+/// A content that travels between views. It is immutable and named by a digest that the view
+/// computes.
 ///
 /// The contents of a message are encoded together, so that a codec can use what they have in
 /// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a codec for a content that
@@ -64,7 +65,8 @@ pub trait Wire: Sized {
     /// from a peer.
     ///
     /// # Errors
-    /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. It ends the session.
+    /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. The error ends the
+    /// session.
     fn decode(bytes: &[u8], count: usize, memory: usize) -> Result<Vec<Self>, DecodeError>;
 
     /// Checks the limits of the codec itself. The default checks only [`MAX_CONTENT_LEN`].
@@ -80,8 +82,8 @@ pub trait Wire: Sized {
 /// Upper bounds for the size of one content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContentSize {
-    /// Bytes of its encoding without compression.
+    /// Size of the encoding in bytes, without compression.
     pub wire: usize,
-    /// Bytes of memory that [`Wire::decode`] counts for it.
+    /// Number of bytes of memory that [`Wire::decode`] counts for the content.
     pub memory: usize,
 }

@@ -9,12 +9,12 @@ use crate::limits::MAX_CONTENT_LEN;
 use crate::wire::{Reader, put_bytes};
 use crate::{Compression, DecodeError};
 
-/// Bytes of the longest encoding of a length.
+/// Size of the longest encoding of a length, in bytes.
 const LEN_WIRE: usize = 5;
 /// Bytes of memory that the decoder counts for a content in addition to its own bytes.
 const OVERHEAD: usize = 64;
 
-/// A content of any bytes, compressed with LZ4 where that is smaller. Clones share the bytes.
+/// A content of arbitrary bytes, compressed with LZ4 if that is smaller. Clones share the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OpaqueContent(Arc<[u8]>);
 

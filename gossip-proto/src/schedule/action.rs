@@ -10,15 +10,15 @@ use crate::{Intake, Outcome, SessionConfig, SpaceId, Stats};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action<P> {
-    /// Look up the addresses of a member, and abandon any earlier lookup of them. Answered by
-    /// [`handle_resolved`](super::Scheduler::handle_resolved) or
+    /// Look up the addresses of a member, and abandon any earlier lookup of them. The driver
+    /// answers with [`handle_resolved`](super::Scheduler::handle_resolved) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
     Resolve {
         /// The member.
         peer: P,
     },
-    /// Dial a member at its known addresses, and abandon any earlier dial of it. Answered by
-    /// [`handle_dialled`](super::Scheduler::handle_dialled),
+    /// Dial a member at its known addresses, and abandon any earlier dial of it. The driver answers
+    /// with [`handle_dialled`](super::Scheduler::handle_dialled),
     /// [`handle_connected`](super::Scheduler::handle_connected) or
     /// [`handle_dial_failed`](super::Scheduler::handle_dial_failed).
     Dial {
@@ -27,8 +27,8 @@ pub enum Action<P> {
         /// Maximum duration of the handshake.
         timeout: Duration,
     },
-    /// Open a session. Answered by
-    /// [`handle_session_ended`](super::Scheduler::handle_session_ended), like the next two actions.
+    /// Open a session. The driver answers this action and the next two with
+    /// [`handle_session_ended`](super::Scheduler::handle_session_ended).
     Open {
         /// The peer.
         peer: P,
@@ -37,7 +37,7 @@ pub enum Action<P> {
         /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Open a session for the oldest requested preview with a peer. It claims nothing.
+    /// Open a session for the oldest requested preview with a peer. The session claims nothing.
     Preview {
         /// The peer.
         peer: P,
@@ -46,23 +46,24 @@ pub enum Action<P> {
         /// The limits of the session.
         terms: Terms,
     },
-    /// Run a waiting session of a peer.
+    /// Run a waiting session that a peer opened.
     Accept {
-        /// The peer that opened it.
+        /// The peer that opened the session.
         peer: P,
         /// The id of the session.
         session: SessionId,
         /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Refuse a waiting session of a peer.
+    /// Refuse a waiting session that a peer opened.
     Refuse {
-        /// The peer that opened it.
+        /// The peer that opened the session.
         peer: P,
         /// The reason.
         reason: Refusal,
     },
-    /// Send an advert: [`Scheduler::advert`](super::Scheduler::advert). It may be lost.
+    /// Send the advert that [`Scheduler::advert`](super::Scheduler::advert) returns. The advert may
+    /// be lost.
     Advertise {
         /// The receiver.
         peer: P,
@@ -79,21 +80,21 @@ pub struct SessionId(pub(super) u64);
 pub struct Terms {
     /// The cursor of the last session with the peer; sending continues there.
     pub cursor: Option<u64>,
-    /// Number of consecutive sessions with the peer, directly before this one, that left records to
-    /// the next.
+    /// Number of consecutive sessions with the peer, immediately before this one, that left records
+    /// to the next session.
     pub postponed: u8,
     /// Spaces whose root differs from the peer's last known root.
     pub suspects: Vec<SpaceId>,
-    /// Bytes of records that it may send.
+    /// Maximum number of bytes of records that the session may send.
     pub sends: u64,
-    /// Bytes that it may receive.
+    /// Maximum number of bytes that the session may receive.
     pub receives: u64,
     /// Which records the peer sends without a request.
     pub intake: Intake,
 }
 
 impl Terms {
-    /// Terms without limits, from the beginning of the key space.
+    /// Terms without limits, for a session that starts at the beginning of the key space.
     pub const UNLIMITED: Self = Self {
         cursor: None,
         postponed: 0,
@@ -103,8 +104,8 @@ impl Terms {
         intake: Intake::AtOnce,
     };
 
-    /// Applies the terms to `config`. Even if less has accrued, the session may receive one full
-    /// frame and some hashes: [`LEAST_RECEIVED`].
+    /// Applies the terms to `config`. Even if less has accrued, the session may receive
+    /// [`LEAST_RECEIVED`] bytes: one full frame and some hashes.
     pub fn apply(self, config: SessionConfig) -> SessionConfig {
         SessionConfig {
             cursor: self.cursor,
@@ -118,7 +119,7 @@ impl Terms {
     }
 }
 
-/// The reason for refusing a session of a peer.
+/// The reason for refusing a session that a peer opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -127,20 +128,20 @@ pub enum Refusal {
     Busy,
     /// This node has opened a session with the peer, and this node's id is the smaller one.
     Crossed,
-    /// A quota of the peer, or the send rate of this node, is used up.
+    /// A quota of the peer, or the send rate of this node, is exhausted.
     OverQuota,
 }
 
 /// Whether a member can be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It has an address.
+    /// The member has a known address.
     Dialable,
-    /// It has no known address and has to dial this node.
+    /// The member has no known address and has to dial this node.
     DialsUs,
 }
 
-/// The way in which a dial failed.
+/// How a dial failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialFailure {
     /// The member did not answer.
@@ -149,40 +150,40 @@ pub enum DialFailure {
     Refused,
 }
 
-/// The way in which a connection ended.
+/// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disconnect {
-    /// The connection broke, or the peer replaced it. The peer may be reachable.
+    /// The connection broke, or the peer replaced it. The peer may still be reachable.
     Lost,
     /// The peer shut down, or no longer answers.
     Gone,
-    /// One side closed it for a lasting reason: eviction, or an outdated certificate.
+    /// One side closed the connection for a lasting reason: eviction, or an outdated certificate.
     Rejected,
 }
 
-/// The way in which a session ended.
+/// How a session ended.
 #[derive(Clone, Copy, Debug)]
 pub enum SessionEnd<'a> {
     /// The session has an outcome other than a failure.
     Outcome(&'a Outcome),
-    /// It crossed a session of the peer that takes precedence, or its connection was replaced. It
-    /// is opened again.
+    /// The session crossed a session of the peer that takes precedence, or its connection was
+    /// replaced. The scheduler opens it again.
     Displaced,
-    /// The peer refused it because a quota was used up. It is opened again after a pause, unless
-    /// only the host or the timer triggered it.
+    /// The peer refused the session because a quota was exhausted. The scheduler opens it again
+    /// after a pause, unless only the host or the timer triggered it.
     OverQuota,
-    /// It failed for another reason.
+    /// The session failed for another reason.
     Failed,
 }
 
-/// The resources that a session used, even before a failure.
+/// The resources that a session used, even if it failed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Used {
     /// The statistics of the session.
     pub stats: Stats,
-    /// Bytes sent on its stream.
+    /// Bytes sent on the stream of the session.
     pub sent: u64,
-    /// Bytes received on its stream.
+    /// Bytes received on the stream of the session.
     pub received: u64,
 }
 
@@ -190,12 +191,12 @@ pub struct Used {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice<P> {
-    /// Sessions with a peer repeatedly end without progress and without becoming equal. Sent once
-    /// per episode.
+    /// Sessions with a peer repeatedly make no progress and do not end in sync. The notice is sent
+    /// once per episode.
     Stalled {
         /// The peer.
         peer: P,
-        /// Number of consecutive sessions.
+        /// Number of consecutive sessions without progress.
         sessions: u32,
     },
     /// The peer is no longer stalled.

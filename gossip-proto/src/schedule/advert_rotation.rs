@@ -20,7 +20,7 @@ impl AdvertRotation {
     }
 
     /// Encodes the next advert of `spaces` in at most `room` bytes. A space counts as changed until
-    /// `repeats` adverts, at least one, have named its new root.
+    /// `repeats` adverts have named its new root; `repeats` must be at least 1.
     pub(super) fn next_advert(
         &mut self,
         spaces: &[(SpaceId, Summary)],
@@ -39,7 +39,7 @@ impl AdvertRotation {
         let mut spaces = spaces.to_vec();
         let len = spaces.len();
         spaces.rotate_left(self.turn % len);
-        // Stable, so that unchanged spaces keep their order.
+        // The sort is stable, so that unchanged spaces keep their order.
         spaces.sort_by_key(times);
         spaces.truncate(capacity);
         let unchanged = spaces.iter().filter(|space| times(space) == repeats).count();

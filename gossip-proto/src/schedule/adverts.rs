@@ -1,4 +1,4 @@
-//! Root adverts: sending the local roots to peers, and reacting to theirs.
+//! Sends adverts of the local roots to peers, and reacts to the peers' adverts.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
         let Some(moved) = self.roots.update(spaces) else { return };
         self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
-        // A peer that connects later receives the roots then.
+        // A peer that connects later receives the roots when it connects.
         let is_heard = self.peers.values().any(|peer| peer.contact == Contact::Connected);
         let is_news = self.config.advert_fanout > 0 && is_heard;
         let is_held = self.agenda.is_planned(Due::Announcement) && !self.has_second_wave;
@@ -29,8 +29,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
-    /// A little later, a second wave goes to further peers that lack it: the change spreads faster,
-    /// above all to the last nodes of a large cluster.
+    /// A little later, a second wave goes to further peers that lack the change. It then spreads
+    /// faster, especially to the last nodes of a large cluster.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
@@ -41,9 +41,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         let fanout = self.config.advert_fanout;
         let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();
         // Random choice alone may leave a node out. Therefore, one advert of the first wave goes to
-        // the next node in the ring of node ids that lacks the change, and the second wave to the
-        // nodes after it. Each node thus receives a change from several others, even if some
-        // adverts are lost or some nodes are dead.
+        // the next node in the ring of node ids that lacks the change, and the adverts of the
+        // second wave go to the nodes after it. Each node thus receives a change from several
+        // others, even if some adverts are lost or some nodes are dead.
         let ring: Vec<P> = match self.has_second_wave {
             true => ring.take(1).collect(),
             false => ring.skip(1).take(fanout).collect(),
@@ -75,8 +75,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Encodes the local roots in at most `room` bytes. If not all spaces fit, changed spaces go
-    /// first, as often as both waves of a change need, and each call continues with the next ones.
+    /// Encodes the local roots in at most `room` bytes. If not all spaces fit, changed spaces come
+    /// first, in as many adverts as both waves of a change need, and each call continues with the
+    /// next unchanged spaces.
     pub fn advert(&mut self, room: usize) -> Vec<u8> {
         let repeats = (2 * self.config.advert_fanout).max(1);
         self.advert_spaces.next_advert(self.roots.spaces(), room, repeats)
@@ -87,13 +88,13 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.adverts_carried = true;
     }
 
-    /// Whether to process a datagram of the peer; false if the peer sends too many, or is not a
-    /// member.
+    /// Whether to process a datagram of the peer; false if the peer sends too many datagrams or is
+    /// not a member.
     pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }
 
-    /// Handles the roots of a peer. If they differ from the local ones, they trigger a session.
+    /// Handles an advert from a peer. Roots that differ from the local ones trigger a session.
     pub fn handle_advert(&mut self, peer: P, advert: &RootAdvert, now: Duration) {
         let jitter = self.random.duration(self.config.trigger_jitter);
         let at = now + self.head_start(peer) + jitter;

@@ -17,7 +17,7 @@ impl Backoff {
         self.failures
     }
 
-    /// Notes a failure and returns the pause after it: half of it is fixed, half is random.
+    /// Notes a failure and returns the pause after it: half of the pause is fixed, half is random.
     pub(super) fn fail(&mut self, min: Duration, max: Duration, random: &mut Random) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let full = min.saturating_mul(1 << self.doublings).min(max);

@@ -1,4 +1,4 @@
-//! A view whose session requests no record that another session is bringing, and none that this
+//! A view whose session requests no record that another session is fetching, and none that this
 //! node recently refused.
 
 use alloc::collections::BTreeSet;
@@ -10,7 +10,7 @@ use crate::{
     VersionRange, View,
 };
 
-/// The claims of one session. The scheduler keeps them, behind the driver's lock.
+/// The claims of one session, which the scheduler keeps behind the driver's lock.
 ///
 /// The driver forwards each call to the method of the [`Scheduler`](super::Scheduler) with the same
 /// name.
@@ -18,10 +18,10 @@ pub trait ClaimTable {
     /// Claims a record; returns whether the session may request it.
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
 
-    /// Claims a range of records of a node; returns whether the session may take it.
+    /// Claims a range of one node's records; returns whether the session may take it.
     fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool;
 
-    /// Notes records that arrived, refused or not.
+    /// Notes records that arrived, whether they were refused or not.
     fn deliver(&self, space: &SpaceId, records: &[Delivered]);
 
     /// Returns whether this node recently refused the peer's record.
@@ -31,23 +31,24 @@ pub trait ClaimTable {
 /// A record that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// The first bytes of the hash of its id.
+    /// The first bytes of the hash of the record's id.
     pub key: [u8; KEY_LEN],
-    /// Whether this node accepted it.
+    /// Whether this node accepted the record.
     pub verdict: Verdict,
 }
 
 /// Whether a node accepted a record that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was joined, or it was refused for a reason that may pass, so that a later session may
+    /// The record was joined, or it was refused for a temporary reason, so that a later session may
     /// request it again.
     Accepted,
-    /// It was refused, whole or in part, and would be refused again until it or a cap changes.
+    /// The record was refused, whole or in part, and would be refused again until the record or a
+    /// cap changes.
     Refused,
 }
 
-/// A view whose session requests no record that another session of the node is bringing, and none
+/// A view whose session requests no record that another session of the node is fetching, and none
 /// that the node recently refused.
 pub struct ClaimingView<V, C> {
     view: V,

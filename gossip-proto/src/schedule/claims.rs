@@ -1,8 +1,9 @@
-//! The records that each session is bringing, so that no other session requests them as well.
+//! Tracks the records that each session is fetching, so that no other session requests them.
 //!
 //! A node that catches up with several peers at once finds the same differences with each of them.
-//! The first session that requests a record claims it; the others leave it out, and check again
-//! when a session has ended. A claim is a hint: it saves bytes, and a lost claim costs bytes.
+//! The first session that requests a record claims it. The others skip the record, and check again
+//! when a session has ended. A claim is only a hint: it saves bytes, and a lost claim costs only
+//! bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -11,7 +12,7 @@ use super::SessionId;
 use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_AT_ONCE, MAX_CLAIMS};
 use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
-/// The key of a record within its space, as requests name it.
+/// The key of a record within its space, as it appears in requests.
 type Key = [u8; KEY_LEN];
 
 /// The claims of all sessions of a node.
@@ -20,11 +21,11 @@ pub(super) struct Claims<P> {
     last: SessionId,
     sessions: BTreeMap<SessionId, Holder<P>>,
     spaces: BTreeMap<SpaceId, BTreeMap<Key, State>>,
-    /// The session that takes all records of a node in a space.
+    /// The session that fetches all records of a node in a space.
     ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
-    /// Peers that did not bring all records that their sessions claimed, each with the time until
-    /// which its sessions claim nothing.
+    /// Peers that did not deliver all records that sessions with them had claimed, each with the
+    /// time until which sessions with this peer claim nothing.
     distrusted: BTreeMap<P, Duration>,
 }
 
@@ -33,9 +34,10 @@ pub(super) struct Claims<P> {
 struct Holder<P> {
     peer: P,
     is_trusted: bool,
-    /// The time at which its claims lapse; each claim and each delivery postpones it.
+    /// The time at which the claims of the session lapse; each claim and each delivery postpones
+    /// it.
     until: Duration,
-    /// Claims whose records have not arrived.
+    /// Number of claims whose records have not arrived.
     open: usize,
     has_range: bool,
     has_claimed: bool,
@@ -43,10 +45,10 @@ struct Holder<P> {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// This session requested it.
+    /// This session requested the record.
     Claimed(SessionId),
-    /// It arrived while this session was the newest one. This session and earlier ones pinned their
-    /// trees before, and do not see it there.
+    /// The record arrived while this session was the newest one. This session and all earlier ones
+    /// had already pinned their trees, which therefore lack the record.
     Delivered(SessionId),
 }
 
@@ -63,7 +65,7 @@ impl<P: Copy + Ord> Claims<P> {
     }
 
     /// Notes that a session with `peer` is about to pin its views. Sessions begin in ascending
-    /// order.
+    /// order of their ids.
     pub(super) fn begin(&mut self, session: SessionId, peer: P, now: Duration) {
         self.last = session;
         self.distrusted.retain(|_, until| now < *until);
@@ -91,8 +93,8 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.get(&session).map(|holder| holder.until)
     }
 
-    /// How the session that began last takes records. A record that the peer sends at once cannot
-    /// be claimed first, so a session that begins while another one runs takes only offered
+    /// The intake of the session that began last. A record that the peer sends without an offer
+    /// cannot be claimed first, so a session that begins while another one runs takes only offered
     /// records.
     pub(super) fn intake(&self) -> Intake {
         match self.sessions.len() > MAX_AT_ONCE {
@@ -101,8 +103,8 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// Claims a record, unless another session is bringing it, or has brought it since this one
-    /// pinned its views.
+    /// Claims a record, unless another session is fetching it, or has received it since this one
+    /// pinned its views. Returns whether `session` may request the record.
     pub(super) fn claim(
         &mut self,
         session: SessionId,
@@ -121,7 +123,8 @@ impl<P: Copy + Ord> Claims<P> {
         if is_brought {
             return false;
         }
-        // An untrusted peer may bring any record, but does not stop others from bringing it.
+        // A session with an untrusted peer may request any record, but does not stop other sessions
+        // from requesting it.
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && *len < MAX_CLAIMS {
             holder.until = now + CLAIM_TIMEOUT;
@@ -146,7 +149,7 @@ impl<P: Copy + Ord> Claims<P> {
     }
 
     /// Claims all records of a node until the session ends, unless another session has claimed
-    /// them.
+    /// them. Returns whether `session` may take them.
     pub(super) fn claim_range(
         &mut self,
         session: SessionId,
@@ -169,7 +172,7 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
-    /// Notes that these records arrived in `session`, claimed or not.
+    /// Notes that these records arrived in `session`, whether they were claimed or not.
     pub(super) fn deliver(
         &mut self,
         session: SessionId,
@@ -178,7 +181,7 @@ impl<P: Copy + Ord> Claims<P> {
         now: Duration,
     ) {
         let Self { last, sessions, spaces, len, .. } = self;
-        // If this is the only session, all later ones will see the records in their trees.
+        // If this is the only session, all later ones will have the records in their trees.
         let is_alone = sessions.len() == 1;
         let known = spaces.entry(space.clone()).or_default();
         for key in keys {
@@ -205,8 +208,8 @@ impl<P: Copy + Ord> Claims<P> {
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
         if holder.open > 0 || holder.has_range && holder.until <= now {
-            // The session did not bring all claimed records. Distrust its peer, so that this cannot
-            // recur often.
+            // The session did not receive all claimed records. Distrust its peer, so that this
+            // cannot happen often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
         self.ranges.retain(|_, claimer| *claimer != session);
@@ -239,7 +242,7 @@ mod tests {
         SpaceId::new("space").unwrap()
     }
 
-    /// Sessions 1 to `n`, each with the peer of the same number.
+    /// The claims of sessions 1 to `n`, each with the peer of the same number.
     fn claims(n: u64) -> Claims<u64> {
         let mut claims = Claims::new();
         (1..=n).for_each(|n| claims.begin(SessionId(n), n, NOW));
@@ -254,7 +257,7 @@ mod tests {
         assert!(claims.held_until(NOW).is_some());
         claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
         assert!(claims.held_until(NOW).is_none());
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "it arrived after the tree was pinned");
+        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "the tree is older than the delivery");
         claims.begin(THIRD, 3, NOW);
         assert!(claims.claim(THIRD, &space(), KEY, NOW), "the tree is newer than the delivery");
     }
@@ -277,7 +280,7 @@ mod tests {
         assert!(claims.claim(SECOND, &space(), KEY, NOW));
         claims.end(SECOND, NOW);
         claims.begin(THIRD, 2, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "a distrusted peer may bring the record");
+        assert!(claims.claim(THIRD, &space(), KEY, NOW), "a distrusted peer may send the record");
         assert!(claims.claim(FIRST, &space(), KEY, NOW), "and so may other peers");
         claims.end(THIRD, NOW);
         let later = NOW + DISTRUST;
@@ -297,7 +300,7 @@ mod tests {
         assert!(claims.claim_range(SECOND, &space(), node, NOW + CLAIM_TIMEOUT));
         claims.deliver(SECOND, &space(), [KEY].into_iter(), NOW + CLAIM_TIMEOUT);
         claims.end(SECOND, NOW + CLAIM_TIMEOUT);
-        assert!(!claims.distrusted.contains_key(&2), "it did not stall");
+        assert!(!claims.distrusted.contains_key(&2), "the peer did not stall");
     }
 
     #[test]
@@ -319,7 +322,7 @@ mod tests {
         assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
         assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
         assert!(!claims.claim_range(SECOND, &space(), node(1), NOW));
-        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "another node's");
+        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "the range of another node");
         claims.end(FIRST, NOW);
         assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
         let later = NOW + CLAIM_TIMEOUT;

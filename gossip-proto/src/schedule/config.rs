@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::RateLimits;
 
-/// Intervals, delays and concurrency of a node. The limits that protect it from peers are in
+/// The intervals, delays and concurrency of a node. The limits that protect it from peers are in
 /// [`limits`](super::limits).
 ///
 /// ```
@@ -19,37 +19,37 @@ use super::RateLimits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleConfig {
-    /// In each interval the timer starts [`fanout`](Self::fanout) sessions, evenly spread. Adverts
-    /// announce changes sooner; the timer repairs what they miss. Default: 60 s.
+    /// Interval in which the timer starts [`fanout`](Self::fanout) sessions, evenly spread. Adverts
+    /// announce changes sooner; the timer makes up for lost adverts. Default: 60 s.
     pub interval: Duration,
     /// Number of peers that the timer contacts in each interval. Default: 3.
     pub fanout: usize,
     /// Number of connected peers that receive an advert of a local change in each of its two waves.
     /// After these peers have synced, they advertise the change to others. Default: 4.
     pub advert_fanout: usize,
-    /// Interval at which one peer in turn receives the local roots, changed or not; this repairs
-    /// lost adverts. Default: 1 s.
+    /// Interval at which one peer in turn receives the local roots, changed or not; this makes up
+    /// for lost adverts. Default: 1 s.
     pub advert_interval: Duration,
     /// Time for which a change waits for more changes before it is advertised. Default: 20 ms.
     pub advert_hold: Duration,
     /// Maximum random delay of a session that an advert triggers. A node whose id is greater than
-    /// the peer's waits for this time in addition. Default: 50 ms.
+    /// the peer's waits for this time on top of the delay. Default: 50 ms.
     pub trigger_jitter: Duration,
-    /// Maximum number of concurrent sessions that this node opened. Default: 2.
+    /// Maximum number of concurrent sessions that this node opens. Default: 2.
     pub outbound_sessions: usize,
-    /// Maximum number of concurrent sessions that peers opened with this node. Default: 4.
+    /// Maximum number of concurrent sessions that peers open with this node. Default: 4.
     pub inbound_sessions: usize,
-    /// Rate limits of sessions. They may change while the node runs:
-    /// [`Scheduler::set_limits`](super::Scheduler::set_limits).
+    /// Rate limits of sessions. [`Scheduler::set_limits`](super::Scheduler::set_limits) changes
+    /// them while the node runs.
     pub limits: RateLimits,
     /// The first pause after a failed dial; it doubles up to [`backoff_max`](Self::backoff_max),
-    /// and each pause is jittered by half. Default: 1 s.
+    /// and half of each pause is random. Default: 1 s.
     pub backoff_min: Duration,
     /// The longest pause between dials. Default: 60 s.
     pub backoff_max: Duration,
     /// Period within which a new member is first dialled, and a member is dialled again after a
     /// lost connection. Of two nodes, the one with the smaller id dials in the first half; the
-    /// other node dials in the second half if it was not dialled by then. Default: 200 ms.
+    /// other node dials in the second half if it has not been dialled before. Default: 200 ms.
     pub dial_spread: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Default for ScheduleConfig {
 #[error("{field} is {value}, but must be {rule}")]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The field.
+    /// The name of the field.
     pub field: &'static str,
     /// The configured value.
     pub value: String,

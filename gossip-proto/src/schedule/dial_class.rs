@@ -5,7 +5,7 @@ use super::limits::{MAX_DIALS, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS};
 /// The priority of a member's dial, and its share of the permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DialClass {
-    /// The host waits for it.
+    /// The host waits for the member.
     Requested,
     /// No failed dial of the member is on record.
     New,

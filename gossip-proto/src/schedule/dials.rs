@@ -1,4 +1,4 @@
-//! The order of dials: fair, so that silent members do not delay others.
+//! Orders dials fairly, so that silent members do not delay others.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use super::limits::{
 use super::peer::{Contact, Peer};
 use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
 
-/// Members that wait for a permit, and the permits.
+/// The members that wait for a permit, and the permits that dials hold.
 #[derive(Debug)]
 pub(super) struct Dials<P> {
     /// Entries of members that no longer wait are skipped.
@@ -71,8 +71,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Notes that a connection with a peer is established, dialled by either side, and that both
-    /// accepted each other.
+    /// Notes that a connection with a peer, dialled by either side, is established, and that both
+    /// sides have accepted each other.
     pub fn handle_connected(&mut self, peer: P, now: Duration) {
         if !self.peers.contains_key(&peer) {
             return;
@@ -180,8 +180,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Apart || found.reach == Reach::DialsUs {
             return;
         }
-        // Members that are down are dialled rarely, but not never: two sides that consider each
-        // other dead would otherwise never meet again.
+        // Members that are down are still dialled occasionally: otherwise, two sides that consider
+        // each other dead would never connect again.
         let again = found.dialled_at + self.config.backoff_max;
         if found.is_down && !found.is_lost(now) && !found.is_requested() && now < again {
             return self.agenda.set(Due::Dial(peer), again);
@@ -202,7 +202,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Begins to dial a member: looks up its addresses first, without a permit, because the answer
-    /// may take long.
+    /// may take a long time.
     fn resolve(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         found.contact = Contact::Resolving;
@@ -210,7 +210,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(Action::Resolve { peer });
     }
 
-    /// Notes that the addresses of a member are known, so that it waits for a permit to be dialled.
+    /// Notes that the addresses of a member are known, so that it now waits for a permit to be
+    /// dialled.
     pub fn handle_resolved(&mut self, peer: P, now: Duration) {
         if self.peers.get(&peer).is_some_and(|found| found.contact == Contact::Resolving) {
             self.queue_dial(peer, now);
@@ -231,8 +232,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         if found.contact != Contact::Queued(class) {
             found.contact = Contact::Queued(class);
             let queue = &mut self.dials.queues[class as usize];
-            // New members are dialled in random order, so that a reachable one is soon among them:
-            // its answer shows how long a handshake takes.
+            // New members are dialled in random order, so that a reachable one is soon dialled: its
+            // answer shows how long a handshake takes.
             let place = match class {
                 DialClass::New => self.random.below(queue.len() + 1),
                 _ => queue.len(),
@@ -277,7 +278,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Changes the contact with a peer; a permit that its dial held goes to the next dial.
+    /// Changes the contact with a peer; a permit that its dial held passes to the next dial.
     pub(super) fn set_contact(&mut self, peer: P, contact: Contact, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Contact::Dialling { permit } = core::mem::replace(&mut found.contact, contact) {

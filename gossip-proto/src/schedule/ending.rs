@@ -9,7 +9,7 @@ use super::{Notice, Scheduler, SessionEnd, SessionId, Used};
 use crate::{Ending, Outcome};
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Handles the end of a session with `peer` on this side, successful or not.
+    /// Handles the end of a session with `peer` on this side, whether the session succeeded or not.
     ///
     /// Call [`handle_roots`](Self::handle_roots) with the current roots first, so that the next
     /// decisions take the result of the session into account.
@@ -108,7 +108,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Triggers a session for the rest if this side gained records and more are left, or if it left
+    /// Triggers another session if this side gained records and more are left, or if it left
     /// records to other sessions.
     fn follow_up(&mut self, peer: P, outcome: &Outcome, at: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
@@ -147,7 +147,7 @@ fn left_to_others(outcome: &Outcome) -> bool {
     outcome.result != Ending::InSync && outcome.stats.left_to_others > 0
 }
 
-/// A notice about a peer.
+/// A notice that a peer has stalled or recovered.
 enum StallNotice {
     Stalled(u32),
     Recovered(u32),

@@ -1,4 +1,4 @@
-//! The roots that sessions are fetching at the moment.
+//! The roots that sessions are currently fetching.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,10 +9,10 @@ use super::SessionId;
 /// The first bytes of a root, as in adverts.
 pub(super) type ShortRoot = [u8; 8];
 
-/// The roots that sessions are fetching at the moment, by peer.
+/// The roots that sessions are currently fetching, by peer.
 ///
-/// Many peers advertise the same root at about the same time. One session brings the records of all
-/// of them, so the others wait for its end and check again.
+/// Many peers advertise the same root at about the same time. A session with one of them fetches
+/// the records, so sessions with the others wait until it ends, and then check again.
 #[derive(Debug)]
 pub(super) struct InFlightRoots<P> {
     fetched: BTreeMap<P, (SessionId, Vec<ShortRoot>)>,
@@ -36,8 +36,8 @@ impl<P: Copy + Ord> InFlightRoots<P> {
     }
 
     /// Returns the time until which running sessions are relied upon to fetch all of `roots`;
-    /// `None` if they do not fetch all of them. `until` returns the time after which a session is
-    /// no longer relied upon, unless it brings more records.
+    /// `None` if they do not fetch all of these. `until` returns the time after which a session is
+    /// no longer relied upon, unless it receives more records.
     pub(super) fn covered_until(
         &self,
         roots: &[ShortRoot],

@@ -6,25 +6,25 @@ use super::Rate;
 
 // Dials.
 
-/// Dials that hold a permit at once. A node that starts in a large cluster would otherwise overload
-/// its peers and its own socket with handshakes that then all time out.
+/// Maximum number of dials that hold a permit at once. Without it, a node that starts in a large
+/// cluster would overload its peers and its own socket with handshakes that then all time out.
 pub const MAX_DIALS: usize = 8;
-/// Permits for dials of members that were lost recently.
+/// Maximum number of permits for dials of members that were lost recently.
 pub const MAX_LOST_DIALS: usize = 4;
-/// Permits for dials of members whose last dial failed.
+/// Maximum number of permits for dials of members whose last dial failed.
 pub const MAX_UNREACHABLE_DIALS: usize = 2;
-/// Concurrent dials, with a permit or without.
+/// Maximum number of concurrent dials, with or without a permit.
 pub const MAX_DIALS_UNDER_WAY: usize = 512;
-/// Time for which a dial without an answer holds its permit until a dial has succeeded: 80 ms.
+/// Time for which an unanswered dial holds its permit while no dial has succeeded yet: 80 ms.
 pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
-/// Once a dial has succeeded, a dial without an answer holds its permit for this multiple of the
-/// usual duration of a handshake, but at least for [`LEAST_DIAL_PERMIT`].
+/// Time for which an unanswered dial holds its permit once a dial has succeeded, as a multiple of
+/// the usual duration of a handshake. It is at least [`LEAST_DIAL_PERMIT`].
 pub const PERMIT_HANDSHAKES: u32 = 4;
-/// Minimum time for which a dial without an answer holds its permit: 20 ms.
+/// Minimum time for which an unanswered dial holds its permit: 20 ms.
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake: 5 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time after the end of a connection for which the member counts as lost recently: 2 min.
+/// Time after the end of a connection during which the member counts as lost recently: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// Maximum duration of a handshake with a member that was lost recently: 1.5 s. It is short, so
 /// that a lost packet is followed by a retransmission or by the next dial within a second.
@@ -36,25 +36,25 @@ pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Time for which a session that a peer opens waits for a permit before it is refused as busy: 2 s.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause before reopening a session that a peer refused because a quota was used up: 1 s.
+/// Pause before reopening a session that a peer refused because a quota was exhausted: 1 s.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
-/// not wait, and one that the timer starts waits only after sessions that brought nothing. The time
-/// doubles with each session that brings nothing, so that sessions become rarer with a peer that
-/// lies about its roots or refuses the records that it receives. For a root that the peer has not
-/// advertised before, only sessions that such roots triggered double the time. Sessions that
+/// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
+/// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
+/// that lies about its roots or refuses the records that it receives. For a root that the peer has
+/// not advertised before, only sessions that such roots triggered double the time. Sessions that
 /// repeatedly give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
-/// Consecutive sessions without progress and without becoming equal after which a peer is reported
-/// as stalled.
+/// Number of consecutive sessions that make no progress and do not end in sync, after which a peer
+/// is reported as stalled.
 pub const STALLED_AFTER: u32 = 5;
-/// Spaces that the terms of a session may name as expected to differ.
+/// Maximum number of spaces that the terms of a session name as expected to differ.
 pub const MAX_SUSPECTS: usize = 16;
-/// Previews of one peer that may run or wait at the same time.
+/// Maximum number of previews of one peer that may run or wait at the same time.
 pub const MAX_PEER_PREVIEWS: usize = 2;
-/// Previews of a node that may run or wait at the same time.
+/// Maximum number of previews of a node that may run or wait at the same time.
 pub const MAX_PREVIEWS: usize = 8;
 /// Minimum pause between two previews of one peer: 100 ms. The pause is at least as long as the
 /// previous preview took, so that previews leave at least half of the time to other sessions with
@@ -63,47 +63,50 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 
 // Claims.
 
-/// Maximum number of running sessions, a new one included, at which the new one still takes records
-/// without an offer. Beyond it, a new session asks for offers, because several peers most likely
-/// hold the same records.
+/// Maximum number of running sessions, including a new one, at which the new one still takes
+/// records without an offer. If more are running, the new one asks for offers, because several
+/// peers most likely hold the same records.
 pub const MAX_AT_ONCE: usize = 1;
 
-/// Time for which other sessions leave out the records that one session requested: 2 s. It restarts
-/// each time the session requests or receives records.
+/// Time for which other sessions do not request the records that one session has requested: 2 s. It
+/// restarts each time that session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for which sessions with a peer claim nothing after one of them did not bring all claimed
+/// Time for which sessions with a peer claim nothing after one of them did not receive all claimed
 /// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Maximum number of records that are noted as claimed by a session, or as brought while others
-/// ran. Also the maximum number of claimed ranges. Further records may arrive twice.
+/// Maximum number of records that are noted as claimed by a session, or as received while others
+/// were running. Also the maximum number of claimed ranges. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
 
-/// Time for which sessions with a peer do not request a record again that this node refused: 60 s.
-/// Each further refusal of the record doubles it.
+/// Time for which sessions with a peer do not request a refused record again: 60 s. Each further
+/// refusal after that time doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum time for which sessions do not request a refused record: 60 min. At most this time
 /// passes before a record that the node would now accept may be requested again.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
-/// Refused records that a node remembers. A record is remembered only if more room is left in total
-/// than the records of its peer take. Further records are requested again in each session.
+/// Maximum number of refused records that a node remembers. A record is remembered only if the room
+/// that is left exceeds the room that the records of its peer already take. Further records are
+/// requested again in each session.
 pub const MAX_REFUSALS: usize = 65_536;
 
 // Rates.
 
-/// Datagrams that are processed per peer; further datagrams are dropped and counted.
+/// Rate at which the datagrams of one peer are processed; further datagrams are dropped and
+/// counted.
 pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
-/// Bytes of sessions with one peer, both ways, unless [`PeerQuota`](super::PeerQuota) says
-/// otherwise.
+/// Default rate of session bytes with one peer, in both directions. [`PeerQuota`](super::PeerQuota)
+/// overrides this rate and the next two.
 pub const PEER_BYTES: Rate = Rate { per_second: 32 << 20, burst: 256 << 20 };
-/// Tree nodes, listings and requested keys that this node may receive from one peer.
+/// Default rate of tree nodes, listings and requested keys that this node receives from one peer.
 pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 };
-/// Records of sessions with one peer, both ways.
+/// Default rate of records in sessions with one peer, in both directions.
 pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
-/// Burst of a node with a send rate, in seconds of that rate.
+/// Burst of a node that has a send rate, in seconds of sending at that rate.
 pub const SEND_BURST: u64 = 2;
-/// Bytes that a session may receive even if less has accrued: one full frame and room for hashes.
+/// Number of bytes that a session may receive even if less has accrued: one full frame and room for
+/// hashes.
 pub const LEAST_RECEIVED: u64 = 4 << 20;
 /// Minimum send rate in bytes per second. Below it, a message of records would take longer than
 /// peers wait.

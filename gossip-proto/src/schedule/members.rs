@@ -26,8 +26,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Removes a member. The driver ends its connection and its sessions; later reports of them are
-    /// ignored.
+    /// Removes a member. The driver ends its connection and its sessions; later reports about them
+    /// are ignored.
     pub fn remove_member(&mut self, peer: P, now: Duration) {
         self.set_contact(peer, Contact::Apart, now);
         let Some(found) = self.peers.remove(&peer) else { return };
@@ -64,7 +64,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Drops the requests of the host for a lost peer that can only dial this node.
+    /// Drops the host's requests for a lost peer that this node cannot dial.
     pub(super) fn drop_hopeless_requests(&mut self, peer: P) {
         let is_hopeless = |found: &Peer| !found.has_link() && found.reach == Reach::DialsUs;
         if self.peers.get(&peer).is_some_and(is_hopeless) {
@@ -72,7 +72,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Drops the requests of the host for a peer; the driver notifies the callers.
+    /// Drops the host's requests for a peer; the driver notifies the callers.
     pub(super) fn drop_requests(&mut self, peer: P) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         found.trigger.is_requested = false;

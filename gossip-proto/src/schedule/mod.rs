@@ -1,11 +1,11 @@
 //! The scheduler of dials, sessions and adverts, without sockets, threads or clocks.
 //!
 //! A [`Scheduler`] takes events and returns actions. gossip-net drives it with QUIC and real time,
-//! and the simulator (`sim`, a feature) with virtual time: both run the same scheduler. Its
+//! and the simulator (feature `sim`) drives it with virtual time; both run the same scheduler. Its
 //! interface resembles that of the [`Session`](crate::Session):
 //!
-//! - *In*: `handle_*` for events, `set_*` for configuration, `request*` for requests of the host.
-//! - *Out*: [`poll_action`](Scheduler::poll_action) for actions of the driver,
+//! - *In*: `handle_*` for events, `set_*` for configuration, `request*` for requests from the host.
+//! - *Out*: [`poll_action`](Scheduler::poll_action) for actions that the driver carries out,
 //!   [`poll_notice`](Scheduler::poll_notice) for notices to an operator,
 //!   [`poll_timeout`](Scheduler::poll_timeout) for the next deadline.
 //!
@@ -13,15 +13,16 @@
 //!
 //! # Decisions
 //!
-//! - **Dials.** Members that the host waits for go first, then new members and those lost recently;
-//!   members whose last dial failed share a few permits. A dial without an answer releases its
-//!   permit long before the dial times out.
+//! - **Dials.** Members that the host waits for are dialled first, then new members and those lost
+//!   recently; members whose last dial failed share a few permits. A dial without an answer
+//!   releases its permit long before the dial times out.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
 //!   by an advert whose roots differ, the timer, the host, or a previous session that left records.
-//!   While sessions with a peer bring nothing, they become rarer, except for roots that are new.
+//!   While sessions with a peer achieve nothing, they become rarer, except when a new root triggers
+//!   them.
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
-//! - **Claims.** If several sessions find the same difference, one of them brings the records.
+//! - **Claims.** If several sessions find the same difference, one of them fetches the records.
 //! - **Refusals.** A record that this node refused is not requested again at once.
 //! - **Rates.** Sessions wait for the quota of their peer and for the send rate of the node.
 
@@ -96,7 +97,7 @@ pub struct Scheduler<P> {
     in_flight: InFlightRoots<P>,
     claims: Claims<P>,
     refusals: Refusals<P>,
-    /// Peers whose session waits for records that other sessions are bringing.
+    /// Peers whose session waits for records that other sessions are fetching.
     postponed: BTreeSet<P>,
     last_session: SessionId,
     timer_turns: Rotation<P>,
@@ -108,7 +109,7 @@ pub struct Scheduler<P> {
     /// Whether adverts travelled with other packets since the scheduler's last turn to send one.
     adverts_carried: bool,
     sending: SendAccount,
-    /// The time since the Unix epoch at the driver's zero.
+    /// The driver's time zero, as the time since the Unix epoch.
     epoch: Duration,
     previews: usize,
     actions: VecDeque<Action<P>>,
@@ -123,7 +124,7 @@ enum Due<P> {
     Round,
     /// The next peer in turn receives the roots.
     Advert,
-    /// A change was held long enough.
+    /// A change has been held long enough.
     Announcement,
     /// A member is dialled.
     Dial(P),
@@ -135,7 +136,7 @@ enum Due<P> {
     Incoming(P),
 }
 
-/// The counts of a scheduler's decisions. All counters only grow.
+/// The counts of a scheduler's decisions. The counts never decrease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleStats {
@@ -143,19 +144,19 @@ pub struct ScheduleStats {
     /// session left records.
     pub triggers: u64,
     /// Adverts that no longer needed a session when one was due, because another session had
-    /// brought the records.
+    /// fetched the records.
     pub triggers_saved: u64,
     /// Sessions of peers that were refused because another session took precedence or no permit was
     /// free.
     pub sessions_refused: u64,
-    /// Sessions of peers that were refused because a quota was used up, by quota.
+    /// Sessions of peers that were refused because a quota was exhausted, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,
-    /// Own sessions that had to wait for a quota, by quota.
+    /// Sessions of this node that had to wait for a quota, by quota.
     pub sessions_delayed: BTreeMap<Scarce, u64>,
 }
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Creates a scheduler of the node `us` without peers. `seed` determines all its random
+    /// Creates a scheduler for the node `us`, without peers. `seed` determines all its random
     /// choices.
     ///
     /// # Errors
@@ -244,18 +245,19 @@ impl<P: Copy + Ord> Scheduler<P> {
         &self.stats
     }
 
-    /// The agreement with a peer by its last known roots; `None` if it is not a member.
+    /// The agreement with a peer according to its last known roots; `None` if the peer is not a
+    /// member.
     pub fn agreement(&self, peer: P) -> Option<Agreement> {
         Some(self.peers.get(&peer)?.roots.agreement(&self.roots))
     }
 
-    /// Number of consecutive sessions without progress and without becoming equal.
+    /// Number of consecutive sessions with `peer` that made no progress and did not end in sync.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }
 
-    /// Sets the rates for sessions that begin from now on. Debts stay and are paid back at the new
-    /// rates.
+    /// Sets the rates for sessions that begin from now on. Debts remain and are paid back at the
+    /// new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the invalid value. The old rates stay in force.

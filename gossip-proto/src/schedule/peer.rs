@@ -15,27 +15,28 @@ use super::{Reach, SessionId};
 pub(super) struct Peer {
     pub(super) reach: Reach,
     pub(super) contact: Contact,
-    /// Whether the membership reports it as down.
+    /// Whether the membership reports the peer as down.
     pub(super) is_down: bool,
     pub(super) backoff: Backoff,
     /// Time of the last dial.
     pub(super) dialled_at: Duration,
-    /// Time until which it counts as lost recently.
+    /// Time until which the peer counts as lost recently.
     pub(super) met_until: Duration,
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<SessionId>,
     /// A waiting session of the peer.
     pub(super) incoming: Option<Incoming>,
     pub(super) trigger: Trigger,
-    /// Whether it is in the queue for a permit.
+    /// Whether the peer is in the queue for a session's permit.
     pub(super) is_queued: bool,
-    /// Whether a used-up quota has delayed the next session.
+    /// Whether an exhausted quota has delayed the next session.
     pub(super) is_delayed: bool,
     pub(super) previews: Previews,
     pub(super) roots: PeerRoots,
-    /// Cursor of the last session, so that records which the peer refuses do not starve others.
+    /// Cursor of the last session. The next one continues there, so that records that the peer
+    /// refuses do not starve others.
     pub(super) cursor: Option<u64>,
-    /// Number of consecutive sessions that left records to the next.
+    /// Number of consecutive sessions that left records to the next session.
     pub(super) postponed: u8,
     pub(super) stalled_sessions: u32,
     pub(super) account: PeerAccount,
@@ -47,11 +48,11 @@ pub(super) struct Peer {
 pub(super) enum Contact {
     /// Not connected and not dialled.
     Apart,
-    /// Looking up its addresses.
+    /// The addresses are being looked up.
     Resolving,
     /// Waiting for a permit to be dialled.
     Queued(DialClass),
-    /// Being dialled; with a permit, unless the dial released it.
+    /// Being dialled. `permit` is `None` once the dial has released its permit.
     Dialling { permit: Option<DialClass> },
     /// The handshake is complete here, but the peer may still refuse this node.
     Dialled,
@@ -70,7 +71,7 @@ pub(super) struct Opened {
 /// The purpose of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To sync; with the pending [`Call`], if there was one.
+    /// To sync; holds the pending [`Call`], if there was one.
     Sync(Option<Call>),
     /// To preview the result of a session.
     Preview,
@@ -119,12 +120,12 @@ impl Peer {
         }
     }
 
-    /// Whether sessions can be opened with it.
+    /// Whether sessions can be opened with the peer.
     pub(super) fn has_link(&self) -> bool {
         matches!(self.contact, Contact::Dialled | Contact::Connected)
     }
 
-    /// Whether no session with it runs or waits.
+    /// Whether no session with the peer runs or waits.
     pub(super) fn is_idle(&self) -> bool {
         self.opened.is_none() && self.accepted.is_none() && self.incoming.is_none()
     }
@@ -140,7 +141,7 @@ impl Peer {
         self.previews.waiting + usize::from(self.opened.as_ref().is_some_and(is_preview))
     }
 
-    /// Whether it was lost a short time ago.
+    /// Whether the peer was lost recently.
     pub(super) fn is_lost(&self, now: Duration) -> bool {
         now < self.met_until
     }

@@ -12,9 +12,9 @@ use super::{Action, Due, Refusal, Scheduler, SessionId};
 pub(super) struct Permits<P> {
     pub(super) opened: usize,
     pub(super) accepted: usize,
-    /// Peers with which this node wants a session.
+    /// Peers with which this node waits to open a session.
     outbound: VecDeque<P>,
-    /// Peers that want a session with this node.
+    /// Peers that have opened a session, which waits to be accepted.
     inbound: VecDeque<P>,
 }
 
@@ -78,12 +78,12 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Handles a session that a peer opens. After `Ok`, [`Action::Accept`] or [`Action::Refuse`]
     /// follows.
     ///
-    /// One session runs with a peer at a time, and one may wait for its end, because the peer may
-    /// see that end first. If two sessions cross, the one opened by the node with the smaller id
+    /// One session with a peer runs at a time, and another may wait until it ends, because the peer
+    /// may see the end first. If two sessions cross, the one opened by the node with the smaller id
     /// continues.
     ///
     /// # Errors
-    /// [`Refusal`] is the reason if the session is refused at once.
+    /// [`Refusal`] if the session is refused at once.
     pub fn handle_incoming(&mut self, peer: P, now: Duration) -> Result<(), Refusal> {
         let admitted = self.admit(peer, now);
         if let Err(refusal) = admitted {
@@ -171,7 +171,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(Action::Accept { peer, session, terms });
     }
 
-    /// Assigns the id of a session that begins now, and lets it claim records.
+    /// Assigns the id of a session that begins now, and enables it to claim records.
     pub(super) fn next_session(&mut self, peer: P, now: Duration) -> SessionId {
         self.last_session.0 += 1;
         self.claims.begin(self.last_session, peer, now);

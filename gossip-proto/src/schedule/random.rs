@@ -41,17 +41,17 @@ impl Random {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// True with this probability: never at 0, always at 1.
+    /// Returns true with this probability: never at 0, always at 1.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.fraction() < probability
     }
 
-    /// A duration below `bound`, or zero if that is zero.
+    /// A duration below `bound`, or zero if `bound` is zero.
     pub fn duration(&mut self, bound: Duration) -> Duration {
         bound.mul_f64(self.fraction())
     }
 
-    /// Brings `items` into a random order (Fisher-Yates).
+    /// Puts `items` into a random order (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -12,8 +12,8 @@ use crate::Stats;
 
 /// The rate limits of sessions. They may change while the node runs.
 ///
-/// A due session waits until no debt is left, and may then move the accrued amount, and at least
-/// one message of records. Its usage is charged at its end.
+/// A session that is due waits until no debt is left. It may then transfer the accrued amount, and
+/// at least one message of records. Its usage is charged when it ends.
 ///
 /// ```
 /// use engram_gossip_proto::schedule::{QuietHours, RateLimits};
@@ -31,7 +31,7 @@ pub struct RateLimits {
     /// Bytes per second that all sessions of this node may send together. `None`, the default, does
     /// not limit the rate.
     pub send_rate: Option<u64>,
-    /// Hours with a lower rate.
+    /// Hours with a lower send rate.
     pub quiet_hours: Option<QuietHours>,
 }
 
@@ -42,12 +42,12 @@ pub struct RateLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerQuota {
-    /// Bytes on the streams, both ways. Default: [`PEER_BYTES`].
+    /// Bytes on the streams, in both directions. Default: [`PEER_BYTES`].
     pub bytes: Rate,
-    /// Tree nodes, listings and requested keys that this node receives from it. Default:
+    /// Tree nodes, listings and requested keys that this node receives from the peer. Default:
     /// [`PEER_HASH_NODES`].
     pub hash_nodes: Rate,
-    /// Records, both ways. Default: [`PEER_RECORDS`].
+    /// Records, in both directions. Default: [`PEER_RECORDS`].
     pub records: Rate,
 }
 
@@ -57,7 +57,7 @@ pub struct PeerQuota {
 pub struct QuietHours {
     /// The first quiet minute of the day, in UTC.
     pub from: u16,
-    /// The first minute after the quiet ones. If it is before `from`, the quiet hours span
+    /// The first minute after the quiet hours. If it is before `from`, the quiet hours span
     /// midnight; if it equals `from`, they last all day.
     pub until: u16,
     /// Bytes per second in quiet hours; at least [`LEAST_RATE`], so that small changes get through.
@@ -74,7 +74,7 @@ impl Default for PeerQuota {
 }
 
 impl PeerQuota {
-    /// No limits.
+    /// A quota without limits.
     pub const UNLIMITED: Self =
         Self { bytes: Rate::UNLIMITED, hash_nodes: Rate::UNLIMITED, records: Rate::UNLIMITED };
 
@@ -150,14 +150,14 @@ pub enum Scarce {
     PeerHashNodes,
     /// [`PeerQuota::records`].
     PeerRecords,
-    /// [`RateLimits::send_rate`], or that of the quiet hours.
+    /// [`RateLimits::send_rate`], or the send rate of the quiet hours.
     SendRate,
 }
 
 impl Scarce {
     const OF_PEER: [Self; 3] = [Self::PeerBytes, Self::PeerHashNodes, Self::PeerRecords];
 
-    /// A short, stable word for counters.
+    /// A short, stable name for counters.
     pub fn name(self) -> &'static str {
         match self {
             Self::PeerBytes => "peer_bytes",
@@ -183,13 +183,13 @@ impl PeerAccount {
         }
     }
 
-    /// The debt that lasts longest, and its end.
+    /// The debt that lasts longest, and the time at which it ends.
     pub(super) fn owes(&self, now: Duration) -> Option<(Scarce, Duration)> {
         let owed = Scarce::OF_PEER.into_iter().zip(self.0.iter().map(TokenBucket::solvent_at));
         owed.filter(|(_, until)| *until > now).max_by_key(|(_, until)| *until)
     }
 
-    /// The bytes that a session may move.
+    /// Number of bytes that a session may transfer.
     pub(super) fn bytes(&self, quota: &PeerQuota, now: Duration) -> u64 {
         self.0[0].level(quota.bytes, now)
     }
@@ -202,7 +202,7 @@ impl PeerAccount {
     }
 }
 
-/// The sent bytes of all sessions of a node.
+/// Accounts for the bytes that all sessions of a node send.
 #[derive(Debug)]
 pub(super) struct SendAccount {
     /// The current rate, and the amount accrued at it.
@@ -224,7 +224,7 @@ impl SendAccount {
         });
     }
 
-    /// The cause and the time of the next check, if too much was sent.
+    /// The exhausted quota and the time of the next check, if too much was sent.
     pub(super) fn owes(
         &mut self,
         limits: &RateLimits,
@@ -237,7 +237,7 @@ impl SendAccount {
         (until > now).then(|| (Scarce::SendRate, until.min(now + CLOCK_CHECK)))
     }
 
-    /// The bytes that a session may send.
+    /// Number of bytes that a session may send.
     pub(super) fn bytes(&self, now: Duration) -> u64 {
         self.bucket.as_ref().map_or(u64::MAX, |(rate, bucket)| bucket.level(*rate, now))
     }

@@ -2,8 +2,9 @@
 //! once.
 //!
 //! A refused record remains a difference, which each later session finds. Refusals are kept
-//! separately for each peer: a peer that sends a bad record under some id must not keep others from
-//! bringing the good one. A refusal is a hint: it saves bytes, and a lost one costs bytes.
+//! separately for each peer: a peer that sends a bad record under some id must not stop this node
+//! from fetching the good one from others. A refusal is only a hint: it saves bytes, and a lost one
+//! costs only bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -12,7 +13,7 @@ use super::SessionId;
 use super::limits::{MAX_REFUSAL_PAUSE, MAX_REFUSALS, REFUSAL_PAUSE};
 use crate::{KEY_LEN, SpaceId};
 
-/// The key of a record within its space, as requests name it.
+/// The key of a record within its space, as it appears in requests.
 type Key = [u8; KEY_LEN];
 
 /// The records that this node recently refused, by peer.
@@ -27,7 +28,7 @@ pub(super) struct Refusals<P> {
 struct Refused {
     /// The session of the last refusal.
     session: SessionId,
-    /// The time at which it may be requested again.
+    /// The time at which the record may be requested again.
     until: Duration,
     /// The pause before that time.
     pause: Duration,

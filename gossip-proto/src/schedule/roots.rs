@@ -5,19 +5,20 @@ use alloc::vec::Vec;
 use super::in_flight::ShortRoot;
 use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 
-/// The state of a peer by its last known roots, from an advert or the end of a session.
+/// How a peer's state compares with the local one, according to its last known roots from an advert
+/// or a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Agreement {
     /// No known root differs, but not all roots of the peer are known.
     Unknown,
-    /// The last session found no space that both nodes host. Configure a common one.
+    /// The last session found no space that both nodes host. Configure a common space.
     NoCommonSpace,
     /// The root of every space that both nodes host is known, and equal to the local one.
     InStep,
-    /// By the last known counts, this node lacks at least this many records of the peer.
+    /// According to the last known counts, this node lacks at least this many records of the peer.
     Behind(u64),
-    /// By the last known counts, the peer lacks at least this many records of this node.
+    /// According to the last known counts, the peer lacks at least this many records of this node.
     Ahead(u64),
     /// Roots differ, and the known counts do not show that only one side lacks records.
     Apart,
@@ -30,7 +31,7 @@ pub(super) struct LocalRoots {
 }
 
 impl LocalRoots {
-    /// Takes the current summaries; returns the new positions of the spaces, or `None` if nothing
+    /// Sets the current summaries. Returns how the spaces were renumbered, or `None` if nothing
     /// changed.
     pub(super) fn update(&mut self, spaces: Vec<(SpaceId, Summary)>) -> Option<Renumbering> {
         if self.spaces == spaces {
@@ -66,7 +67,7 @@ pub(super) struct PeerRoots {
 enum Known {
     #[default]
     Nothing,
-    /// The last session found that the peer does not host it.
+    /// The last session found that the peer does not host the space.
     Unhosted,
     Root(Told),
 }
@@ -83,7 +84,7 @@ impl Known {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: ShortRoot,
-    /// Number of records of the peer, if an advert named it with this root.
+    /// Number of the peer's records, if an advert gave the number with this root.
     count: Option<u64>,
 }
 
@@ -96,7 +97,7 @@ impl PeerRoots {
         }
     }
 
-    /// Takes the roots of an advert.
+    /// Updates the roots from an advert.
     pub(super) fn hear(&mut self, advert: &RootAdvert, ours: &LocalRoots) {
         self.take(ours, |space| match advert.get(space) {
             // An advert need not name all spaces.
@@ -107,7 +108,7 @@ impl PeerRoots {
         });
     }
 
-    /// Takes the roots with which a session ended.
+    /// Updates the roots from the end of a session.
     pub(super) fn conclude(&mut self, outcome: &[SpaceOutcome], ours: &LocalRoots) {
         self.has_no_common_space = false;
         self.take(ours, |space| {
@@ -257,7 +258,7 @@ mod tests {
         roots.renumber(&moved);
         assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the new space may differ");
         roots.hear(&advert(&[("aaa", 1, 10)]), &ours);
-        assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the advert may be cut");
+        assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the advert may be truncated");
         let outcome = |(space, summary): &(SpaceId, Summary)| SpaceOutcome {
             space: space.clone(),
             ours: summary.root,
@@ -267,7 +268,7 @@ mod tests {
         let outcomes: Vec<_> = both.spaces.iter().map(outcome).collect();
         for shared in [&outcomes[..1], &outcomes[..]] {
             roots.conclude(shared, &ours);
-            assert_eq!(roots.agreement(&ours), Agreement::InStep, "both host {}", shared.len());
+            assert_eq!(roots.agreement(&ours), Agreement::InStep, "{} common spaces", shared.len());
         }
     }
 

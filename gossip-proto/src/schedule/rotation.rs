@@ -19,7 +19,7 @@ impl<P: Copy + Ord> Rotation<P> {
         Self { queue: VecDeque::new() }
     }
 
-    /// Takes up to `count` distinct peers out of `eligible`, those that waited longest first.
+    /// Returns up to `count` distinct peers from `eligible`, those that have waited longest first.
     pub(super) fn next(
         &mut self,
         count: usize,

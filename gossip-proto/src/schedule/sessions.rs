@@ -1,4 +1,4 @@
-//! Opening sessions when they are due.
+//! Opens sessions when they are due.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -39,8 +39,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// follows each preview, so that previews do not starve them.
     ///
     /// # Errors
-    /// As [`request`](Self::request), and if the maximum number of previews is already running or
-    /// waiting.
+    /// As for [`request`](Self::request); also if the maximum number of previews is already running
+    /// or waiting.
     pub fn request_preview(&mut self, peer: P, now: Duration) -> Result<(), RequestError> {
         let is_full = self.previews >= MAX_PREVIEWS;
         let found = self.reachable(peer)?;
@@ -65,7 +65,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Returns up to `fanout` peers for a round that the host requests, independent of the timer.
+    /// Returns up to `fanout` peers for a round that the host requests, independently of the timer.
     /// Skips unreachable members.
     pub fn choose_round(&mut self) -> Vec<P> {
         let reachable = self.peers.iter().filter(|(_, peer)| match peer.contact {
@@ -84,7 +84,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.agenda.set(Due::Round, now + pause * 3 / 4 + self.random.duration(pause / 2));
     }
 
-    /// Lets the timer contact the next peer that is connected and does not have to wait.
+    /// Makes the timer contact the next connected peer that does not have to wait.
     pub(super) fn on_round(&mut self, now: Duration) {
         self.plan_round(now);
         let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_backing_off(now);
@@ -235,11 +235,11 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Which records a session with `peer` takes without a request. A session that leaves records
-    /// to others does not compare trees, so after a few such sessions in a row, the next one takes
-    /// records without an offer. While refusals of the peer's records are remembered, that session
-    /// takes only records by clocks without an offer: those that the comparison of trees finds may
-    /// be the refused ones.
+    /// The records that a session with `peer` takes without a request. A session that leaves
+    /// records to others does not compare trees, so after a few such sessions in a row, the next
+    /// one takes records without an offer. While refusals of the peer's records are remembered, a
+    /// session that would take all records without an offer takes only those by clocks, because the
+    /// records that the comparison of trees finds may be the refused ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),
@@ -254,8 +254,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     // Claims.
 
     /// Claims the record whose key hash begins with `key`; returns whether `session` may request
-    /// it. Returns false if another session is bringing it, or has brought it since this one pinned
-    /// its views.
+    /// it. Returns false if another session is fetching the record, or has received it since this
+    /// one pinned its views.
     pub fn claim(
         &mut self,
         session: SessionId,
@@ -267,7 +267,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Claims all records of a node for `session` until it ends, unless another session has claimed
-    /// them.
+    /// them. Returns whether `session` may take them.
     pub fn claim_range(
         &mut self,
         session: SessionId,
@@ -278,8 +278,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.claims.claim_range(session, space, node, now)
     }
 
-    /// Notes that these records arrived in `session`, claimed or not, and whether this node refused
-    /// them.
+    /// Notes that these records arrived in `session`, whether they were claimed or not, and whether
+    /// this node refused them.
     pub fn deliver(
         &mut self,
         session: SessionId,
@@ -311,5 +311,5 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// Minimum interval of the timer, for any fanout.
+/// Minimum interval of the timer, whatever the fanout.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);

@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The peers that receive an advert until `now`.
+/// The peers to which the scheduler advertises by `now`.
 fn advertised(scheduler: &mut Scheduler<u8>, now: Duration) -> Vec<u8> {
     scheduler.handle_timeout(now);
     let actions = core::iter::from_fn(|| scheduler.poll_action());
@@ -103,7 +103,7 @@ proptest! {
             driver.take(&Step::Ends(peer, true, 12));
         }
         driver.served.clear();
-        // Each has a different root, so that no session makes another one unnecessary.
+        // Each peer has a different root, so that no session makes another one unnecessary.
         for (n, peer) in PEERS.into_iter().enumerate() {
             driver.take(&Step::Advert(peer, root + n as u8 * 8 + 3));
         }
@@ -123,7 +123,7 @@ fn one_session_fetches_a_root_many_advertise() {
     PEERS.iter().for_each(|peer| driver.take(&Step::Advert(*peer, 9)));
     driver.wait(MILLISECOND * 200);
     assert_eq!(driver.opened.len(), 1);
-    // It brings the root: nothing is left to fetch.
+    // The session ends with that root, so nothing is left to fetch.
     let (peer, session) = driver.opened.pop_first().unwrap();
     driver.root = 9;
     driver.scheduler.handle_roots(summaries(9), driver.now);
@@ -197,7 +197,7 @@ fn previews_are_bounded_and_leave_turns() {
     assert!(taken.iter().all(|taken| *taken <= MAX_PEER_PREVIEWS));
     assert_eq!(taken.iter().sum::<usize>(), MAX_PREVIEWS);
     driver.act();
-    // A session that syncs goes before the second preview of the same peer.
+    // A session that syncs is opened before the second preview of the same peer.
     let peer = *driver.opened.keys().next().unwrap();
     driver.take(&Step::Request(peer));
     driver.take(&Step::Ends(peer, true, 12));

@@ -19,7 +19,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// No limit.
+    /// A rate without a limit.
     pub const UNLIMITED: Self = Self { per_second: u64::MAX, burst: u64::MAX };
 
     /// The time in which `amount` accrues.
@@ -39,13 +39,13 @@ const NANOS: u128 = 1_000_000_000;
 /// Maximum time to accrue a burst or to pay back a debt, so that times do not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The amount accrued at a [`Rate`] and not used yet.
+/// The amount that has accrued at a [`Rate`] and has not been used.
 ///
 /// It may be overdrawn: the usage of a session is known only at its end, so it is charged then, and
 /// nothing more is granted until the debt is paid back.
 ///
-/// Times are counted from [`LONGEST`] before the driver's zero, so that a bucket can be full at
-/// that zero.
+/// Times are counted from [`LONGEST`] before the driver's time zero, so that a bucket can be full
+/// at time zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenBucket {
     /// The time at which the bucket was empty, or at which its debt ends, if nothing more is used.
@@ -75,7 +75,7 @@ impl TokenBucket {
         rate.amount_in(now.saturating_sub(self.empty_at))
     }
 
-    /// The end of the debt; not after `now` if there is none.
+    /// The time at which the debt ends; it has passed if there is no debt.
     pub(super) fn solvent_at(&self) -> Duration {
         self.empty_at.saturating_sub(LONGEST)
     }

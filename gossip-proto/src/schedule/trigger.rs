@@ -14,11 +14,11 @@ pub(super) struct Trigger {
     pub(super) is_timed: bool,
     /// Another trigger of a session, and its time.
     pub(super) call: Option<(Call, Duration)>,
-    /// Time until which the trigger waits for other sessions, which may bring the same records.
+    /// Time until which the trigger waits for other sessions, which may fetch the same records.
     pub(super) postponed_until: Option<Duration>,
     /// The end of the last session that this side opened.
     ended_at: Option<Duration>,
-    /// Number of consecutive sessions that brought nothing.
+    /// Number of consecutive sessions that achieved nothing.
     idle_streak: u32,
     /// Number of those sessions that [`Call::News`] triggered.
     vain_news: u32,
@@ -26,7 +26,7 @@ pub(super) struct Trigger {
     left_streak: u8,
     /// Number of consecutive sessions that gave way to another one.
     displaced: u32,
-    /// Earliest start of any session, after several that gave way.
+    /// Earliest start of any session, after several sessions that gave way.
     not_before: Duration,
 }
 
@@ -37,32 +37,35 @@ pub(super) enum Call {
     Advert,
     /// The peer advertised a root that differs and is new.
     News,
-    /// The last session moved records and left others for the next one.
+    /// The last session transferred records and left others for the next one.
     Rest,
-    /// The last session left records to other sessions; check whether they brought them.
+    /// The last session left records to other sessions, and the next one checks whether they have
+    /// arrived.
     Claimed,
 }
 
 /// The value of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worth {
-    /// It moved records that were accepted.
+    /// The session transferred records that were accepted.
     Progress,
     /// Nothing differed.
     Equal,
-    /// It found records that other sessions are bringing or have brought, as far as the peer tells.
+    /// The session found records that, according to the peer, other sessions are fetching or have
+    /// fetched.
     LeftToOthers,
-    /// It brought nothing.
+    /// The session achieved nothing.
     Nothing,
 }
 
 impl Trigger {
-    /// Triggers a session at `at`, or later if the pause lasts longer. Does nothing if another call
-    /// is pending.
+    /// Triggers a session at `at`, or later if the pause lasts longer. If another call is pending,
+    /// its time does not change, and only [`Call::News`] replaces a [`Call::Advert`] or
+    /// [`Call::Claimed`].
     pub(super) fn call(&mut self, call: Call, at: Duration) {
         match &mut self.call {
             None => self.call = Some((call, at)),
-            // News need not wait for the longer pause, nor for the end of other sessions.
+            // A new root need not wait for the longer pause, or for the end of other sessions.
             Some((pending @ (Call::Advert | Call::Claimed), _)) if call == Call::News => {
                 *pending = call;
             }
@@ -87,7 +90,7 @@ impl Trigger {
         until.into_iter().flatten().chain([at]).max()
     }
 
-    /// Notes that a session begins; it serves all pending triggers.
+    /// Notes that a session begins, which serves all pending triggers. Returns the pending call.
     pub(super) fn begin(&mut self) -> Option<Call> {
         (self.is_requested, self.is_timed, self.postponed_until) = (false, false, None);
         self.call.take().map(|(call, _)| call)
@@ -107,7 +110,7 @@ impl Trigger {
         let is_advertised = matches!(call, Some(Call::Advert | Call::News));
         match worth {
             Worth::Progress => self.reset(),
-            // Sessions with a peer whose adverts are repeatedly wrong become rarer, too.
+            // Sessions with a peer whose adverts are repeatedly wrong also become rarer.
             Worth::Equal if !is_advertised => self.reset(),
             Worth::LeftToOthers if self.left_streak < MAX_POSTPONED => self.left_streak += 1,
             Worth::Equal | Worth::Nothing | Worth::LeftToOthers => {
@@ -139,7 +142,7 @@ impl Trigger {
     }
 }
 
-/// The pause after a number of sessions that brought nothing.
+/// The pause after `streak` sessions that achieved nothing.
 fn gap(streak: u32) -> Duration {
     SESSION_GAP * (1 << streak.min(MAX_GAP_DOUBLINGS))
 }
@@ -152,8 +155,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The pauses between sessions that bring nothing, each after an advert during the previous
-    /// one.
+    /// The pauses between sessions of the same worth, each triggered by an advert during the
+    /// previous session.
     fn pauses(trigger: &mut Trigger, call: Call, worth: Worth) -> Vec<Duration> {
         let mut now = SECOND;
         trigger.on_advert(call, now);

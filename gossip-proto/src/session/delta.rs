@@ -1,5 +1,5 @@
-//! Delta by clocks: both sides send their version summaries, then the records above the summary of
-//! the other side.
+//! Delta by clocks: each side sends its version summary, then the records above the other side's
+//! summary.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Deltas {
     spaces: BTreeMap<u32, Delta>,
-    /// The peer, which selects the base of a summary.
+    /// The peer's short id, which selects the base of a summary.
     peer: Option<ShortNode>,
     /// Number of entries in all summaries of this side, and in those of the peer.
     entries: [usize; 2],
@@ -36,9 +36,9 @@ pub(super) struct Deltas {
 enum Sending {
     #[default]
     Open,
-    /// The peer takes no records.
+    /// The peer accepts no records.
     Closed,
-    /// The peer takes no records, and this side has some for it.
+    /// The peer accepts no records, although this side has some for it.
     KeptBack,
 }
 
@@ -52,11 +52,11 @@ pub(super) struct Delta {
     offer: Offer,
     answer: Option<RangeAnswer>,
     stream: Option<Stream>,
-    /// Keys of records that the peer sent and that are above the peer's summary: they need not be
+    /// Keys of records that the peer sent although they are above its summary; they need not be
     /// sent back.
     over: BTreeSet<[u8; KEY_LEN]>,
-    /// Whether a side did not take a range, or the peer takes no records and this side has some for
-    /// it.
+    /// Whether a side declined a range, or the peer accepts no records although this side has some
+    /// for it.
     left_out: bool,
     /// Whether the comparison of the trees has begun.
     ended: bool,
@@ -84,12 +84,12 @@ enum Offer {
     Settled,
 }
 
-/// Numbers of records in offered ranges, for the ranges that this side does not take.
+/// The numbers of records in the offered ranges that this side does not take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Untaken {
-    /// Another session is bringing them, or this side accepts no records.
+    /// Number of records that another session is fetching, or that this side cannot accept.
     pub(super) left: u64,
-    /// Another session has brought them since this one began.
+    /// Number of records that another session has received since this one began.
     pub(super) came: u64,
 }
 
@@ -126,7 +126,7 @@ impl Deltas {
 
     /// Ends the delta of a space: the comparison of its trees begins.
     ///
-    /// Returns false if the space has no delta or its delta has ended before.
+    /// Returns false if the space has no delta or its delta has already ended.
     pub(super) fn end(&mut self, space_index: u32) -> bool {
         self.get_mut(space_index).map(|delta| delta.ended = true).is_some()
     }
@@ -157,7 +157,7 @@ impl Deltas {
             .filter_map(|(space_index, delta)| Some((*space_index, delta.theirs.as_ref()?)))
     }
 
-    /// Keeps only the deltas of `places`, which ascend.
+    /// Keeps only the deltas of the spaces at `places`, which must be ascending.
     pub(super) fn retain(&mut self, places: &[u32]) {
         self.spaces.retain(|space_index, _| places.binary_search(space_index).is_ok());
     }
@@ -166,17 +166,17 @@ impl Deltas {
         self.peer
     }
 
-    /// Leaves all records to a later session: the peer takes none in this one.
+    /// Leaves all records to a later session, because the peer accepts none in this one.
     pub(super) fn keep_back(&mut self) {
         self.sending = Sending::Closed;
     }
 
-    /// Offers the ranges of all records first, because the peer asks for it.
+    /// Makes this side offer ranges before it sends any records, because the peer asks for offers.
     pub(super) fn offer_all(&mut self) {
         self.unoffered = 0;
     }
 
-    /// Whether this side has records that the peer does not take.
+    /// Whether this side has records that the peer does not accept.
     pub(super) fn kept_back(&self) -> bool {
         self.sending == Sending::KeptBack
     }
@@ -224,7 +224,7 @@ impl Deltas {
         self.iter().find(due).map(|(space_index, _)| space_index)
     }
 
-    /// Takes the peer's summary of a space that has a delta.
+    /// Handles the peer's summary of a space; ignores it if the space has no delta.
     pub(super) fn on_versions(
         &mut self,
         versions: &Versions,
@@ -270,7 +270,7 @@ impl Deltas {
         const UNEXPECTED: SessionError =
             SessionError::Violation(ProtocolViolation::UnexpectedOffer);
         let accepts = space.accepts_records();
-        // Another session may have brought records since this side sent its summary.
+        // Another session may have received records since this side sent its summary.
         let handled = ask(space, |clocks| clocks.summary()).unwrap_or_default();
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
         if delta.tell != Tell::Told || delta.answer.is_some() {

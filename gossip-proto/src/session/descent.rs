@@ -12,15 +12,15 @@ use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
 /// Maximum number of entries of a subtree that is listed instead of descended into.
 ///
-/// With one difference among twelve entries a listing costs about 120 bytes; one more level and a
-/// listing of one or two entries cost only 65 bytes, but half a round trip more. A longer listing
-/// pays only if more than half of its entries differ, and then records outweigh hashes by far.
+/// If one of twelve entries differs, a listing costs about 120 bytes. One more level and a listing
+/// of one or two entries cost only 65 bytes, but half a round trip more. A longer listing pays off
+/// only if more than half of its entries differ, and then the records outweigh the hashes by far.
 const LISTED: u64 = 12;
-/// Bytes of nodes or listings after which a frame is closed.
+/// Size of the nodes or listings, in bytes, at which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
-/// Maximum bytes of a line.
+/// Maximum size of a line in bytes.
 const LINE_LEN: usize = KEY_LEN + TAG_LEN;
-/// Maximum bytes of a node.
+/// Maximum size of a node in bytes.
 const NODE_LEN: usize = 9 + 16 * TAG_LEN;
 
 /// A node of the tree of one space.
@@ -38,7 +38,7 @@ pub(super) struct Descent {
     /// Spaces whose root node or listing the peer may still send.
     roots: BTreeSet<u32>,
     sent_this_turn: usize,
-    /// Messages that were made together with the previous one, and are not sent yet.
+    /// Messages that were built together with the previous one and have not been sent yet.
     ready: VecDeque<Message>,
     /// Listings of entries that the peer lacks.
     offers: VecDeque<(u32, Listing)>,
@@ -51,13 +51,13 @@ pub(super) struct Descent {
 struct Sent {
     /// Children that the peer may still answer with a node or a listing.
     unanswered: u16,
-    /// Children below which the peer may send records unasked: this side listed its entries there,
-    /// or has none.
+    /// Children below which the peer may send records without a request: this side listed its
+    /// entries there, or has none.
     disclosed: u16,
 }
 
 impl Descent {
-    /// Lets the peer begin at the root of these spaces.
+    /// Allows the peer to begin at the roots of these spaces.
     pub(super) fn expect_roots(&mut self, places: impl IntoIterator<Item = u32>) {
         self.roots.extend(places);
     }
@@ -75,7 +75,7 @@ impl Descent {
         self.kept_back || !self.pending.is_empty() || !self.offers.is_empty()
     }
 
-    /// Leaves the rest to the next session.
+    /// Leaves all pending subtrees and offers to the next session.
     pub(super) fn stop(&mut self) {
         self.kept_back = self.kept_back();
         self.pending.clear();
@@ -84,7 +84,7 @@ impl Descent {
 
     /// Offers entries that the peer lacks below a node; the peer requests those that it wants.
     ///
-    /// Returns false if too many entries are offered already, so that these have to wait for the
+    /// Returns false if too many entries are already on offer, so that these have to wait for the
     /// next session.
     pub(super) fn offer(
         &mut self,
@@ -126,7 +126,7 @@ impl Descent {
     }
 
     /// Whether this side listed all its entries below `prefix`, or sent a node that shows that it
-    /// has none there, so that the peer may offer missing ones.
+    /// has none there. The peer may then offer entries that are missing here.
     pub(super) fn disclosed_all(&self, (space_index, prefix): NodeRef) -> bool {
         let listed =
             self.sent.get(&(space_index, prefix)).is_some_and(|sent| sent.disclosed == u16::MAX);
@@ -142,8 +142,8 @@ impl Descent {
         disclosed
     }
 
-    /// Whether this side listed its entries around `key`, or showed that it has none there, so that
-    /// records may arrive unasked.
+    /// Whether this side listed its entries around `key`, or showed that it has none there. The
+    /// peer may then send records without a request.
     pub(super) fn disclosed(&self, space_index: u32, key: &[u8; 32]) -> bool {
         (0..=MAX_DEPTH).any(|depth| {
             Prefix::of(key, depth)

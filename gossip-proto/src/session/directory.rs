@@ -1,4 +1,4 @@
-//! The spaces of one side, and which of them both sides host.
+//! Tracks the spaces of one side, and which of them the peer also hosts.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,7 +13,8 @@ use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, 
 
 /// Domain separator of [`digest_of`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
-/// Maximum number of spaces that the first hello lists: the list is hardly longer than a digest.
+/// Maximum number of spaces that the first hello lists. A list of this length is hardly longer than
+/// a digest.
 const TABLE_IN_HELLO: usize = 2;
 /// Maximum number of spaces that a side lists in answer to a digest.
 const TABLE_AT_ONCE: usize = 16;
@@ -155,9 +156,9 @@ impl<V: View> Directory<V> {
                 .all(|(ours, theirs)| ours.id == theirs.space && ours.pinned.root == theirs.root)
     }
 
-    /// Takes the peer's table as the table of the session. Returns the answer that names the hosted
-    /// spaces, and the places that differ. For a peer that `learns`, the answer includes spaces
-    /// that its table lacks.
+    /// Adopts the peer's table as the table of the session. Returns the answer, which marks the
+    /// spaces that this side hosts, and the places of the spaces that differ. If the peer `learns`,
+    /// the answer also names spaces that its table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,
@@ -214,7 +215,8 @@ impl<V: View> Directory<V> {
         self.unhosted.as_slice().into()
     }
 
-    /// Handles the peer's answer to this side's table; returns the places that the peer hosts.
+    /// Handles the peer's answer to this side's table; returns the places of the spaces that the
+    /// peer hosts.
     pub(super) fn hosts(&mut self, bits: &[u8]) -> Result<Vec<u32>, ProtocolViolation> {
         let table = self.places.as_deref().unwrap_or_default();
         let places = table.len();
@@ -317,8 +319,8 @@ impl<V> Hosted<V> {
         self.theirs
     }
 
-    /// Notes that the peer begins to compare this space: the peer's root differs, and this side
-    /// does not know it.
+    /// Notes that the peer begins to compare this space: the peer's root differs and is unknown
+    /// here.
     pub(super) fn differs(&mut self) {
         if !self.differed {
             self.differed = true;
@@ -343,7 +345,7 @@ fn bucket_of(id: &SpaceId) -> usize {
 fn digest_of<'a>(roots: impl Iterator<Item = (&'a SpaceId, [u8; 32])>) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(DIGEST_TAG);
     for (id, root) in roots {
-        // Names have at most 64 bytes; the length makes the hashed bytes unambiguous.
+        // Names have at most 64 bytes; the length prefix makes the hashed bytes unambiguous.
         hash.update([id.as_str().len() as u8]);
         hash.update(id.as_str());
         hash.update(root);

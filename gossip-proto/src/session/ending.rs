@@ -88,15 +88,15 @@ impl<V: View> Session<V> {
         });
     }
 
-    /// Whether this side has records by clocks for the next session.
+    /// Whether this side has more records to send by clocks in the next session.
     fn has_news(&self) -> bool {
         self.deltas.iter().any(|(space_index, delta)| {
             self.directory.at(space_index).is_some_and(|space| delta.has_news(&space.view))
         })
     }
 
-    /// Raises the summary and keeps a base for each space with equal roots: there, both sides have
-    /// handled the same records.
+    /// Raises the summary and keeps a base for each space with equal roots, because both sides have
+    /// handled the same records there.
     fn agree(&mut self, all_equal: bool) {
         for (space_index, told) in self.deltas.told() {
             let Some(space) = self.directory.at(space_index) else { continue };

@@ -1,4 +1,4 @@
-//! The first turns: compares the parameters and finds the spaces that differ.
+//! The first turns of a session, which compare the parameters and find the spaces that differ.
 
 use alloc::vec::Vec;
 
@@ -70,7 +70,7 @@ impl<V: View> Session<V> {
     }
 
     /// Compares the parameters: the acceptor compares only the digests, and the opener compares
-    /// every value if these differ.
+    /// every value if the digests differ.
     fn compare_parameters(&mut self, theirs: &HelloParameters) -> Result<(), SessionError> {
         match (self.stats.turns, theirs) {
             (0, HelloParameters::Digest(digest)) => {
@@ -93,7 +93,7 @@ impl<V: View> Session<V> {
     /// Handles the opening hello, and answers it.
     fn answer_hello(&mut self, theirs: &Spaces) -> Result<(), SessionError> {
         let answer = match theirs {
-            // Equality requires equal parameters, too.
+            // Equality also requires equal parameters.
             Spaces::Digest { .. } if self.peer_agrees && *theirs == self.directory.digest() => {
                 self.all_equal(theirs.clone())
             }
@@ -168,9 +168,9 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Takes the peer's table, and begins to compare the spaces that differ.
+    /// Adopts the peer's table, and begins to compare the spaces that differ.
     fn adopt(&mut self, buckets: u16, table: &[crate::SpaceRoot]) -> Result<Spaces, SessionError> {
-        debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables come in the peer's turn");
+        debug_assert!(matches!(self.turn, Turn::Theirs(_)), "tables arrive in the peer's turn");
         self.stage = Stage::Descending;
         let (hosts, differing) = self
             .directory
@@ -187,7 +187,7 @@ impl<V: View> Session<V> {
     fn begin_to_compare(&mut self, space_index: u32) {
         let Some(space) = self.directory.at_mut(space_index) else { return };
         if self.deltas.begin(space_index, space) {
-            // The peer may begin to compare the trees after all.
+            // The peer may still choose to compare the trees.
             self.descent.expect_roots([space_index]);
         } else {
             self.stats.descents += 1;

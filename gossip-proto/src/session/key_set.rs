@@ -1,4 +1,4 @@
-//! A bounded set of keys of records.
+//! A bounded set of record keys.
 
 use alloc::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::descent::NodeRef;
 use crate::limits::MAX_PENDING;
 use crate::tag::{self, KEY_LEN};
 
-/// Keys of records, at most [`MAX_PENDING`]; further ones are dropped.
+/// A set of at most [`MAX_PENDING`] record keys; further keys are dropped.
 #[derive(Default)]
 pub(super) struct KeySet(BTreeSet<(u32, [u8; KEY_LEN])>);
 
@@ -21,7 +21,7 @@ impl KeySet {
         self.0.contains(&(space_index, key))
     }
 
-    /// Whether a key lies below a node.
+    /// Whether the set contains a key below this node.
     pub(super) fn any_below(&self, (space_index, prefix): NodeRef) -> bool {
         let first = (space_index, tag::key(prefix.bits()));
         let next = self.0.range(first..).next();

@@ -57,10 +57,10 @@ pub struct Session<V: View> {
     transfer: Transfer<V::Content>,
     stage: Stage,
     turn: Turn,
-    /// Messages that are ready, to be sent in this turn before all others.
+    /// Messages that are ready and are sent before all others in this turn.
     queued: VecDeque<Message>,
-    /// At most two frames: the last frame of a turn is marked, so it must be known whether another
-    /// follows.
+    /// At most two frames. The last frame of a turn is marked, so a frame leaves only when it is
+    /// known whether another follows.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
     unsent: Unsent,
@@ -74,20 +74,20 @@ pub struct Session<V: View> {
     sent_roots: Option<SentRoots>,
     peer_kept_back: bool,
     peer_has_news: bool,
-    /// Whether this side took the peer's table: then it knows which spaces differ.
+    /// Whether this side adopted the peer's table and therefore knows which spaces differ.
     adopted: bool,
     /// Whether a difference is left to the next session, which resolves it by clocks.
     postponed: bool,
     /// Whether the opener's parameters equal this side's, including those that are only reported.
-    /// Only the acceptor sets it.
+    /// Only the acceptor sets this field.
     peer_agrees: bool,
     peer_greeting: Option<Greeting>,
     compression: Compression,
     key_half: KeyHalf,
     session_key: SessionKey,
-    /// Bytes that the peer accepts in this session.
+    /// Number of bytes that the peer accepts in this session.
     peer_budget: u64,
-    /// The rest of `peer_budget`.
+    /// The part of `peer_budget` that is left.
     peer_takes: u64,
     /// Whether the peer asks for the names of spaces that it does not host.
     peer_learns: bool,
@@ -213,12 +213,12 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// Handles one whole frame of the peer.
+    /// Handles one whole frame from the peer.
     ///
     /// # Errors
-    /// The session has ended with this error as its outcome, or was [`Over`](SessionError::Over)
-    /// before. A refusal for the peer may be left to poll. Records applied before stay and are
-    /// valid.
+    /// The session has ended with this error as its outcome, or was already
+    /// [`Over`](SessionError::Over). A refusal for the peer may still have to be polled. Records
+    /// that were applied before the error are valid and are kept.
     pub fn handle_frame(&mut self, frame: &[u8], now: Duration) -> Result<(), SessionError> {
         let Turn::Theirs(mut turn) = self.turn else {
             return Err(self.handle_out_of_turn(frame));
@@ -281,7 +281,7 @@ impl<V: View> Session<V> {
     /// The next event of interest to an operator.
     ///
     /// At most [`MAX_EVENTS`](crate::limits::MAX_EVENTS) wait; further events are dropped. The
-    /// [`stats`](Self::stats) count refused and unasked records in full.
+    /// [`stats`](Self::stats) count all refused and unasked records.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
@@ -314,7 +314,7 @@ impl<V: View> Session<V> {
         self.outcome.as_ref()
     }
 
-    /// The greeting in the peer's hello; `None` until the hello was accepted.
+    /// The greeting in the peer's hello; `None` until the hello is accepted.
     pub fn peer_greeting(&self) -> Option<Greeting> {
         self.peer_greeting
     }
@@ -324,13 +324,13 @@ impl<V: View> Session<V> {
         self.stats
     }
 
-    /// Returns the views, ascending by the name of their space.
+    /// Returns the spaces and their views, ascending by name.
     pub fn into_spaces(self) -> impl Iterator<Item = (SpaceId, V)> {
         self.directory.into_spaces()
     }
 
-    /// Handles a frame out of turn. It may only be a refusal, which need not wait for the end of
-    /// this side's turn.
+    /// Handles a frame that arrives out of turn. Only a refusal may do so, because it need not wait
+    /// for the end of this side's turn.
     fn handle_out_of_turn(&mut self, frame: &[u8]) -> SessionError {
         if self.turn == Turn::Over {
             return SessionError::Over;

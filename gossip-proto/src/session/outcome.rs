@@ -7,17 +7,17 @@ use alloc::sync::Arc;
 use crate::limits::MAX_EVENTS;
 use crate::{Greeting, Rejection, SessionError, SpaceId};
 
-/// The way in which a session ended.
+/// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
     /// Both sides compared their full roots at the end, and all of them were equal.
     InSync,
     /// No budget or cap was reached, yet the final roots differ: a write happened during the
-    /// session, a record was refused, or records were left to another session or to the next one.
-    /// The next session continues.
+    /// session, a record was refused, or records were left to another or a later session. The next
+    /// session continues.
     Synced,
-    /// Both sides sent everything that the wire carries, yet the final roots differ:
+    /// Both sides sent everything that the wire can carry, yet the final roots differ:
     /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. The roots stay
     /// different until these records are rewritten within the limit.
     Unsendable,
@@ -28,7 +28,7 @@ pub enum Ending {
     NotAccepted,
     /// The two sides host no common space.
     NothingShared,
-    /// The session ended early. Records applied before stay and are valid.
+    /// The session ended early. Records that were applied before are valid and are kept.
     Failed(SessionError),
 }
 
@@ -36,16 +36,16 @@ pub enum Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The ending.
+    /// How the session ended.
     pub result: Ending,
-    /// The statistics.
+    /// The statistics of the session.
     pub stats: Stats,
-    /// The shared spaces, ascending by name. Clones share them.
+    /// The shared spaces, ascending by name. Clones of the outcome share this list.
     pub spaces: Arc<[SpaceOutcome]>,
     /// Spaces that the peer named and this side does not host: all such spaces of the peer, if this
     /// side [asks for them](crate::SessionConfig::learn_spaces).
     pub unhosted: Arc<[SpaceId]>,
-    /// The cursor of the next session with this peer, if this one kept something back: see
+    /// The cursor for the next session with this peer, if this one kept something back: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,
     /// Whether the session left a difference to the next one, which resolves it by clocks: see
@@ -53,7 +53,7 @@ pub struct Outcome {
     pub postponed: bool,
     /// The records of both sides that exceed a limit of the wire; at most
     /// [`MAX_UNSENDABLE`](crate::limits::MAX_UNSENDABLE) of each side. The [`stats`](Self::stats)
-    /// count all of them. Clones share them.
+    /// count all of them. Clones of the outcome share this list.
     pub unsendable: Arc<[Unsendable]>,
 }
 
@@ -61,13 +61,14 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unsendable {
-    /// Its space.
+    /// The space of the record.
     pub space: SpaceId,
-    /// Its pattern id; the id of a peer's record is cut to [`MAX_ID`](crate::limits::MAX_ID) bytes.
+    /// The pattern id of the record. The id of a peer's record is truncated to
+    /// [`MAX_ID`](crate::limits::MAX_ID) bytes.
     pub id: String,
-    /// The limit that it exceeds, or the rule that it breaks.
+    /// The limit that the record exceeds, or the rule that it breaks.
     pub what: String,
-    /// The side that holds it.
+    /// The side that holds the record.
     pub holder: Holder,
 }
 
@@ -94,7 +95,7 @@ pub struct SpaceOutcome {
     pub differed: bool,
 }
 
-/// The statistics of a session so far. A record counts each time it travels.
+/// The statistics of a session so far. A record is counted each time it is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -124,8 +125,8 @@ pub struct Stats {
     pub applied: u64,
     /// Records received that were already known.
     pub stale: u64,
-    /// Bytes received for records that were already known or not asked for. The records of a frame
-    /// count as equally long.
+    /// Bytes received for records that were already known or not asked for. All records of a frame
+    /// are assumed to be equally long.
     pub wasted_bytes: u64,
     /// Records of this side, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
@@ -134,20 +135,20 @@ pub struct Stats {
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,
-    /// Those of the [`rejected`](Self::rejected) records that were refused because the store of
-    /// this side cannot write.
+    /// The [`rejected`](Self::rejected) records that were refused because this side's store cannot
+    /// write.
     pub unstored: u64,
-    /// Records received that this side never asked for, and keys requested that it never offered.
-    /// It neither stores these records nor answers these requests.
+    /// Records received that this side never asked for, and requests for keys that it never
+    /// offered. This side neither stores these records nor answers these requests.
     pub unasked: u64,
-    /// Records that this side did not ask for, because another of its sessions is bringing them:
-    /// see [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
+    /// Records that this side left to another of its sessions, which is fetching them: see
+    /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
-    /// Offered records that this side did not take, because another of its sessions has brought
+    /// Offered records that this side did not take, because another of its sessions has received
     /// them since this one began.
     pub came_by_others: u64,
     /// Spaces whose trees were compared after a delta by clocks, and spaces whose trees this side
-    /// began to compare without one.
+    /// began to compare without a delta.
     pub descents: u64,
 }
 
@@ -165,30 +166,30 @@ impl Stats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer's hello was accepted; no record of the peer was applied yet.
+    /// The peer's hello was accepted; no record of the peer has been applied yet.
     Greeted(Greeting),
     /// A reported parameter differs, for example the strategy: the states converge, but the visible
     /// results may differ.
     ParameterDiffers {
         /// The name of the parameter.
         name: String,
-        /// Its value here.
+        /// The value on this side.
         ours: String,
-        /// Its value at the peer.
+        /// The value at the peer.
         theirs: String,
     },
     /// A record of the peer was refused, whole or in part.
     Rejected {
-        /// Its space.
+        /// The space of the record.
         space: SpaceId,
-        /// Its pattern id.
+        /// The pattern id of the record.
         id: String,
         /// The reason.
         reason: Rejection,
     },
     /// The peer sent records that were not asked for; none of them was stored.
     Unasked {
-        /// Their space.
+        /// The space of the records.
         space: SpaceId,
         /// Number of records.
         records: u32,
@@ -197,7 +198,7 @@ pub enum Event {
     Unsendable(Unsendable),
 }
 
-/// Events that wait to be polled; drops further events at [`MAX_EVENTS`].
+/// A queue of events that wait to be polled. Drops new events once it holds [`MAX_EVENTS`].
 #[derive(Default)]
 pub(super) struct Events(VecDeque<Event>);
 
@@ -226,6 +227,6 @@ mod tests {
         }
         assert_eq!(events.0.len(), MAX_EVENTS);
         let first = Event::Unasked { space, records: 0 };
-        assert_eq!(events.pop(), Some(first), "the oldest are kept");
+        assert_eq!(events.pop(), Some(first), "the oldest events are kept");
     }
 }

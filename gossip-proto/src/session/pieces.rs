@@ -1,5 +1,5 @@
-//! Sending one record: whole if it fits a message, otherwise in pieces, each with some of its
-//! parts.
+//! Sends one record: whole if it fits into a message, otherwise in pieces that each hold some of
+//! its parts.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -16,7 +16,8 @@ use crate::{Compression, DecodeError, Delivery, Part, Record, View, Wire, check_
 
 /// A record that has not been sent completely.
 ///
-/// Joining the pieces equals joining the record, so the receiver treats each piece as a record.
+/// Joining all pieces gives the same result as joining the record, so the receiver treats each
+/// piece as a record.
 pub(super) struct Pieces<C> {
     pub(super) space_index: u32,
     pub(super) key: [u8; 32],
@@ -26,19 +27,19 @@ pub(super) struct Pieces<C> {
     suppressed: Vec<([u8; 32], u32)>,
     /// Parts with contents that the peer lacks come first, then others with live dots. Parts with
     /// equal contents are adjacent, so that a content travels in as few messages as possible. The
-    /// order depends on the session key: sessions that break do not begin with the same parts every
-    /// time.
+    /// order depends on the session key, so that sessions that break off do not begin with the same
+    /// parts every time.
     parts: VecDeque<Part>,
-    /// Whether the first piece must be sent if the previous record was.
+    /// Whether the first piece must be sent if the previous record was sent.
     follows: bool,
     /// Whether a piece was sent. The others then follow regardless of this side's budget: a record
     /// larger than the budget would otherwise start again in each session.
     pub(super) begun: bool,
-    /// Pieces already cut.
+    /// Pieces that are cut and not yet sent.
     ready: VecDeque<Ready<C>>,
     /// The content being sent in parts.
     slices: Option<Slices>,
-    /// A piece that did not fit the last message.
+    /// A piece that did not fit into the last message.
     put_back: Option<Piece<C>>,
 }
 
@@ -53,11 +54,11 @@ enum Ready<C> {
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
-    /// Whether it must be sent if the previous piece was, which holds contents ahead of it or ends
-    /// a record of the same version.
+    /// Whether this piece must be sent if the previous one was sent, because that one holds
+    /// contents for it or ends a record of the same version.
     pub(super) must_follow: bool,
-    /// In the first piece ahead of a part, the total bytes of all contents ahead of that part; 0 in
-    /// other pieces.
+    /// In the first piece of the contents sent ahead of a part, the total size of these contents in
+    /// bytes; 0 in other pieces.
     pub(super) ahead: usize,
 }
 
@@ -71,10 +72,10 @@ pub(super) enum Cut<C> {
 
 /// Why a part of a record is not sent.
 pub(super) enum Omitted {
-    /// It exceeds a limit of the wire: no peer receives it.
+    /// The part exceeds a limit of the wire, so no peer receives it.
     Unsendable(DecodeError),
-    /// Its contents exceed what the peer accepts in this session. A later session may accept more,
-    /// because the peer lowers its budget while a quota is used up.
+    /// The contents of the part exceed the peer's budget for this session. The peer may accept more
+    /// in a later session, because it lowers its budget while a quota is exhausted.
     KeptBack,
 }
 
@@ -91,7 +92,7 @@ impl<C: Wire> Pieces<C> {
     /// Splits a record into its parts and sorts them.
     ///
     /// # Errors
-    /// No decoder would accept the record.
+    /// Fails if no decoder would accept the record.
     pub(super) fn new(
         queued: QueuedRecord,
         record: Record,
@@ -154,8 +155,8 @@ impl<C: Wire> Pieces<C> {
                     };
                     self.ready = ahead(Draft::of(self.id.clone(), part), contents);
                     let first = self.next_ready(terms)?;
-                    // The budget may stop the session before the first of the contents ahead of a
-                    // part, but not after it.
+                    // The budget may stop the session before the first content that is sent ahead
+                    // of a part, but not after it.
                     let first = Piece { must_follow: false, ahead: ahead_bytes, ..first };
                     return Some(self.mark(first));
                 }
@@ -166,7 +167,7 @@ impl<C: Wire> Pieces<C> {
         (!draft.is_empty()).then(|| self.mark(draft.finish()))
     }
 
-    /// The next of the cut pieces; a large content is returned part by part.
+    /// The next piece that is already cut; a large content is returned part by part.
     fn next_ready(&mut self, terms: Terms) -> Option<Piece<C>> {
         if let Some(piece) = self.put_back.take() {
             return Some(piece);
@@ -279,7 +280,8 @@ impl<C: Wire> Draft<C> {
     }
 }
 
-/// Checks that the receiver accepts these contents ahead of their part; returns their bytes.
+/// Checks that the receiver accepts these contents ahead of their part; returns their size in
+/// bytes.
 fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Omitted> {
     let bytes: usize = contents.iter().map(|(_, content)| content.size().wire).sum();
     within("bytes of the contents of one node", bytes, MAX_AHEAD)
@@ -290,7 +292,8 @@ fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Omi
     }
 }
 
-/// Cuts a part that does not fit a frame with its contents: the contents first, the part last.
+/// Cuts a part that does not fit into one frame with its contents: the contents come first, the
+/// part last.
 fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
     let mut ready = VecDeque::new();
     let (mut batch, mut size) = (Vec::new(), Size::default());

@@ -55,9 +55,9 @@ pub(super) struct Received {
 impl<C: Wire> Transfer<C> {
     /// Applies the records of a delivery that this side asked for.
     ///
-    /// This side asked for a record if it requested its key, or if `told` returns true: this side
-    /// told the peer what it holds around that key, or sent a version summary that does not cover
-    /// the record, so that the peer found it missing.
+    /// This side asked for a record if it requested the record's key, or if `told` returns true:
+    /// then this side disclosed its entries around that key, or sent a version summary that does
+    /// not cover the record, so the peer could tell that the record is missing here.
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         space_index: u32,
@@ -96,9 +96,9 @@ impl<C: Wire> Transfer<C> {
         Ok(Received { receipt, unasked, requested, lacking })
     }
 
-    /// Removes the records that arrived unrequested and name a content that is neither in the
-    /// delivery nor held; returns their keys, which must be requested. Of a record that was refused
-    /// lately, removes only the parts that name such contents: they were refused.
+    /// Removes the records that arrived without a request and name a content that is neither in the
+    /// delivery nor held. Returns their keys, which must be requested. If a record was recently
+    /// refused, removes only the parts that name such contents, because these parts were refused.
     fn leave_incomplete(
         &self,
         space_index: u32,
@@ -158,10 +158,11 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Adds the next part of a content.
+    /// Receives the next part of a content.
     ///
     /// # Errors
-    /// The part does not continue the previous one, or completes bytes that are not one content.
+    /// Fails if the part does not continue the previous one, or if the completed bytes are not
+    /// exactly one content.
     pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
         if self.carried.space_index != part.space {
             self.end_assembly()?;

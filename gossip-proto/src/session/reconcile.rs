@@ -1,4 +1,4 @@
-//! Compares the peer's digests and listings with this side's: finds missing records, and the
+//! Compares the peer's digests and listings with this side's, to find missing records and the
 //! subtrees to descend into.
 
 use alloc::collections::BTreeMap;
@@ -18,7 +18,8 @@ use crate::{
     Entry, Event, Prefix, ProtocolViolation, Record, Rejection, SessionError, ShortNode, View,
 };
 
-/// Maximum number of entries compared with a listing at once; more are compared child by child.
+/// Maximum number of entries that are compared with a listing at once. More entries are compared
+/// child by child.
 const COMPARED_AT_ONCE: u64 = 4_096;
 
 impl<V: View> Session<V> {
@@ -55,8 +56,8 @@ impl<V: View> Session<V> {
     }
 
     /// Serves keys that this side listed or requested itself. In a space that is synced by clocks,
-    /// serves any key: the peer requests a record if it lacks a content that it was assumed to
-    /// hold.
+    /// serves any key: the peer requests a record if it lacks a content that this side assumed it
+    /// to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -79,7 +80,8 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Sends the record, or requests the peer's if its context covers this one's and differs.
+    /// Sends this side's record, or requests the peer's record if its context covers this record's
+    /// context and differs from it.
     fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
@@ -172,8 +174,8 @@ impl<V: View> Session<V> {
         self.descent.admit((space_index, prefix)).map_err(SessionError::Violation)
     }
 
-    /// Descends into every child that differs; if the peer has no entries below it, sends or offers
-    /// those of this side.
+    /// Descends into every child that differs; if the peer has no entries below a child, sends or
+    /// offers this side's entries.
     fn compare_node(&mut self, space_index: u32, node: &Node) {
         let Some(space) = self.directory.at(space_index) else { return };
         let ours = self.session_key.children(space.view.children(&node.prefix));
@@ -241,7 +243,8 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Compares the records of both sides under a shortened key, nearly always one each.
+    /// Compares the records of both sides under a shortened key. Each side nearly always has only
+    /// one.
     fn compare_key(
         &mut self,
         at: NodeRef,
@@ -254,13 +257,13 @@ impl<V: View> Session<V> {
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) && self.has_refused(at.0, &key) {
-            // The peer may lack something that this side knows, so this side offers its records.
+            // The peer may lack something that this side holds, so this side offers its records.
             self.offer(at, ours);
             return Vec::new();
         }
         if !theirs.iter().all(here) {
             // It is unknown whose record is newer. The request names the context and the contents
-            // held here, so that the peer sends only the missing ones, or requests this side's
+            // held here, so that the peer sends only missing contents, or requests this side's
             // record if its own is older.
             self.want(at.0, key);
             return Vec::new();
@@ -273,7 +276,7 @@ impl<V: View> Session<V> {
         self.directory.at(space_index).is_some_and(|space| space.view.has_refused(key))
     }
 
-    /// Requests the peer's records under a key, unless another session is bringing them.
+    /// Requests the peer's records under a key, unless another session is fetching them.
     fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
         let Some(view) = self.directory.at(space_index).map(|space| &space.view) else { return };
         if !view.accepts_records() {
@@ -287,8 +290,8 @@ impl<V: View> Session<V> {
         self.transfer.want(space_index, key);
     }
 
-    /// Sends the entries that the peer lacks below a node, or offers them first if they are many or
-    /// were sent before.
+    /// Sends the entries that the peer lacks below a node, or offers them first if there are many
+    /// or if they were sent before.
     fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
         let was_sent = |entry: &Entry| self.transfer.sent.contains(at.0, tag::key(&entry.key));
         let (sent, unsent): (Vec<Entry>, Vec<Entry>) = lacking.iter().copied().partition(was_sent);
@@ -311,8 +314,8 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Offers all entries below a node, up to the first that are left to the next session; returns
-    /// false if any are left.
+    /// Offers the entries below a node until some must be left to the next session; returns false
+    /// in that case.
     fn offer_subtree(&mut self, (space_index, prefix): NodeRef) -> bool {
         let Some(space) = self.directory.at(space_index) else { return true };
         if space.view.count(&prefix) <= MAX_LINES as u64 || prefix.nibbles() == MAX_DEPTH {
@@ -334,12 +337,12 @@ impl<V: View> Session<V> {
     }
 }
 
-/// The meaning of a listing of the peer.
+/// The meaning of a listing from the peer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listed {
     /// All entries of the peer below the node.
     All,
-    /// Entries of the peer that this side, by its own listing, lacks.
+    /// Entries of the peer that are missing from this side's own listing.
     Offered,
 }
 

@@ -1,4 +1,4 @@
-//! Contents too large for one frame: cut into parts and reassembled.
+//! Cuts contents that are too large for one frame into parts, and reassembles them.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
 use crate::{Compression, ProtocolViolation, SessionError, Wire};
 
-/// Bytes of one part. Other streams of the connection can send between two parts.
+/// Size of one part in bytes. Other streams of the connection can send between two parts.
 const PART: usize = 512 << 10;
 
 /// A content that is being sent in parts.
@@ -62,7 +62,7 @@ impl Assembly {
     /// Adds the next part. Allocates for the received bytes only, not for the announced total.
     ///
     /// # Errors
-    /// The part belongs to another content, or does not follow the previous one.
+    /// Fails if the part belongs to another content or does not follow the previous one.
     pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
         let continues = part.offset as usize == self.encoded.len();
         if part.digest != self.digest || part.total as usize != self.total || !continues {

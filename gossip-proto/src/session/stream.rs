@@ -1,4 +1,4 @@
-//! The records of a space that one side sends by clocks: ranges, node by node, oldest first.
+//! The records of a space that one side sends by clocks, one range per node, oldest records first.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -14,21 +14,21 @@ use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, Vie
 /// Maximum number of records looked up at once.
 const PAGE: usize = 256;
 
-/// The records of the ranges that the peer takes, each once, then the records above this side's
-/// summary.
+/// A stream of the records in the ranges that the peer takes, each sent once, followed by the
+/// records above this side's summary.
 pub(super) struct Stream {
-    /// The ranges, one per node. The session key chooses the first node: records that are refused
-    /// again and again must not delay those of other nodes every time.
+    /// The ranges, one per node. The session key selects the first node, so that records that are
+    /// refused again and again do not delay those of other nodes every time.
     ranges: Vec<VersionRange>,
     /// The index of the range being sent.
     current: usize,
-    /// The next records of that range.
+    /// The next records of the current range.
     page: VecDeque<(u64, [u8; KEY_LEN])>,
-    /// The version up to which the current range was looked up.
+    /// The version up to which the current range has been looked up.
     looked_up: u64,
-    /// The last returned record, until it is known to be sent.
+    /// The last returned record, until it is known to have been sent.
     last: Option<Mark>,
-    /// Versions that were sent completely and are not declared yet.
+    /// Versions that have been sent completely but have not been declared.
     declared: BTreeMap<NodeId, u64>,
     rest: Rest,
 }
@@ -37,10 +37,10 @@ pub(super) struct Stream {
 enum Rest {
     /// Left to the comparison of the trees.
     LeftOut,
-    /// Waiting for the ranges.
+    /// Waiting until the ranges are sent.
     Due,
-    /// Being sent, in an order that depends on the session key: they are never declared, so
-    /// sessions that break after the first ones must not begin with the same ones every time.
+    /// Being sent, in an order that depends on the session key. These records are never declared,
+    /// so sessions that break off early must not begin with the same ones every time.
     Sending(BTreeSet<(Tag, [u8; KEY_LEN])>),
     /// Nothing is left to send.
     Done,
@@ -56,12 +56,12 @@ struct Mark {
 pub(super) struct Told<'a> {
     pub(super) ours: &'a VersionSummary,
     pub(super) theirs: &'a VersionSummary,
-    /// Keys of records that the peer sent and that are above the peer's summary.
+    /// Keys of records that the peer sent although they are above its summary.
     pub(super) came: &'a BTreeSet<[u8; KEY_LEN]>,
 }
 
 impl Stream {
-    /// Creates a stream of `ranges`; `all` says whether the peer takes every range.
+    /// Creates a stream of `ranges`; `all` is true if the peer takes every range that was offered.
     pub(super) fn new(mut ranges: Vec<VersionRange>, all: bool, session_key: SessionKey) -> Self {
         let first = u64::from(session_key.key_tag(&[0; KEY_LEN])[0]) * ranges.len() as u64 / 256;
         ranges.rotate_left(first as usize);
@@ -150,8 +150,9 @@ impl Stream {
         }
     }
 
-    /// Declares all versions before the next record, because the last returned one has been sent.
-    /// Returns whether the next one has the same version, so that it must follow.
+    /// Declares all versions below that of the next record, because the last returned record has
+    /// been sent. If the next record has the same version, it must follow: declares nothing and
+    /// returns true.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
         let upper = match next {
@@ -163,13 +164,13 @@ impl Stream {
         false
     }
 
-    /// Whether a record was sent under an earlier range.
+    /// Whether a record was sent as part of an earlier range.
     fn was_sent(&self, record: &Record) -> bool {
         self.ranges[..self.current].iter().any(|range| lies_in(record, range))
     }
 
-    /// The next record above this side's summary. These records are sent last, and only if they are
-    /// few.
+    /// The next record above this side's summary. These records are sent last, and only if there
+    /// are few of them.
     fn next_of_rest(
         &mut self,
         space_index: u32,
@@ -211,7 +212,7 @@ impl Stream {
     }
 }
 
-/// Queues a record for a peer with the summary `theirs`.
+/// Queues a record for a peer whose summary is `theirs`.
 fn queue(
     (space_index, key): (u32, [u8; 32]),
     record: &Record,
@@ -223,7 +224,7 @@ fn queue(
     QueuedRecord { space_index, key, known, follows }
 }
 
-/// A record whose key begins with these bytes.
+/// Finds a record whose key hash begins with these bytes.
 fn find(view: &impl View, short: &[u8; KEY_LEN]) -> Option<([u8; 32], Record)> {
     let entry = view.entries(&Prefix::of_key(short)).into_iter().next()?;
     Some((entry.key, view.record(&entry.key)?))

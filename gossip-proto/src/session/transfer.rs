@@ -17,12 +17,13 @@ use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
 use crate::{Delivery, Message, Prefix, Record, View, Wire, short};
 
-/// A subtree with more entries is unfolded child by child, so that the queue stays short.
+/// Maximum number of entries of a subtree that is unfolded at once. A larger subtree is unfolded
+/// child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
-/// Bytes of wanted keys after which a frame is closed.
+/// Size of the wanted keys, in bytes, at which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
 
-/// A content under the digest that names it.
+/// A content with the digest that names it.
 pub(super) type Named<C> = ([u8; 32], C);
 
 /// An item to send.
@@ -39,7 +40,8 @@ pub(super) struct QueuedRecord {
     pub(super) key: [u8; 32],
     /// The tags of the contents that the peer holds, ascending.
     pub(super) known: Vec<Tag>,
-    /// Whether it must be sent if the previous record was, because both have the same version.
+    /// Whether this record must be sent if the previous one was sent, because both have the same
+    /// version.
     pub(super) follows: bool,
 }
 
@@ -52,16 +54,16 @@ impl QueuedRecord {
 
 /// The state of the exchange.
 pub(super) struct Transfer<C> {
-    /// Keys to request; the held records of each are looked up when the request is made.
+    /// Keys to request. The records held under each key are looked up when the request is made.
     wants: VecDeque<(u32, [u8; KEY_LEN])>,
     /// Keys requested in this side's last turn; the peer answers them in its turn.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
-    /// Awaited keys that the peer requests, too, because its record is older. It sends that record
-    /// only if it knows more after joining this side's record, or if it has refused this side's
-    /// record, whole or in part.
+    /// Awaited keys that the peer also requests, because its record is older. The peer then sends
+    /// its record only if the joined record differs from this side's, or if it has refused this
+    /// side's record, whole or in part.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<SendItem>,
-    /// Number of records to send that the peer did not ask for.
+    /// Number of records to send that the peer did not request.
     unasked: u64,
     /// The record being sent.
     sending: Option<Pieces<C>>,
@@ -73,12 +75,12 @@ pub(super) struct Transfer<C> {
     cursor: Option<u64>,
     arranged: bool,
     kept_back: bool,
-    /// Whether the peer takes no records in this session.
+    /// Whether the peer accepts no records in this session.
     closed: bool,
-    /// Keys of records sent by clocks. If the peer still lacks one, it has refused or dropped it,
-    /// so the descent only offers it.
+    /// Keys of records sent by clocks. If the peer still lacks such a record, it has refused or
+    /// dropped it, so the descent only offers the record.
     pub(super) sent: KeySet,
-    /// Keys of records that this side refused, and does not request in this session.
+    /// Keys of records that this side has refused and does not request again in this session.
     pub(super) refused: KeySet,
 }
 
@@ -116,27 +118,28 @@ impl<C: Wire> Transfer<C> {
         u64::from_be_bytes(short(key)).wrapping_sub(self.start)
     }
 
-    /// Whether `records` more records may be sent that the peer did not ask for.
+    /// Whether this side may send `records` more records that the peer did not request.
     ///
-    /// After it has returned false once, it never returns true again: the records sent thus have no
-    /// gaps, so a later session can continue at their end.
+    /// Once this method has returned false, it never returns true again. The records sent without a
+    /// request therefore have no gaps, and a later session can continue where they end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
         let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
         self.unasked = if may { self.unasked + records } else { u64::MAX };
         may
     }
 
-    /// Offers all records first that the comparison of trees finds, because the peer asks for it.
+    /// Makes this side offer all records that the comparison of trees finds, instead of sending
+    /// them at once, because the peer asks for listings.
     pub(super) fn offer_all(&mut self) {
         self.unasked = u64::MAX;
     }
 
-    /// Leaves all records to a later session: the peer takes none in this one.
+    /// Leaves all records to a later session, because the peer accepts none in this one.
     pub(super) fn keep_back(&mut self) {
         self.closed = true;
     }
 
-    /// Whether the peer takes no records in this session.
+    /// Whether the peer accepts no records in this session.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -236,8 +239,8 @@ impl<C: Wire> Transfer<C> {
         let mut size = Size::default();
         let mut space = None;
         loop {
-            // Look up the next record even if this message is full: then the previous one is known
-            // to be sent.
+            // Look up the next record even if this message is full, because the lookup marks the
+            // previous record as sent.
             if self.sending.is_none() {
                 self.sending = self.next_pieces(directory, deltas, terms.session_key, unsent);
             }

@@ -1,5 +1,5 @@
-//! Turns: the sides take turns to send, and a side with nothing more to send or request ends its
-//! turn with `Done`.
+//! The sides take turns to send. A side that has nothing more to send or request ends its turn with
+//! `Done`.
 
 use alloc::vec::Vec;
 
@@ -8,16 +8,17 @@ use super::{Session, Stage};
 use crate::limits::MAX_TURNS;
 use crate::{Message, View, frame};
 
-/// Bytes of the peer's receive budget reserved for hashes and for the end of the session.
+/// Part of the peer's receive budget, in bytes, that is reserved for hashes and for the end of the
+/// session.
 const RESERVE: u64 = 1 << 20;
-/// Number of turns before the cap in which this side starts nothing new, so that the session ends
-/// with `Done` instead of an error.
+/// Number of turns before [`MAX_TURNS`] in which this side starts nothing new, so that the session
+/// ends with `Done` instead of an error.
 const LAST_TURNS: u32 = 16;
 
 /// The current turn: which side has it, and its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// This side makes frames.
+    /// This side builds frames.
     Ours(TurnSoFar),
     /// The last frame of this side's turn is ready, but has not been polled.
     Flushing(TurnSoFar),
@@ -49,12 +50,12 @@ pub(super) struct Allowance {
     /// Maximum number of records.
     pub(super) records: usize,
     pub(super) terms: Terms,
-    /// Bytes of records that may still be sent.
+    /// Number of bytes of records that may still be sent.
     pub(super) bytes: u64,
-    /// Bytes that the peer still accepts.
+    /// Number of bytes that the peer still accepts.
     pub(super) peer_bytes: u64,
-    /// Whether no records were sent in this turn yet. The first message ignores `bytes`, so that
-    /// records which are refused again and again cannot starve those of later turns.
+    /// Whether no records have been sent in this turn. The first message ignores `bytes`, so that
+    /// records that are refused again and again cannot starve those of later turns.
     pub(super) is_first: bool,
 }
 
@@ -92,7 +93,7 @@ impl<V: View> Session<V> {
         self.turn = Turn::Ours(TurnSoFar::default());
     }
 
-    /// Makes frames until it is known whether the next one is the last of the turn.
+    /// Builds frames until it is known whether the next one is the last of the turn.
     pub(super) fn fill_outbox(&mut self) {
         while let Turn::Ours(mut turn) = self.turn {
             if self.outbox.len() == 2 {
@@ -123,7 +124,7 @@ impl<V: View> Session<V> {
                 self.stats.contents_out += sync.digests.len() as u64;
             }
             Message::ContentPart(part) => {
-                // A content counts once, at its first part.
+                // A content is counted once, with its first part.
                 self.stats.contents_out += u64::from(part.offset == 0);
             }
             _ => return frame,

@@ -1,4 +1,4 @@
-//! The records that exceed a limit of the wire; the outcomes of both sides name them.
+//! Tracks the records that exceed a limit of the wire. The outcomes of both sides name them.
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -65,7 +65,7 @@ impl Unsent {
 }
 
 impl<V: View> Session<V> {
-    /// Reports the records that this side could not send since the last call.
+    /// Reports the records that turned out to be unsendable since the last call.
     pub(super) fn report_unsent(&mut self) {
         for (_, record) in &self.unsent.ours[self.unsent.reported..] {
             self.events.push(Event::Unsendable(record.clone()));

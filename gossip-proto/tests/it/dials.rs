@@ -50,7 +50,7 @@ impl Dialling {
         }
     }
 
-    /// Lets time pass; returns the members dialled meanwhile, with the maximum duration of each
+    /// Advances the time; returns the members that were dialled, with the maximum duration of each
     /// dial.
     fn pass(&mut self, time: Duration) -> Vec<(u32, Duration)> {
         let until = self.now + time;
@@ -72,7 +72,7 @@ impl Dialling {
         dialled
     }
 
-    /// Lets time pass until a member is dialled; returns the members.
+    /// Advances the time until a member is dialled; returns the dialled members.
     fn pass_until_dialled(&mut self) -> Vec<(u32, Duration)> {
         for _ in 0..100_000 {
             let dialled = self.pass(MILLISECOND);
@@ -80,7 +80,7 @@ impl Dialling {
                 return dialled;
             }
         }
-        panic!("no member is dialled");
+        panic!("no member was dialled");
     }
 
     fn connect(&mut self, peer: u32) {
@@ -107,7 +107,8 @@ fn lookup_holds_no_permit() {
     assert_eq!(dialling.pass(ScheduleConfig::default().dial_spread), []);
     assert_eq!(dialling.resolving.len(), PEERS.len());
     assert_eq!(dialling.scheduler.dials_under_way(), [0, 0]);
-    // A member is dialled as soon as it is found, while the others are still looked up.
+    // A member is dialled as soon as its addresses are found, while the others are still being
+    // looked up.
     for (n, peer) in dialling.resolving.clone().into_iter().rev().take(MAX_DIALS).enumerate() {
         dialling.scheduler.handle_resolved(peer, dialling.now);
         assert_eq!(dialling.pass(Duration::ZERO), [(peer, HANDSHAKE_TIMEOUT)]);
@@ -123,7 +124,7 @@ fn failed_lookup_is_repeated_after_backoff() {
     for failures in 1..5 {
         assert_eq!(std::mem::take(&mut dialling.resolving), [1]);
         let told = dialling.scheduler.handle_dial_failed(1, DialFailure::Silent, dialling.now);
-        let (pause, told) = told.expect("it is not connected");
+        let (pause, told) = told.expect("the member is not connected");
         assert_eq!(told, failures);
         dialling.pass(pause - MILLISECOND);
         assert_eq!(dialling.resolving, []);
@@ -149,7 +150,7 @@ fn silent_dial_returns_its_permit() {
         }
         held
     };
-    // A dial begins within the millisecond before it is seen.
+    // A dial begins at most a millisecond before the test sees it.
     let is = |held: Duration, rule: Duration| held <= rule && rule < held + MILLISECOND * 2;
     assert!(is(permit_after_handshake_of(None), DIAL_PERMIT));
     let slow = MILLISECOND * 100;
@@ -194,7 +195,7 @@ fn lost_members_are_dialled_soon_and_again() {
             dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
             last[peer as usize] = dialling.now;
         }
-        // The first pause or a later one, and the wait for the other lost members.
+        // The first pause or a later one, plus the wait for the other lost members.
         let longest = ScheduleConfig::default().dial_spread.max(LOST_PAUSE) + MILLISECOND * 20;
         assert!(last[1..].iter().all(|at| dialling.now - *at <= longest));
     }

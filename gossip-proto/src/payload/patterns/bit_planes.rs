@@ -1,15 +1,16 @@
 //! Bit planes: the same bit of many numbers side by side.
 //!
-//! Signs and exponents of an embedding's values resemble each other, while their mantissas are
-//! noise. LZ4 finds no repetition where both are interleaved. With a separate plane for every bit,
-//! the planes of the exponents shrink, and the others stay about as large as they are.
+//! The exponents of an embedding's values resemble each other, while the mantissas are noise. LZ4
+//! finds no repetition while the two are interleaved. With a separate plane for each bit, the
+//! planes of the exponents shrink, and the others keep about the same size.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Groups of eight values that are transposed at once: one byte of each fills a vector register.
+/// Number of groups of eight values that are transposed at once: one byte of each group fills a
+/// vector register.
 const GROUPS: usize = 16;
-/// Values that are transposed at once.
+/// Number of values that are transposed at once.
 const VALUES: usize = 8 * GROUPS;
 
 /// Row `n` holds value `n` of each group; or, transposed, bit `n` of each byte of the group's
@@ -18,8 +19,8 @@ type Block = [[u32; GROUPS]; 8];
 
 /// Sorts the bits of the lower `width` bytes of `count` values into planes.
 ///
-/// `bits` converts each value of the rows; if it returns `None` for one, so does this function.
-/// Zeros pad the values to a multiple of eight.
+/// `bits` converts each value of the rows. If it returns `None` for any value, this function
+/// returns `None`. Pads the values with zeros to a multiple of eight.
 pub(super) fn shuffle<'a>(
     rows: impl Iterator<Item = &'a [f32]>,
     count: usize,
@@ -124,7 +125,7 @@ fn transpose(block: &mut Block) {
         for upper in (0..8).filter(|row| row & distance == 0) {
             let [upper, lower] = block
                 .get_disjoint_mut([upper, upper + distance])
-                .expect("the rows of a pair are two of eight");
+                .expect("a pair has two different rows below 8");
             for (upper, lower) in upper.iter_mut().zip(lower) {
                 let differ = ((*upper >> distance) ^ *lower) & mask;
                 *lower ^= differ;

@@ -12,11 +12,11 @@ use crate::{Compression, DecodeError};
 
 /// Little-endian `f32`.
 const SINGLE: u8 = 0;
-/// Little-endian halves, used only if widening them yields exactly the values.
+/// Little-endian half-precision values, used only if widening them restores the values exactly.
 const HALF: u8 = 1;
-/// Bit planes of `f32` in LZ4.
+/// Bit planes of `f32`, compressed with LZ4.
 const SINGLE_PLANES: u8 = 2;
-/// Bit planes of halves in LZ4.
+/// Bit planes of half-precision values, compressed with LZ4.
 const HALF_PLANES: u8 = 3;
 
 /// The lengths of the embeddings of a batch.
@@ -67,7 +67,8 @@ fn put_plain<'a, const WIDTH: usize>(
     put_bytes(out, plain.as_flattened());
 }
 
-/// Appends the planes in LZ4 if that takes less than `plain` bytes; returns whether it did.
+/// Compresses the planes with LZ4 and appends them if that takes less than `plain` bytes; returns
+/// whether it appended them.
 fn put_packed(out: &mut Vec<u8>, form: u8, planes: &[u8], plain: usize) -> bool {
     let start = out.len();
     out.push(form);

@@ -7,7 +7,8 @@ pub(super) fn widen(half: u16) -> f32 {
     let mantissa = u32::from(half & 0x3ff);
     let magnitude = match (exponent, mantissa) {
         (0, 0) => 0,
-        // A subnormal half is a normal f32: move its leading bit up to the hidden place.
+        // A subnormal half is a normal f32: move its leading bit up to the position of the hidden
+        // bit.
         (0, _) => {
             let shift = mantissa.leading_zeros() - 21;
             (113 - shift) << 23 | (mantissa << shift & 0x3ff) << 13
@@ -26,7 +27,7 @@ pub(super) fn narrow_exactly(value: f32) -> Option<u16> {
     let mantissa = bits & 0x7f_ffff;
     let magnitude = match exponent {
         0 => 0,
-        // Below the normal halves: the hidden bit becomes part of the mantissa.
+        // Below the range of normal halves, the hidden bit becomes part of the mantissa.
         103..=112 => (0x80_0000 | mantissa) >> (126 - exponent),
         113..=142 => (exponent - 112) << 10 | mantissa >> 13,
         255 => 0x1f << 10 | mantissa >> 13,

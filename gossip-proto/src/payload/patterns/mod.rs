@@ -1,4 +1,4 @@
-//! Engram's patterns as contents: compact texts, embeddings in bit planes.
+//! Engram's patterns as contents, with compact strings and with embeddings in bit planes.
 
 mod bit_planes;
 mod embeddings;
@@ -23,25 +23,25 @@ pub struct PatternContent {
     pub id: String,
     /// The embedding, in the cluster's dimension (768 for Engram).
     pub embedding: Arc<[f32]>,
-    /// The cited episodes, ascending, repeats kept.
+    /// The cited episodes in ascending order, including repetitions.
     pub source_episodes: Vec<String>,
     /// Coherence, at least 0; the engine may emit values slightly above 1.
     pub strength: f32,
     /// Confidence, 0..=1.
     pub schema_confidence: f32,
-    /// Nanoseconds since the Unix epoch.
+    /// Time of the last consolidation, in nanoseconds since the Unix epoch.
     pub last_consolidated: i64,
 }
 
 /// Bytes of memory that the decoder counts for a content, at least its size in memory.
 const CONTENT: usize = 160;
-/// Bytes of memory that the decoder counts for a text, at least its size in memory.
+/// Bytes of memory that the decoder counts for a string, at least its size in memory.
 const TEXT: usize = 24;
-/// Bytes of the longest encoding of a length.
+/// Size of the longest encoding of a length, in bytes.
 const COUNT_WIRE: usize = 3;
-/// Bytes of the longest encoding of the numbers of a content.
+/// Size of the longest encoding of the numbers of a content, in bytes.
 const NUMBERS_WIRE: usize = 18;
-/// Bytes of the framing of headings and embeddings.
+/// Upper bound for the framing of headings and embeddings, in bytes.
 const BATCH_WIRE: usize = 32;
 
 impl Wire for PatternContent {
@@ -84,8 +84,8 @@ impl Wire for PatternContent {
         Ok(contents)
     }
 
-    /// Checks the lengths of id, embedding and episodes, and the total size. Takes time linear in
-    /// the number of episodes.
+    /// Checks the lengths of the id, the embedding and the episodes, and the total size. Takes time
+    /// linear in the number of episodes.
     fn check(&self) -> Result<(), TooLarge> {
         within("bytes of an id", self.id.len(), MAX_ID)?;
         within("values of an embedding", self.embedding.len(), Self::MAX_DIMENSION as usize)?;
@@ -98,14 +98,14 @@ impl Wire for PatternContent {
 
 /// The limits of this codec; `PROTOCOL.md` repeats them.
 impl PatternContent {
-    /// Values of one embedding.
+    /// Maximum number of values in one embedding.
     pub const MAX_DIMENSION: u32 = 65_536;
-    /// Episodes that one content may cite.
+    /// Maximum number of episodes that one content may cite.
     pub const MAX_EPISODES: usize = 4_096;
-    /// Bytes of an episode id.
+    /// Maximum length of an episode id in bytes.
     pub const MAX_EPISODE_ID: usize = 256;
 
-    /// Appends everything but id and embedding.
+    /// Appends everything except the id and the embedding.
     fn put_heading(&self, out: &mut Vec<u8>) {
         put(out, &(self.strength, self.schema_confidence, self.last_consolidated));
         put_count(out, self.source_episodes.len());

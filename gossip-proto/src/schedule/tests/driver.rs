@@ -1,4 +1,4 @@
-//! A driver in place of a network.
+//! A test driver that replaces the network.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -110,7 +110,7 @@ impl Driver {
                 }
                 Action::Accept { peer, session, .. } => {
                     *self.waiting.get_mut(&peer).unwrap() -= 1;
-                    assert_eq!(self.accepted.insert(peer, session), None, "one at a time");
+                    assert_eq!(self.accepted.insert(peer, session), None, "one session at a time");
                 }
                 Action::Refuse { peer, .. } => *self.waiting.get_mut(&peer).unwrap() -= 1,
                 Action::Advertise { .. } => {}
@@ -192,7 +192,7 @@ impl Driver {
             self.now = self.now.max(at);
             self.scheduler.handle_timeout(self.now);
             let next = self.scheduler.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.now), "no time-out is due twice");
+            assert!(next.is_none_or(|next| next > self.now), "no timeout is due twice");
             self.act();
         }
         self.now = until;

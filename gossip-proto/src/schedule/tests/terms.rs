@@ -57,7 +57,7 @@ fn refused_session_reopens_after_the_pause() {
     assert_eq!(driver.opened.len(), 1);
 }
 
-/// A peer that claims again and again that a session of its own takes precedence.
+/// The peer claims again and again that its own session takes precedence.
 #[test]
 fn displaced_sessions_become_rarer() {
     for trigger in [Step::Advert(0, 9), Step::Request(0)] {
@@ -109,7 +109,7 @@ fn another_session_overtakes_a_silent_one() {
     assert_eq!(driver.opened.len(), 2);
 }
 
-/// A record of which a part is refused counts as applied and as rejected.
+/// A record that is refused in part counts both as applied and as rejected.
 #[test]
 fn a_refused_part_is_no_stall() {
     let mut driver = Driver::connected(ScheduleConfig::default());
@@ -125,7 +125,7 @@ fn a_refused_part_is_no_stall() {
     }
 }
 
-/// The listing of the new member may be the reason for which the records were refused.
+/// The records may have been refused because they name the new member, which was not listed before.
 #[test]
 fn a_new_member_ends_the_memory_of_refusals() {
     let mut driver = Driver::connected(ScheduleConfig::default());
@@ -165,8 +165,8 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.scheduler.handle_session_ended(4, session, end, used, driver.now);
     driver.act();
     driver.wait(CLOCK_CHECK);
-    assert!(driver.opened.is_empty(), "the bytes of an hour are owed");
-    // In the third minute of the day, the quiet hours are over, and nothing is owed any more.
+    assert!(driver.opened.is_empty(), "the bytes of an hour are still owed");
+    // In the third minute of the day, the quiet hours are over, and no debt is left.
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
 }
