@@ -17,9 +17,9 @@ use crate::{DecodeError, SpaceId, Summary, short};
 pub const ADVERT_VERSION: u8 = 1;
 
 const MAGIC: [u8; 2] = *b"EA";
-/// Magic, version, and a count of one byte.
+/// Size of the magic, the version, and a count of one byte.
 const OVERHEAD: usize = 4;
-/// A short name, a short root, and a number of records.
+/// Size of an entry: a short name, a short root, and a number of records.
 const ENTRY: usize = 8 + 8 + 4;
 
 /// The roots of as many of a node's spaces as fit into a datagram.
@@ -110,8 +110,8 @@ impl RootAdvert {
         }
     }
 
-    /// Returns the root and the count of `space`; `None` if the advert does not name it. Takes
-    /// O(log n) time for n spaces.
+    /// Returns the root and the count of `space`; `None` if the advert does not name the space.
+    /// Takes O(log n) time for n spaces.
     pub fn get(&self, space: &SpaceId) -> Option<AdvertisedRoot> {
         let at = self.spaces.binary_search_by_key(&tag(space), |(tag, _)| *tag).ok()?;
         Some(self.spaces[at].1)

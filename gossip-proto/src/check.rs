@@ -7,7 +7,7 @@ use crate::{DecodeError, Wire};
 /// Error returned if a value exceeds a limit of the wire. Nothing was stored or sent; make the
 /// value smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {size} exceeds the limit of {limit}; nothing was stored, make it smaller")]
+#[error("{what}: {size} exceeds the limit of {limit}, so nothing was stored; make it smaller")]
 #[non_exhaustive]
 pub struct TooLarge {
     /// The quantity that exceeds its limit, with its unit.
@@ -23,7 +23,7 @@ pub struct TooLarge {
 #[non_exhaustive]
 pub enum IdError {
     /// The id has no characters.
-    #[error("the id is empty; nothing was stored, use an id of 1 to {MAX_ID} bytes")]
+    #[error("the id is empty, so nothing was stored; use an id of 1 to {MAX_ID} bytes")]
     Empty,
     /// The id is too long.
     #[error(transparent)]
@@ -33,7 +33,8 @@ pub enum IdError {
 /// Checks that `content` can be sent: it must be within the limits of its codec and within
 /// [`MAX_CONTENT_LEN`].
 ///
-/// A store that calls this before it accepts a content never holds one that no peer can receive.
+/// A store that calls this function before it accepts a content holds only contents that peers can
+/// receive.
 ///
 /// # Errors
 /// [`TooLarge`] names the exceeded limit.

@@ -19,7 +19,7 @@ pub enum DecodeError {
     #[error("not a gossip frame or advert: the first bytes are {0:02x?}")]
     Magic([u8; 2]),
     /// A wire version that this build does not speak. Upgrade the older side.
-    #[error("wire version {theirs} is not supported, this build speaks version {ours}")]
+    #[error("wire version {theirs} is not supported, because this build speaks version {ours}")]
     Version {
         /// The version that this build speaks.
         ours: u8,
@@ -66,7 +66,7 @@ pub enum SetupError {
     /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
     #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
     LongParameter(String),
-    /// More pairs of parameters than the wire allows; merge some.
+    /// More parameters than a hello may carry; merge some.
     #[error("{0} parameters are more than a hello may carry ({cap})", cap = crate::limits::MAX_PARAMETERS)]
     TooManyParameters(usize),
     /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is
@@ -120,7 +120,7 @@ pub enum SessionError {
     /// [`SessionConfig::session_timeout`](crate::SessionConfig::session_timeout).
     #[error("the session ran out of time: it took too long")]
     TimedOut,
-    /// A frame arrived after the end of the session. It was ignored.
+    /// A frame arrived after the end of the session and was ignored.
     #[error("the session is over")]
     Over,
 }

@@ -25,7 +25,7 @@ pub enum Kind {
     MerkleRootExchange = 1,
     /// Narrows down the spaces that differ, if the hello could not list them.
     Spaces = 2,
-    /// Digests of subtrees; the receiver descends where its own differ.
+    /// Digests of subtrees; the receiver descends where its own digests differ.
     SubtreeRequest = 3,
     /// The entries of small subtrees.
     SubtreeResponse = 4,
@@ -66,7 +66,7 @@ impl Kind {
     }
 }
 
-/// The header of a frame: `magic[2] version kind flags body_length[4]`, numbers little-endian.
+/// The header of a frame: `magic[2] version kind flags body_length[4]`, with little-endian numbers.
 ///
 /// A transport reads [`HEADER_LEN`] bytes, parses them, then reads [`body_len`](Self::body_len)
 /// more; the length is within [`MAX_BODY`](crate::limits::MAX_BODY), so it is safe to allocate.

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// The name of a memory space: 3 to 64 characters from `a-z 0-9 _ -`, as in Engram.
 ///
-/// Clones share the text. State is kept per (space, pattern id): equal ids in two spaces are
+/// Clones share the string. State is kept per (space, pattern id): equal ids in two spaces are
 /// unrelated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpaceId(Arc<str>);
@@ -16,7 +16,7 @@ pub struct SpaceId(Arc<str>);
 #[non_exhaustive]
 pub enum SpaceIdError {
     /// Shorter than 3 or longer than 64 characters.
-    #[error("a space name has 3 to 64 characters, this one has {0}")]
+    #[error("a space name has 3 to 64 characters, but this one has {0}")]
     Length(usize),
     /// A character outside `a-z 0-9 _ -`.
     #[error("a space name consists of a-z, 0-9, _ and -, not {0:?}")]

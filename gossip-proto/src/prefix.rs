@@ -41,7 +41,7 @@ impl Prefix {
         u16::from(self.nibbles) * 4
     }
 
-    /// The fixed bits, followed by zeros: also the least key hash below this prefix.
+    /// The fixed bits, followed by zeros. This is also the least key hash below the prefix.
     pub fn bits(&self) -> &[u8; 32] {
         &self.bits
     }

@@ -2,7 +2,7 @@
 //! [`Scheduler`](crate::schedule::Scheduler) and the real [`Session`](crate::Session) in virtual
 //! time, over a network whose faults are all drawn from one seed (feature `sim`).
 //!
-//! - [`World`] owns the nodes, the network and the clock. It never reads the time of the machine,
+//! - [`World`] owns the nodes, the network and the clock. It never reads the machine's clock,
 //!   starts a thread or iterates over a hash map, so a seed always gives the same run.
 //! - [`Host`] is the state of a node: the real store, or a model of it.
 //! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one

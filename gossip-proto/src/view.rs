@@ -59,39 +59,39 @@ pub struct Receipt {
 #[non_exhaustive]
 pub enum Rejection {
     /// A content does not hash to the digest that names it.
-    #[error("a content does not match its digest; the held record is unchanged, check the peer")]
+    #[error("a content does not match its digest, so the held record is unchanged; check the peer")]
     WrongDigest,
     /// A content that the record names is neither in the delivery nor held.
     ///
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
     /// that the [join](crate::Part) drops. Sessions converge either way: they request all contents
     /// that this node does not hold, those of superseded dots included.
-    #[error("a content is missing; the held record is unchanged, a later session retries")]
+    #[error("a content is missing, so the held record is unchanged; a later session retries")]
     MissingContent,
     /// A content breaks a rule for patterns: for example, its dimension is wrong, a value is not
     /// finite, or the confidence is out of range.
-    #[error("a content breaks a rule of patterns; the held record is unchanged, check the peer")]
+    #[error("a content breaks a rule of patterns, so the held record is unchanged; check the peer")]
     InvalidContent,
     /// The record is not canonical.
-    #[error("the record is not canonical; the held record is unchanged, check the peer")]
+    #[error("the record is not canonical, so the held record is unchanged; check the peer")]
     InvalidRecord,
     /// A content, an id or the record is larger than this node accepts.
     #[error(
-        "the record is too large for this node; the held record is unchanged, write less under this id"
+        "the record is too large for this node, so the held record is unchanged; write less under this id"
     )]
     TooLarge,
     /// A cap on the data that this node keeps for its peers is reached.
-    #[error("a cap of this node is reached; held records are unchanged, raise the cap")]
+    #[error("a cap of this node is reached, so held records are unchanged; raise the cap")]
     OverCap,
     /// A version lies so far in the future that its node's clock must be wrong. The other parts of
     /// the record were joined.
     #[error(
-        "a version is too far in the future; the other parts were joined, set the clock of its node"
+        "a version is too far in the future, so only the other parts were joined; set the clock of its node"
     )]
     ImplausibleVersion,
     /// The store of this node cannot write now.
     #[error(
-        "the store cannot write; the held record is unchanged, repair the store and sync again"
+        "the store cannot write, so the held record is unchanged; repair the store and sync again"
     )]
     StorageUnavailable,
 }
@@ -106,7 +106,7 @@ impl Rejection {
 
 /// One space as a session uses it: a pinned snapshot to read, and a live state to write.
 ///
-/// Reads use the snapshot that was pinned when the view was made, so that a session sees one
+/// Reads use the snapshot that was pinned when the view was created, so that a session sees one
 /// consistent tree. Records and contents may be newer than the snapshot, because joins make late
 /// reads harmless.
 pub trait View {
@@ -147,12 +147,12 @@ pub trait View {
     /// Verifies and joins a delivery. Must be atomic per record, idempotent, and independent of
     /// order.
     ///
-    /// The session has checked only that each record is canonical and within the limits of the wire:
-    /// the id has 1 to 128 bytes, parts, dots and suppressed digests ascend, and each dot has a
-    /// version from 1 to the entry of its part. A content can differ from the digest that names it;
-    /// if contents contain their id, it can belong to another id. Versions can be any number up to
-    /// `u64::MAX`: refuse those that are implausible for your clock
-    /// ([`Rejection::ImplausibleVersion`]).
+    /// The session has checked only that each record is canonical and within the limits of the
+    /// wire: the id has 1 to 128 bytes; parts, dots and suppressed digests are in ascending order;
+    /// and each dot has a version from 1 to the entry of its part. A content might not match the
+    /// digest that names it, and if contents contain their id, it might contain another id.
+    /// Versions can be any number up to `u64::MAX`: refuse those that are implausible for your
+    /// clock ([`Rejection::ImplausibleVersion`]).
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, including everything applied so far.
@@ -160,9 +160,9 @@ pub trait View {
 
     /// Whether this space can store records now.
     ///
-    /// While it returns false, for example because the disk is full, sessions request no records of
-    /// the space. If no space of a session accepts records, the peer sends none. If it has any to
-    /// send, it keeps them for a later session, and this one ends as
+    /// While this method returns false, for example because the disk is full, sessions request no
+    /// records of the space. If no space of a session accepts records, the peer sends none. A peer
+    /// that has records to send keeps them for a later session, and this session ends as
     /// [`Ending::NotAccepted`](crate::Ending::NotAccepted). The default returns true.
     fn accepts_records(&self) -> bool {
         true
@@ -192,7 +192,7 @@ pub trait View {
 
     /// Whether this node recently refused the peer's record whose key hash begins with `key`, so
     /// that the comparison of trees does not request it. The difference is left to a later session;
-    /// a record that arrives by clocks is passed to [`apply`](Self::apply) nevertheless.
+    /// a record that arrives by clocks is still passed to [`apply`](Self::apply).
     ///
     /// The default returns false: each session then requests refused records again.
     fn has_refused(&self, key: &[u8; KEY_LEN]) -> bool {
@@ -207,8 +207,8 @@ pub trait View {
     /// records that the peer has not handled. It compares the trees only if the roots still differ.
     /// By default, a view has no clocks, and sessions compare the trees at once.
     ///
-    /// Call `work` once. The view may hold the lock of its store meanwhile: `work` uses only the
-    /// clocks, and calls no method of the view. A session never calls `with_clocks` from within
+    /// Call `work` once. The view may hold the lock of its store during the call: `work` uses only
+    /// the clocks, and calls no method of the view. A session never calls `with_clocks` from within
     /// another call of the view.
     fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) -> bool {
         let _ = work;

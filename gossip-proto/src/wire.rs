@@ -3,8 +3,8 @@
 //!
 //! Postcard encodes plain values and small structs. Lists, strings and byte strings have postcard's
 //! layout but are read here, because their length must be checked against a named cap and against
-//! the remaining bytes before anything is allocated. Reading is strict: it refuses a value whose
-//! encoding differs from the writer's (an overlong number, for example), so that each message has
+//! the remaining bytes before anything is allocated. Reading is strict: a value whose encoding
+//! differs from the writer's, such as an overlong number, is refused, so that each message has
 //! exactly one encoding.
 
 use alloc::vec::Vec;
@@ -128,7 +128,7 @@ pub(crate) fn put<T: Serialize>(out: &mut Vec<u8>, value: &T) {
 
 /// Appends the count of a list.
 pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
-    put(out, &u32::try_from(count).expect("lists are split far below 2^32 elements"));
+    put(out, &u32::try_from(count).expect("lists have far fewer than 2^32 elements"));
 }
 
 /// Appends a byte string with its length.

@@ -26,7 +26,7 @@ type Slot = [u8; SLOT];
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// Nodes with refused records that have no held record so far.
+    /// Nodes that have refused records but, so far, no held record.
     unheld: BTreeSet<ShortNode>,
     /// The kept bases, oldest first.
     bases: VecDeque<Base>,

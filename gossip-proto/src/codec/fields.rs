@@ -51,8 +51,8 @@ pub(super) fn encode(
     out
 }
 
-/// Returns the contents of a batch in their order: each at the first dot that names it, then those
-/// that no record names, ascending.
+/// Returns the digests of a batch's contents in canonical order: each at the first dot that names
+/// it, then those that no record names, ascending.
 pub(crate) fn order<'a>(
     records: &'a [Record],
     contents: impl Iterator<Item = &'a [u8; 32]>,

@@ -11,7 +11,7 @@ use crate::{DecodeError, KeyHalf, Parameters, SpaceId, Summary, Tag};
 pub struct Hello {
     /// Capabilities of the sender beyond the base protocol; receivers ignore unknown bits.
     pub capabilities: u32,
-    /// The sender's half of the session key, under which both sides abbreviate digests.
+    /// The sender's half of the session key, with which both sides abbreviate digests.
     pub key: KeyHalf,
     /// Maximum number of bytes that the sender accepts in this session.
     pub receive_budget: u64,
@@ -62,7 +62,7 @@ pub struct Greeting {
 pub struct SpaceRoot {
     /// The space.
     pub space: SpaceId,
-    /// The root of its tree.
+    /// The root of the space's tree.
     pub root: [u8; 32],
     /// Number of records in the space.
     pub count: u64,
@@ -78,12 +78,12 @@ pub enum Spaces {
     Digest {
         /// Number of spaces.
         count: u32,
-        /// SHA-256 over names and roots in order of the names.
+        /// SHA-256 over the names and roots, in order of the names.
         digest: [u8; 32],
     },
     /// For each of sixteen buckets, the tag of the digest of its spaces, computed as for `Digest`.
-    /// The first nibble of the SHA-256 of its name selects the bucket of a space. Answered by a
-    /// table of the spaces whose bucket differs.
+    /// The first nibble of the SHA-256 of a space's name selects its bucket. Answered by a table of
+    /// the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
     /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in a hello is
     /// answered by `Digest` if all spaces are equal.
@@ -91,7 +91,7 @@ pub enum Spaces {
         /// The buckets that the table covers, one bit each; the sides treat all others as equal.
         buckets: u16,
         /// The sender's spaces in these buckets, ascending by name. Later messages refer to a space
-        /// by its index here.
+        /// by its index in this list.
         spaces: Vec<SpaceRoot>,
     },
     /// The spaces of the peer's table that the sender also hosts: one bit each, least significant

@@ -29,7 +29,8 @@ use crate::{Compression, DecodeError, Kind, frame};
 pub enum Message {
     /// The sender ends the session and gives a reason. There is no answer.
     Refuse(Refusal),
-    /// The hello of both sides. Answered by a hello; equal digests of the spaces end the session.
+    /// The hello of both sides. Answered by a hello; the session ends if the digests of the spaces
+    /// are equal.
     MerkleRootExchange(Hello),
     /// Narrows down the spaces that differ. Answered by `Spaces`; a table may also be answered by
     /// `Versions`, `SubtreeRequest` or `SubtreeResponse`.
@@ -112,9 +113,9 @@ impl Message {
     /// Decodes one whole frame; the flag is true if the frame ends the sender's turn.
     ///
     /// # Errors
-    /// [`DecodeError`] if `frame` is not the canonical encoding of a message. In either case,
-    /// decoding allocates at most [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED) bytes and a
-    /// small multiple of the frame's length.
+    /// [`DecodeError`] if `frame` is not the canonical encoding of a message. Whether it succeeds
+    /// or fails, decoding allocates at most [`limits::MAX_UNFOLDED`](crate::limits::MAX_UNFOLDED)
+    /// bytes plus a small multiple of the frame's length.
     pub fn decode(frame: &[u8]) -> Result<(Self, bool), DecodeError> {
         let (header, body) = frame::split(frame)?;
         let mut r = Reader::new(body);

@@ -1,4 +1,4 @@
-//! Refusals, which tell the other side why a session ends, so that it can act on the reason.
+//! Refusals, which tell the other side why a session ends.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ pub enum Refusal {
     Violation(String),
     /// The sender has no room for a session now; try again later.
     Busy,
-    /// A deadline of the sender passed.
+    /// A deadline of the sender has passed.
     TimedOut,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Refusal {
             }
             Self::Limit { what, cap } => write!(f, "{what} exceeded the cap of {cap}"),
             Self::Violation(what) => write!(f, "protocol violation: {what}"),
-            Self::Busy => f.write_str("busy, try again later"),
+            Self::Busy => f.write_str("busy; try again later"),
             Self::TimedOut => f.write_str("ran out of time"),
         }
     }

@@ -61,8 +61,8 @@ pub trait Wire: Sized {
 
     /// Decodes exactly `count` contents from all of `bytes`.
     ///
-    /// Must allocate at most `memory` bytes, and check this before each allocation: `bytes` come
-    /// from a peer.
+    /// Must allocate at most `memory` bytes, and check this before each allocation, because `bytes`
+    /// come from a peer.
     ///
     /// # Errors
     /// [`DecodeError`] if `bytes` are not an encoding of `count` contents. The error ends the

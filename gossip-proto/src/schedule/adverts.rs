@@ -40,9 +40,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         let mut lacking = self.connected(lacks_roots);
         let fanout = self.config.advert_fanout;
         let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();
-        // Random choice alone may leave a node out. Therefore, one advert of the first wave goes to
-        // the next node in the ring of node ids that lacks the change, and the adverts of the
-        // second wave go to the nodes after it. Each node thus receives a change from several
+        // A purely random choice could leave a node out. Therefore, one advert of the first wave
+        // goes to the next node in the ring of node ids that lacks the change, and the adverts of
+        // the second wave go to the nodes after it. Each node thus receives a change from several
         // others, even if some adverts are lost or some nodes are dead.
         let ring: Vec<P> = match self.has_second_wave {
             true => ring.take(1).collect(),

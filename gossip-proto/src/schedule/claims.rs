@@ -271,7 +271,7 @@ mod tests {
         assert!(claims.claim(SECOND, &space(), KEY, NOW));
         let later = NOW + CLAIM_TIMEOUT;
         assert!(claims.claim(THIRD, &space(), KEY, later));
-        assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session has claimed it");
+        assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session holds the claim");
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
         claims.end(SECOND, NOW);
         claims.begin(THIRD, 2, NOW);
         assert!(claims.claim(THIRD, &space(), KEY, NOW), "a distrusted peer may send the record");
-        assert!(claims.claim(FIRST, &space(), KEY, NOW), "and so may other peers");
+        assert!(claims.claim(FIRST, &space(), KEY, NOW), "other sessions may claim it, too");
         claims.end(THIRD, NOW);
         let later = NOW + DISTRUST;
         claims.begin(SessionId(4), 2, later);
@@ -322,7 +322,7 @@ mod tests {
         assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
         assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
         assert!(!claims.claim_range(SECOND, &space(), node(1), NOW));
-        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "the range of another node");
+        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "another node's range is free");
         claims.end(FIRST, NOW);
         assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
         let later = NOW + CLAIM_TIMEOUT;

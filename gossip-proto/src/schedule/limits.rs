@@ -6,8 +6,9 @@ use super::Rate;
 
 // Dials.
 
-/// Maximum number of dials that hold a permit at once. Without it, a node that starts in a large
-/// cluster would overload its peers and its own socket with handshakes that then all time out.
+/// Maximum number of dials that hold a permit at once. Without this limit, a node that starts in a
+/// large cluster would overload its peers and its own socket with handshakes that then all time
+/// out.
 pub const MAX_DIALS: usize = 8;
 /// Maximum number of permits for dials of members that were lost recently.
 pub const MAX_LOST_DIALS: usize = 4;
@@ -18,7 +19,7 @@ pub const MAX_DIALS_UNDER_WAY: usize = 512;
 /// Time for which an unanswered dial holds its permit while no dial has succeeded yet: 80 ms.
 pub const DIAL_PERMIT: Duration = Duration::from_millis(80);
 /// Time for which an unanswered dial holds its permit once a dial has succeeded, as a multiple of
-/// the usual duration of a handshake. It is at least [`LEAST_DIAL_PERMIT`].
+/// the usual duration of a handshake. The time is at least [`LEAST_DIAL_PERMIT`].
 pub const PERMIT_HANDSHAKES: u32 = 4;
 /// Minimum time for which an unanswered dial holds its permit: 20 ms.
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
@@ -68,8 +69,8 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 /// peers most likely hold the same records.
 pub const MAX_AT_ONCE: usize = 1;
 
-/// Time for which other sessions do not request the records that one session has requested: 2 s. It
-/// restarts each time that session requests or receives records.
+/// Time for which other sessions do not request the records that one session has requested: 2 s.
+/// The time restarts whenever that session requests or receives records.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which sessions with a peer claim nothing after one of them did not receive all claimed
 /// records: 10 min.
@@ -80,11 +81,11 @@ pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
 
-/// Time for which sessions with a peer do not request a refused record again: 60 s. Each further
-/// refusal after that time doubles it.
+/// Time for which sessions with a peer do not request a refused record again: 60 s. Each refusal
+/// after this pause doubles it.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// Maximum time for which sessions do not request a refused record: 60 min. At most this time
-/// passes before a record that the node would now accept may be requested again.
+/// Maximum time for which sessions do not request a refused record: 60 min. A record that the node
+/// would now accept may be requested again after at most this time.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
 /// Maximum number of refused records that a node remembers. A record is remembered only if the room
 /// that is left exceeds the room that the records of its peer already take. Further records are

@@ -27,7 +27,7 @@ pub(super) struct Peer {
     /// A waiting session of the peer.
     pub(super) incoming: Option<Incoming>,
     pub(super) trigger: Trigger,
-    /// Whether the peer is in the queue for a session's permit.
+    /// Whether the peer is in the queue for a session permit.
     pub(super) is_queued: bool,
     /// Whether an exhausted quota has delayed the next session.
     pub(super) is_delayed: bool,
@@ -71,7 +71,7 @@ pub(super) struct Opened {
 /// The purpose of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To sync; holds the pending [`Call`], if there was one.
+    /// To sync, with the [`Call`] that was pending, if any.
     Sync(Option<Call>),
     /// To preview the result of a session.
     Preview,

@@ -14,7 +14,7 @@ pub(super) struct Permits<P> {
     pub(super) accepted: usize,
     /// Peers with which this node waits to open a session.
     outbound: VecDeque<P>,
-    /// Peers that have opened a session, which waits to be accepted.
+    /// Peers whose sessions wait to be accepted.
     inbound: VecDeque<P>,
 }
 

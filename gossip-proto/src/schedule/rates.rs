@@ -74,7 +74,7 @@ impl Default for PeerQuota {
 }
 
 impl PeerQuota {
-    /// A quota without limits.
+    /// An unlimited quota.
     pub const UNLIMITED: Self =
         Self { bytes: Rate::UNLIMITED, hash_nodes: Rate::UNLIMITED, records: Rate::UNLIMITED };
 

@@ -141,7 +141,7 @@ fn a_session_suspects_spaces_that_differ() {
         driver.scheduler.handle_advert(0, &driver::advert(root), driver.now);
         driver.scheduler.request(0, driver.now).unwrap();
         let Some(Action::Open { session, terms, .. }) = driver.scheduler.poll_action() else {
-            panic!("a session was requested")
+            panic!("no session was opened")
         };
         driver.end(0, session, 12);
         terms.suspects.len()

@@ -19,7 +19,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// A rate without a limit.
+    /// An unlimited rate.
     pub const UNLIMITED: Self = Self { per_second: u64::MAX, burst: u64::MAX };
 
     /// The time in which `amount` accrues.

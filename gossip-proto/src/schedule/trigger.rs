@@ -51,8 +51,8 @@ pub(super) enum Worth {
     Progress,
     /// Nothing differed.
     Equal,
-    /// The session found records that, according to the peer, other sessions are fetching or have
-    /// fetched.
+    /// The peer listed records that other sessions of this node are fetching or have fetched.
+    /// Whether it holds them is unverified.
     LeftToOthers,
     /// The session achieved nothing.
     Nothing,
@@ -90,7 +90,7 @@ impl Trigger {
         until.into_iter().flatten().chain([at]).max()
     }
 
-    /// Notes that a session begins, which serves all pending triggers. Returns the pending call.
+    /// Begins a session that serves all pending triggers; returns the pending call.
     pub(super) fn begin(&mut self) -> Option<Call> {
         (self.is_requested, self.is_timed, self.postponed_until) = (false, false, None);
         self.call.take().map(|(call, _)| call)

@@ -67,12 +67,12 @@ pub(super) struct Delta {
 enum Tell {
     Relative,
     Whole,
-    /// Whole; also asks the peer to send its own summary whole.
+    /// Whole, with a request for the peer's whole summary.
     WholeForWhole,
     Told,
 }
 
-/// The state of the negotiation of this side's ranges.
+/// The state of this side's offer of ranges.
 enum Offer {
     /// Waiting for the peer's summary.
     Waiting,
@@ -124,7 +124,7 @@ impl Deltas {
         true
     }
 
-    /// Ends the delta of a space: the comparison of its trees begins.
+    /// Ends the delta of a space, because the comparison of its trees begins.
     ///
     /// Returns false if the space has no delta or its delta has already ended.
     pub(super) fn end(&mut self, space_index: u32) -> bool {

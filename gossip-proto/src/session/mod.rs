@@ -44,8 +44,8 @@ use crate::{
 /// Inputs are [`handle_frame`](Self::handle_frame) and [`handle_timeout`](Self::handle_timeout);
 /// outputs are [`poll_frame`](Self::poll_frame), [`poll_event`](Self::poll_event) and
 /// [`poll_timeout`](Self::poll_timeout). After each input, poll frames until there are none. The
-/// session makes frames only when they are polled, so that a slow stream slows it down. The session
-/// is over when it has an [`outcome`](Self::outcome) and no frame is left.
+/// session builds frames only when they are polled, so that a slow stream slows the session down.
+/// The session is over when it has an [`outcome`](Self::outcome) and no frame is left.
 ///
 /// `now` is the time since any fixed moment; it must not run backwards.
 pub struct Session<V: View> {

@@ -95,7 +95,7 @@ pub struct SpaceOutcome {
     pub differed: bool,
 }
 
-/// The statistics of a session so far. A record is counted each time it is sent.
+/// The statistics of a session so far. A record is counted each time it is transferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

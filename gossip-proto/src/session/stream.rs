@@ -151,8 +151,8 @@ impl Stream {
     }
 
     /// Declares all versions below that of the next record, because the last returned record has
-    /// been sent. If the next record has the same version, it must follow: declares nothing and
-    /// returns true.
+    /// been sent. If the next record has the same version, declares nothing and returns true,
+    /// because that record must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
         let upper = match next {

@@ -113,7 +113,7 @@ impl<C: Wire> Transfer<C> {
         self.cursor
     }
 
-    /// The sending order of keys: ascending from `start`, wrapping around.
+    /// The rank of a key in the sending order, which ascends from `start` and wraps around.
     pub(super) fn rank(&self, key: &[u8; 32]) -> u64 {
         u64::from_be_bytes(short(key)).wrapping_sub(self.start)
     }

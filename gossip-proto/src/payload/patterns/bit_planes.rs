@@ -13,8 +13,8 @@ const GROUPS: usize = 16;
 /// Number of values that are transposed at once.
 const VALUES: usize = 8 * GROUPS;
 
-/// Row `n` holds value `n` of each group; or, transposed, bit `n` of each byte of the group's
-/// values.
+/// Row `n` holds value `n` of each group. In a transposed block, it holds bit `n` of each byte of
+/// the group's values.
 type Block = [[u32; GROUPS]; 8];
 
 /// Sorts the bits of the lower `width` bytes of `count` values into planes.

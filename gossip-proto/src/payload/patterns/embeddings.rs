@@ -80,7 +80,7 @@ fn put_packed(out: &mut Vec<u8>, form: u8, planes: &[u8], plain: usize) -> bool 
 }
 
 fn put_lengths(out: &mut Vec<u8>, lengths: impl Iterator<Item = usize> + Clone) {
-    let length = |length: usize| u32::try_from(length).expect("an embedding is below 2^32 values");
+    let length = |length: usize| u32::try_from(length).expect("lengths are below 2^32");
     let first = lengths.clone().next().unwrap_or(0);
     if lengths.clone().all(|length| length == first) {
         put(out, &(length(first) + 1));

@@ -19,7 +19,7 @@ use crate::{Compression, DecodeError, TooLarge};
 /// One immutable content: the pattern as one node consolidated it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatternContent {
-    /// The pattern id under which it was written.
+    /// The pattern id under which the content was written.
     pub id: String,
     /// The embedding, in the cluster's dimension (768 for Engram).
     pub embedding: Arc<[f32]>,

@@ -48,7 +48,7 @@ fn refused_session_reopens_after_the_pause() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     driver.take(&Step::Advert(4, 8));
     driver.wait(MILLISECOND * 100);
-    let (peer, _) = driver.opened.first_key_value().expect("the advert differs");
+    let (peer, _) = driver.opened.first_key_value().expect("the advert opens a session");
     assert_eq!(*peer, 4);
     driver.take(&Step::Ends(4, true, 8));
     driver.wait(REFUSED_PAUSE - MILLISECOND);
@@ -159,7 +159,7 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     let mut driver = Driver::connected(config);
     driver.take(&Step::Advert(4, 8));
     driver.wait(MILLISECOND * 100);
-    let session = driver.opened.remove(&4).expect("the advert differs");
+    let session = driver.opened.remove(&4).expect("the advert opens a session");
     let used = Used { sent: LEAST_RATE * 3_600, ..Used::default() };
     let end = SessionEnd::Displaced;
     driver.scheduler.handle_session_ended(4, session, end, used, driver.now);
