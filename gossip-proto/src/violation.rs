@@ -26,7 +26,7 @@ pub enum ProtocolViolation {
     /// A message follows although all spaces are equal.
     #[error("a message after equal hellos")]
     AfterEquality,
-    /// Another message arrives in place of an answer about spaces.
+    /// Another message arrives instead of an answer about spaces.
     #[error("another message in place of an answer about spaces")]
     SpacesExpected,
     /// A message about spaces arrives after they were settled.

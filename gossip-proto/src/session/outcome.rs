@@ -130,8 +130,8 @@ pub struct Stats {
     pub wasted_bytes: u64,
     /// Records of this side, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
-    /// Records of the peer, or parts of them, that exceed a limit of the wire and that the peer
-    /// named.
+    /// Records of the peer, or parts of them, that the peer reported as exceeding a limit of the
+    /// wire.
     pub peer_unsendable: u64,
     /// Records received that were refused.
     pub rejected: u64,

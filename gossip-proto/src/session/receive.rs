@@ -55,9 +55,9 @@ pub(super) struct Received {
 impl<C: Wire> Transfer<C> {
     /// Applies the records of a delivery that this side asked for.
     ///
-    /// This side asked for a record if it requested the record's key, or if `told` returns true:
-    /// then this side disclosed its entries around that key, or sent a version summary that does
-    /// not cover the record, so the peer could tell that the record is missing here.
+    /// This side asked for a record if it requested the record's key, or if `told` returns true. In
+    /// the second case, this side disclosed its entries around that key, or sent a version summary
+    /// that does not cover the record, so the peer could tell that the record is missing here.
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         space_index: u32,

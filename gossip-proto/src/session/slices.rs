@@ -34,7 +34,7 @@ impl Slices {
     pub(super) fn next(&mut self) -> Option<ContentPart> {
         let rest = &self.encoded[self.sent..];
         let bytes = &rest[..rest.len().min(PART)];
-        let number = |bytes| u32::try_from(bytes).expect("a content is far below 2^32 bytes");
+        let number = |bytes| u32::try_from(bytes).expect("a content has far fewer than 2^32 bytes");
         let (total, offset) = (number(self.encoded.len()), number(self.sent));
         self.sent += bytes.len();
         let (space, digest) = (self.space, self.digest);

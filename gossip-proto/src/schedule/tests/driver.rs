@@ -18,7 +18,7 @@ pub(super) struct Driver {
     pub(super) accepted: BTreeMap<u8, SessionId>,
     pub(super) resolving: BTreeSet<u8>,
     pub(super) dialled: BTreeMap<u8, Duration>,
-    /// Waiting sessions of peers.
+    /// Number of waiting sessions of each peer.
     pub(super) waiting: BTreeMap<u8, usize>,
     /// Number of sessions opened with each peer.
     pub(super) served: BTreeMap<u8, u32>,
