@@ -1,4 +1,4 @@
-//! The accept loop: from connection attempts to verified peers.
+//! The accept loop, which turns connection attempts into connections of verified peers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// A refused remote, and the cause.
+/// The address of a refused remote, and the cause.
 type Refused = (SocketAddr, HandshakeError);
 
 /// Answers a connection attempt.
 ///
 /// # Errors
-/// The refused remote, if it has to be reported.
+/// Returns the refused remote if the refusal must be reported.
 async fn answer(
     shared: Arc<Shared>,
     incoming: Incoming,
@@ -56,11 +56,11 @@ async fn answer(
     let accepted = shared.socket.accept(incoming, &shared.identity(), shared.roster()).await;
     let (connection, id) = match accepted {
         Ok(accepted) => accepted,
-        // The remote gave up: neither side refused the other.
+        // The remote gave up; neither side refused the other.
         Err(HandshakeError::Abandoned(_)) => return Ok(()),
         Err(cause) => {
             shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
-            // A remote that vanished was not refused either.
+            // A remote that stopped answering was not refused either.
             return match cause {
                 HandshakeError::TimedOut => Ok(()),
                 cause => Err((address, cause)),

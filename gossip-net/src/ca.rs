@@ -1,5 +1,5 @@
-//! A small certificate authority for one cluster: temporary for tests and demos, or kept as two PEM
-//! files.
+//! A small certificate authority for one cluster, either temporary (for tests and demos) or stored
+//! as two PEM files.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +16,8 @@ use crate::{NodeId, Validity};
 
 /// The authority that issues a cluster's certificates (feature `ca`).
 ///
-/// The holder of its key can issue certificates but cannot admit a node: admission is up to the
-/// roster.
+/// The holder of its key can issue certificates but cannot add a node to the cluster: a node must
+/// also be listed in the roster.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,7 +58,7 @@ pub enum IssueError {
     /// The PEM of the authority's certificate or key cannot be used.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
-    /// The certificate to replace is not one that an authority of this type issued to a node.
+    /// The certificate to renew was not issued to a node by a [`ClusterCa`].
     #[error("the certificate cannot be renewed: {0}")]
     Renewal(String),
     /// The key or the certificate could not be created.
@@ -88,7 +88,7 @@ impl ClusterCa {
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
         let is_ca = with_parsed(certificate, |parsed| Ok(parsed.is_ca()));
         if !is_ca.map_err(IssueError::Authority)? {
-            let reason = "its certificate is that of a node; name the one of the authority";
+            let reason = "its certificate belongs to a node; specify the authority's certificate";
             return Err(IssueError::Authority(reason.to_owned()));
         }
         let key = KeyPair::from_pem(key).map_err(IssueError::authority)?;
@@ -106,7 +106,8 @@ impl ClusterCa {
         self.issuer.key().serialize_pem()
     }
 
-    /// Creates a key and a certificate for the node called `name`, for dialling and accepting.
+    /// Creates a key and a certificate for the node called `name`. The certificate is valid for
+    /// both dialling and accepting.
     ///
     /// # Errors
     /// [`IssueError::Name`] if `name` is not valid in a certificate, [`IssueError::Failed`] if the
@@ -124,7 +125,7 @@ impl ClusterCa {
     /// [`ClusterCa`] issued to a node. The node id stays the same.
     ///
     /// # Errors
-    /// [`IssueError::Renewal`] if `certificate` is that of an authority or has more than one name,
+    /// [`IssueError::Renewal`] if `certificate` belongs to an authority or has more than one name,
     /// [`IssueError::Failed`] if the new certificate cannot be created.
     pub fn renew(&self, certificate: &str, validity: Validity) -> Result<String, IssueError> {
         let read = with_parsed(certificate, |parsed| {
@@ -138,7 +139,8 @@ impl ClusterCa {
     /// Creates a new certificate for an existing key of a node. The node id stays the same.
     ///
     /// # Errors
-    /// [`IssueError::Failed`] if `key` is not a PEM key, [`IssueError::Name`] as for a new node.
+    /// [`IssueError::Failed`] if `key` is not a PEM key, [`IssueError::Name`] if `name` is not
+    /// valid in a certificate.
     pub fn renew_node(
         &self,
         name: &str,
@@ -195,10 +197,10 @@ fn with_parsed<T>(
     read(&parsed)
 }
 
-/// The only name in a certificate of a node.
+/// Returns the only name in a node's certificate.
 fn node_name(certificate: &X509Certificate<'_>) -> Result<String, String> {
     if certificate.is_ca() {
-        return Err("it is that of an authority; name the one of a node".to_owned());
+        return Err("it belongs to an authority; specify a node's certificate".to_owned());
     }
     let mut subject = certificate.subject().iter_attributes();
     let name = subject.next().and_then(|attribute| attribute.as_str().ok());
@@ -209,8 +211,7 @@ fn node_name(certificate: &X509Certificate<'_>) -> Result<String, String> {
             Ok(name.to_owned())
         }
         _ => {
-            let advice =
-                "it has other names than the node's; renew it with the tools that issued it";
+            let advice = "it must contain exactly one name; renew it with the tools that issued it";
             Err(advice.to_owned())
         }
     }
@@ -255,7 +256,8 @@ fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, Is
     Ok(params)
 }
 
-/// A random serial number of 16 bytes: no two certificates of an authority share one.
+/// Returns a random serial number of 16 bytes, so that no two certificates of an authority have the
+/// same number.
 fn serial_number() -> Result<SerialNumber, IssueError> {
     let mut bytes = [0; 16];
     let filled = SystemRandom::new().fill(&mut bytes);

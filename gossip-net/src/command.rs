@@ -1,4 +1,4 @@
-//! The commands of a peer's task.
+//! Commands for a peer's task.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,15 +13,16 @@ use crate::{SessionReport, SyncError};
 
 /// A command for a peer's task.
 pub(crate) enum Command {
-    /// The peer dialled this node and proved its identity; its first packet arrived at this time.
+    /// The peer dialled this node and proved its identity. Its first packet arrived at the given
+    /// time.
     Accepted(Connection, Instant),
     /// Open a session that begins after this request, and send its result.
     Request(Answer),
     /// Open a session over the caller's views.
     RequestPreview(PreviewRequest),
-    /// The roster was replaced, and may give the peer another address.
+    /// The roster was replaced, and may list another address for the peer.
     Moved,
-    /// The peer answered at this address, which the roster gives to another member.
+    /// The peer answered at this address, which the roster lists for another member.
     Sighted(SocketAddr),
     // Decisions of the scheduler.
     /// Look up the addresses of the peer.

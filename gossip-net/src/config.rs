@@ -1,5 +1,4 @@
-//! The configuration of a node. Protective limits are constants of [`limits`](crate::limits)
-//! instead.
+//! The configuration of a node. Protective limits are constants in [`limits`](crate::limits).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,33 +21,32 @@ use crate::limits::SESSION_TIMEOUT;
 #[non_exhaustive]
 pub struct NetConfig {
     /// The UDP address to listen on. Port 0 selects a free port; see
-    /// [`Gossip::local_addr`](crate::Gossip::local_addr). `[::]` accepts IPv4 as well if the system
+    /// [`Gossip::local_addr`](crate::Gossip::local_addr). `[::]` also accepts IPv4 if the system
     /// supports it.
     pub listen: SocketAddr,
-    /// When the node contacts its peers, and its rate limits.
+    /// The settings of the scheduler: when the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
-    /// Silence after which a connection without a session is closed; a keep-alive is sent after a
-    /// third of it. `None`, the default, means three intervals, but at least three minutes and at
-    /// most a day. A session closes the connection of a silent peer earlier, after
-    /// [`SessionConfig::idle_timeout`].
+    /// The time of silence after which a connection without a session is closed. A keep-alive is
+    /// sent after a third of this time. `None`, the default, means three intervals, but at least
+    /// three minutes and at most a day. A session closes the connection of a silent peer earlier,
+    /// after [`SessionConfig::idle_timeout`].
     pub idle_timeout: Option<Duration>,
-    /// Maximum time that a shutdown waits for running sessions. Default: 5 s.
+    /// The maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,
     /// The settings of the sync machine: message sizes, budgets, compression. The node itself sets
-    /// `cursor`, `peer`, `suspects`, `postponed`, `greeting` and `intake` for each session, and lowers
-    /// the budgets to what the rate limits allow.
+    /// `cursor`, `peer`, `suspects`, `postponed`, `greeting` and `intake` for each session, and
+    /// lowers the budgets to the amounts that the rate limits allow.
     pub session: SessionConfig,
-    /// Makes the scheduler's random choices repeatable. `None`, the default, seeds from the system.
-    /// The seed does not affect cryptography.
+    /// The seed of the scheduler's random choices, for repeatable tests. With `None`, the default,
+    /// the operating system supplies it. The seed does not affect cryptography.
     pub seed: Option<u64>,
-    /// Listen on this in-memory network instead of the machine's. For tests
-    /// (feature `memory-network`).
+    /// An in-memory network to use instead of UDP, for tests (feature `memory-network`).
     #[cfg(feature = "memory-network")]
     pub network: Option<crate::MemoryNetwork>,
 }
 
 impl NetConfig {
-    /// The defaults, listening on `listen`.
+    /// Returns the default configuration with the address `listen`.
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,

@@ -1,4 +1,4 @@
-//! One dial over several addresses: Happy Eyeballs (RFC 8305).
+//! Dials the addresses of a node with overlapping attempts, as in Happy Eyeballs (RFC 8305).
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::{HandshakeError, NodeId};
 
-/// A node to dial, and its addresses.
+/// The node to dial, and its addresses.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) node: NodeId,
@@ -20,7 +20,8 @@ pub(crate) struct Target {
     pub(crate) on_met: OnMet,
 }
 
-/// Called with a node and the address at which it answered in place of the dialled one.
+/// A callback that receives a node and the address at which it answered in place of the dialled
+/// node.
 pub(crate) type OnMet = Arc<dyn Fn(NodeId, SocketAddr) + Send + Sync>;
 
 /// A handshake at one address.
@@ -31,13 +32,13 @@ pub(crate) type Attempt<T = Connection> =
 /// first connection that succeeds.
 ///
 /// # Errors
-/// The most informative failure: an answer takes precedence over a time-out.
+/// Returns the most informative failure: every other error takes precedence over a time-out.
 pub(crate) async fn race<T: Send + 'static>(
     attempts: Vec<Attempt<T>>,
     delay: Duration,
 ) -> Result<T, HandshakeError> {
     let mut waiting = attempts.into_iter();
-    // Dropping it at the end of the race aborts the remaining attempts.
+    // Dropping this set at the end of the race aborts the remaining attempts.
     let mut running = JoinSet::new();
     let mut failed: Option<HandshakeError> = None;
     loop {

@@ -35,14 +35,14 @@ impl Shared {
         told
     }
 
-    /// Tells the scheduler the current roots of the hosted spaces.
+    /// Passes the current roots of the hosted spaces to the scheduler.
     pub(crate) fn tell_roots(&self) {
         // Ask the host before taking the lock.
         let roots = self.source.summaries();
         self.tell(|scheduler, now| scheduler.handle_roots(roots, now));
     }
 
-    /// Handles an advert of a peer, whichever carrier delivered it.
+    /// Handles an advert from a peer.
     pub(crate) fn tell_advert(&self, peer: NodeId, advert: &RootAdvert) {
         let roots = self.source.summaries();
         self.tell(|scheduler, now| {
@@ -102,7 +102,7 @@ impl Shared {
         ending.is_some_and(|report| report.outcome.result == Ending::NotAccepted)
     }
 
-    /// Records which peers are equal to this node now.
+    /// Records whether each peer's roots currently agree with this node's.
     fn note_agreements(&self) {
         let (now, peers) = (Instant::now(), self.peers().clone());
         let agreements: Vec<_> = self
@@ -113,7 +113,8 @@ impl Shared {
         }
     }
 
-    /// Tells the scheduler the liveness of each member, which may change without a notification.
+    /// Passes the liveness of each member to the scheduler. The liveness may change without a
+    /// notification.
     fn tell_liveness(&self) {
         let members: Vec<_> = self.peers().keys().copied().collect();
         // Ask the host's failure detector before taking the lock.
@@ -130,7 +131,7 @@ impl Shared {
     }
 }
 
-/// How often the roots, the agreement and the liveness of members are polled.
+/// The interval at which the roots, the agreements and the liveness of members are polled.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Wakes the scheduler at each deadline until the node shuts down.
@@ -146,7 +147,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         if looks_at <= shared.schedule.now() {
             looks_at = shared.schedule.now() + LOOK;
-            // Before the roots, which may end an agreement.
+            // Agreements are recorded first, because new roots may end them.
             shared.note_agreements();
             shared.tell_roots();
             shared.tell_liveness();

@@ -1,4 +1,4 @@
-//! The UDP socket and its QUIC endpoint: binding, dialling, accepting, within the limits.
+//! The UDP socket and its QUIC endpoint, which dials and accepts within the limits.
 
 mod dialling;
 mod names;
@@ -71,7 +71,7 @@ impl Socket {
     /// Resolves `host:port`.
     ///
     /// # Errors
-    /// [`HandshakeError::Address`] if there is no address, or no answer in time.
+    /// [`HandshakeError::Address`] if the name has no address or the lookup times out.
     pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
         self.names.look_up(address).await
     }
@@ -86,9 +86,10 @@ impl Socket {
         self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for the next connection attempt that the limits admit; `None` once closed.
+    /// Waits for the next connection attempt that the limits allow. Returns `None` once the
+    /// endpoint is closed.
     ///
-    /// Attempts beyond the limits are refused, or asked to prove their address first.
+    /// Remotes beyond the limits are refused, or must prove their address first.
     pub(crate) async fn incoming(&self) -> Option<(Incoming, HandshakePermit)> {
         loop {
             let incoming = self.endpoint()?.accept().await?;
@@ -124,8 +125,8 @@ impl Socket {
         Ok((connection, peer))
     }
 
-    /// Closes all connections. Waits up to `grace` until the peers have been notified, and again up
-    /// to `grace` until the port is free.
+    /// Closes all connections. Waits at most `grace` for the peers to be notified, and then at most
+    /// `grace` for the port to become free.
     pub(crate) async fn close(&self, grace: Duration) {
         let Some(endpoint) = self.abandon() else { return };
         if timeout(grace, endpoint.wait_idle()).await.is_err() {
@@ -143,7 +144,8 @@ impl Socket {
         _ = timeout(grace, free).await;
     }
 
-    /// Closes all connections without waiting. Returns the endpoint; `None` if it was already closed.
+    /// Closes all connections without waiting. Returns the endpoint, or `None` if it was already
+    /// closed.
     pub(crate) fn abandon(&self) -> Option<Endpoint> {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         endpoint.close(VarInt::from_u32(0), b"the node shuts down");
@@ -160,8 +162,9 @@ fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
     Ok(())
 }
 
-/// The endpoint of every process with this key answers packets of earlier connections with a reset,
-/// so that a peer notices a restart at its next packet.
+/// Derives the connection ids and the stateless resets from the node's key. After a restart, the
+/// endpoint can therefore answer packets of earlier connections with a reset, so that a peer
+/// notices the restart at its next packet.
 fn endpoint_config(identity: &Identity) -> EndpointConfig {
     let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.reset_secret);
     let tag = ring::hmac::sign(&secret, b"engram-gossip connection ids");
@@ -180,19 +183,19 @@ fn udp(config: &NetConfig) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     TokioRuntime.wrap_udp_socket(bind(config.listen)?)
 }
 
-/// Binds an address. The unspecified IPv6 address accepts IPv4 as well, regardless of the system's
+/// Binds an address. The unspecified IPv6 address also accepts IPv4, regardless of the system's
 /// default.
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket2::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        // May fail on a system without IPv4, where it is not needed.
+        // This may fail on a system without IPv4, where it is not needed.
         _ = socket.set_only_v6(!address.ip().is_unspecified());
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
-/// The identity that the peer proved in the handshake.
+/// The node id that the peer proved in the handshake.
 pub(crate) fn peer_id(connection: &Connection) -> Option<NodeId> {
     tls::node_id(peer_chain(connection)?.first()?).ok()
 }
@@ -255,13 +258,13 @@ fn transport(idle_timeout: Duration) -> TransportConfig {
     transport
 }
 
-/// The running incoming handshakes, in total and by address.
+/// The number of running incoming handshakes by address.
 #[derive(Default)]
 struct Handshakes {
     by_address: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
-/// A slot for one handshake, released on drop.
+/// The permit for one handshake, released on drop.
 pub(crate) struct HandshakePermit {
     handshakes: Arc<Handshakes>,
     address: IpAddr,
@@ -286,7 +289,8 @@ impl Handshakes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<IpAddr, usize>> {
-        // Counts change in one step, so a panicking holder cannot leave them inconsistent.
+        // Each count changes in one step, so a panicking holder cannot leave the counts
+        // inconsistent.
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

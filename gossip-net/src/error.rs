@@ -1,4 +1,4 @@
-//! Errors above the handshake.
+//! The errors of a node, except those of the handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub enum BindError {
     /// Sessions are impossible with these parameters, spaces or session limits.
     #[error("cannot open sessions: {0}")]
     Setup(#[from] SetupError),
-    /// Another socket has the address.
+    /// Another socket is bound to the address.
     #[error("{address} is in use; stop the other process, or listen on another port")]
     InUse {
         /// The address.
@@ -34,7 +34,7 @@ pub enum BindError {
         /// The cause.
         source: io::Error,
     },
-    /// Called outside of a tokio runtime.
+    /// The node was started outside a tokio runtime.
     #[error("a gossip node needs a tokio runtime with I/O and time enabled; start it inside one")]
     NoRuntime,
 }
@@ -64,15 +64,15 @@ pub enum AdvertError {
     #[error("{0} is not in the roster; add it first")]
     NotInRoster(NodeId),
     /// No member of the roster has this name.
-    #[error("no member of the roster is called {0:?}; name the members as the host does")]
+    #[error("no member of the roster is called {0:?}; use the host's names in the roster")]
     UnknownName(String),
     /// The bytes are not an advert of this wire version.
     #[error("not a root advert: {0}")]
     Unreadable(DecodeError),
 }
 
-/// The reason why a session failed. Records that it joined stay joined and valid; the next session
-/// continues from there.
+/// The reason why a session failed. Records that it joined remain joined and valid; the next
+/// session continues from there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
@@ -91,8 +91,8 @@ pub enum SyncError {
     /// The peer ended the session because this node took too long.
     #[error("the peer gave up: this node took too long")]
     TooSlow,
-    /// The peer runs its maximum number of sessions; this node retries later.
-    #[error("the peer runs its maximum number of sessions; this node retries later")]
+    /// The peer is already running its maximum number of sessions; this node retries later.
+    #[error("the peer is already running its maximum number of sessions; this node retries later")]
     Busy,
     /// The peer refused the session because this node has used up its quota at the peer, or the
     /// peer has used up its send rate; this node retries after a pause.
@@ -103,13 +103,13 @@ pub enum SyncError {
         "the maximum of {cap} previews is already running or waiting; retry when one has ended"
     )]
     TooManyPreviews {
-        /// The maximum that was reached: that of the peer, or that of the node.
+        /// The maximum that was reached, either per peer or per node.
         cap: usize,
     },
     /// The peer ended the stream during the session.
     #[error("the peer ended the session early; see the peer's log")]
     Cut,
-    /// The sync machine ended the session; the text names the next step.
+    /// The sync machine ended the session; the message states what to do next.
     #[error("{0}")]
     Session(SessionError),
     /// The host's view panicked, which ended only this session.
@@ -118,7 +118,7 @@ pub enum SyncError {
     /// The hosted spaces do not allow a session.
     #[error("cannot open a session: {0}")]
     Setup(#[from] SetupError),
-    /// The peer aborted the session: it cannot run one, or received an invalid frame.
+    /// The peer aborted the session because it cannot run sessions or received an invalid frame.
     #[error("the peer aborted the session; see its log, and run the same version on both nodes")]
     Rejected,
     /// One of the two nodes is shutting down.
@@ -126,20 +126,20 @@ pub enum SyncError {
     ShuttingDown,
 }
 
-/// The step of a session that took a peer too long.
+/// The step of a session that a peer did not complete in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimedStep {
-    /// It did not answer the first frame.
+    /// The peer did not answer the first frame.
     #[error("answer")]
     Answer,
-    /// It did not read a frame of this node.
+    /// The peer did not read a frame from this node.
     #[error("read a frame")]
     TakeFrame,
-    /// It did not send the next frame.
+    /// The peer did not send the next frame.
     #[error("send a frame")]
     SendFrame,
-    /// It did not end the session in time.
+    /// The peer did not end the session.
     #[error("finish the session")]
     Finish,
 }

@@ -10,8 +10,8 @@ use crate::limits::EVENT_QUEUE;
 use crate::stats::Counters;
 use crate::{HandshakeError, Liveness, NodeId, SessionReport, SyncError};
 
-/// An event of a node. It names peers by id: [`Gossip::roster`](crate::Gossip::roster) has their
-/// names, and `{id:.8}` prints the beginning of an id.
+/// An event of a node. Events identify peers by id. [`Gossip::roster`](crate::Gossip::roster)
+/// returns their names, and `{id:.8}` prints the beginning of an id.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -25,7 +25,7 @@ pub enum Event {
     Disconnected {
         /// The peer.
         peer: NodeId,
-        /// The reason, human-readable.
+        /// A human-readable reason.
         reason: String,
     },
     /// A peer could not be dialled, or did not accept this node. Published once per cause until the
@@ -38,16 +38,16 @@ pub enum Event {
         /// Time until the next dial.
         retry_in: Duration,
     },
-    /// A remote dialled this node and one side refused the other, or the handshake failed. No byte
-    /// of gossip was exchanged. A remote that ends its own handshake, or vanishes, is not reported.
-    /// Published once per IP address and [`HandshakeError::reason`] in
+    /// A remote dialled this node, and one side refused the other or the handshake failed. No
+    /// gossip data was exchanged. A remote that ends its own handshake, or vanishes, is not
+    /// reported. Published once per IP address and [`HandshakeError::reason`] in
     /// [`REFUSED_PERIOD`](crate::limits::REFUSED_PERIOD).
     Refused {
         /// The remote address.
         address: SocketAddr,
         /// The cause.
         cause: HandshakeError,
-        /// Number of refusals since the last event for this address and reason, this one included.
+        /// Number of refusals since the last event for this address and reason, including this one.
         times: u64,
     },
     /// A session completed, whichever side opened it.
@@ -67,13 +67,15 @@ pub enum Event {
         what: engram_gossip_proto::Event,
     },
     /// Sessions with a peer repeatedly end without progress and without reaching equality.
-    /// Published once until a session makes progress or finds both sides equal.
+    /// Published once; published again only after a session has made progress or found both sides
+    /// equal.
     Stalled {
         /// The peer.
         peer: NodeId,
         /// Number of consecutive sessions that ended without progress.
         sessions: u32,
-        /// Whether the last of them found that one of the two nodes accepts no records now.
+        /// Whether the last of these sessions found that one of the two nodes currently accepts no
+        /// records.
         not_accepted: bool,
     },
     /// A peer is no longer stalled: a session made progress, or found both sides equal.
@@ -83,8 +85,8 @@ pub enum Event {
         /// Number of consecutive sessions that had ended without progress.
         sessions: u32,
     },
-    /// A session found no space that both nodes host; configure a common one. Published once until
-    /// a session finds one.
+    /// A session found no space that both nodes host; configure a common space. Published once;
+    /// published again only after a session has found a common space.
     NoCommonSpace {
         /// The peer.
         peer: NodeId,
@@ -107,10 +109,10 @@ pub enum Event {
     },
 }
 
-/// A subscription to the events of one node, see [`Gossip::events`](crate::Gossip::events).
+/// A subscription to the events of one node; see [`Gossip::events`](crate::Gossip::events).
 ///
-/// It buffers the latest [`EVENT_QUEUE`] events. A slower subscriber misses the oldest ones, which
-/// [`Stats::events_dropped`](crate::Stats::events_dropped) counts.
+/// It buffers the latest [`EVENT_QUEUE`] events. A subscriber that falls further behind misses the
+/// oldest events; [`Stats::events_dropped`](crate::Stats::events_dropped) counts them.
 #[derive(Debug)]
 pub struct Events {
     queue: broadcast::Receiver<Event>,
@@ -118,7 +120,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Waits for the next event. `None` once the node has shut down.
+    /// Waits for the next event. Returns `None` once the node has shut down.
     ///
     /// This method is cancel safe.
     pub async fn next(&mut self) -> Option<Event> {

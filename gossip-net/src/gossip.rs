@@ -24,11 +24,11 @@ use crate::{
     Roster, RoundReport, SessionReport, Stats, SyncError, Validity, accept, driver, keep,
 };
 
-/// A running node: connected to the members of its roster, and synchronized with them.
+/// A running node, which connects to the members of its roster and synchronizes with them.
 ///
-/// Clones are handles of the same node, for any thread: only [`bind`](Self::bind) has to be called
-/// within a tokio runtime. The node stops on [`shutdown`](Self::shutdown), or abruptly when the last
-/// handle is dropped.
+/// Clones are handles to the same node and can be used on any thread. Only [`bind`](Self::bind)
+/// must be called within a tokio runtime. The node stops on [`shutdown`](Self::shutdown), or
+/// abruptly when the last handle is dropped.
 #[derive(Clone)]
 pub struct Gossip {
     node: Arc<Node>,
@@ -47,8 +47,8 @@ impl Gossip {
     /// `parameters`.
     ///
     /// # Errors
-    /// [`BindError`] if a value or the identity is invalid, if the address cannot be bound, or
-    /// outside of a tokio runtime.
+    /// [`BindError`] if a value or the identity is invalid, if the address cannot be bound, or if
+    /// there is no current tokio runtime.
     pub fn bind<R: Replicas>(
         config: NetConfig,
         identity: Identity,
@@ -105,13 +105,14 @@ impl Gossip {
         self.shared().us
     }
 
-    /// The bound address; it contains the actual port if the configuration leaves the port open.
+    /// The bound address. It contains the actual port if the configured port is 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.node.address
     }
 
-    /// Announces a change of the local state: the scheduler sees the new roots at once, and
-    /// coalesces calls in quick succession. The node notices an unannounced change within a second.
+    /// Announces a change of the local state. The scheduler receives the new roots immediately, and
+    /// coalesces calls in quick succession. Without an announcement, the node notices a change
+    /// within a second.
     pub fn announce(&self) {
         self.shared().tell_roots();
     }
@@ -125,25 +126,26 @@ impl Gossip {
     /// 5 s, until the peer answers.
     ///
     /// # Errors
-    /// [`SyncError`] gives the cause. Records that were joined before the failure stay joined.
+    /// [`SyncError`] gives the cause. Records that were joined before the failure remain joined.
     pub async fn sync_with(&self, peer: NodeId) -> Result<SessionReport, SyncError> {
         let (answer, result) = oneshot::channel();
         self.shared().ask_peer(peer, Command::Request(answer), result).await
     }
 
-    /// Opens a session with `peer` over the caller's views, and waits for its end: to preview a
-    /// session, or to inspect the peer's records.
+    /// Opens a session with `peer` over the caller's views, and waits for its end. Use it to
+    /// preview a session or to inspect the peer's records.
     ///
-    /// `pin` is called directly before the session begins, and again if the session is reopened
-    /// because it crossed a session of the peer or its connection was replaced. The session claims
-    /// nothing, so it withholds no record from other sessions, and it does not affect their
-    /// schedule. Sync sessions take precedence. To the peer it is an ordinary session: a view that
-    /// must not change the peer's records has to answer without records of its own.
+    /// `pin` is called immediately before the session begins, and again if the session is reopened
+    /// because it crossed a session of the peer or its connection was replaced. The session makes
+    /// no claims, so it withholds no record from other sessions, and it does not affect their
+    /// schedule. Sync sessions take precedence. For the peer, this is an ordinary session: to leave
+    /// the peer's records unchanged, the view must send no records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
     /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) previews of the peer or
-    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) previews in total already run or wait.
+    /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) previews in total are already running or
+    /// waiting.
     pub async fn sync_with_view<V: View<Content: Send> + Send + 'static>(
         &self,
         peer: NodeId,
@@ -206,8 +208,8 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Replaces the rate limits for future sessions. Quota that is already used stays used, and a
-    /// debt is paid back at the new rates.
+    /// Replaces the rate limits for future sessions. Quota that is already used remains used, and
+    /// debt is paid off at the new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the invalid value. The old limits stay in force.
@@ -256,8 +258,9 @@ impl Gossip {
 
     /// Replaces the certificate or the trusted authorities without a restart.
     ///
-    /// New handshakes use them at once. Connections stay, except those whose peer the new
-    /// authorities do not accept. Returns the parts that differ from the previous identity.
+    /// New handshakes use the new identity immediately. Existing connections are kept, except those
+    /// to peers whose certificates the new authorities do not accept. Returns the parts that differ
+    /// from the previous identity.
     ///
     /// # Errors
     /// [`RotateError`] if peers would refuse the certificate, or if it is for another key. The old
@@ -287,12 +290,12 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.advert(room))
     }
 
-    /// Handles an advert of `peer` that a message of the membership layer carried. That layer has
-    /// to authenticate the sender; a forged advert costs at most one session.
+    /// Handles an advert from `peer` that arrived in a message of the membership layer. That layer
+    /// must authenticate the sender; a forged advert costs at most one session.
     ///
     /// # Errors
-    /// [`AdvertError`] if `peer` is not in the roster or the bytes are not an advert. The node
-    /// ignores them.
+    /// [`AdvertError`] if `peer` is not in the roster or the bytes are not an advert. In both
+    /// cases, the node ignores the bytes.
     pub fn handle_advert(&self, peer: NodeId, bytes: &[u8]) -> Result<(), AdvertError> {
         if self.shared().peer(&peer).is_none() {
             return Err(AdvertError::NotInRoster(peer));
@@ -303,10 +306,11 @@ impl Gossip {
         Ok(())
     }
 
-    /// Stops the node gracefully: begins nothing new, waits up to the configured grace for running
-    /// sessions to end and their last bytes to arrive, then closes every connection. Idempotent.
+    /// Stops the node gracefully. Starts no new sessions, waits at most
+    /// [`NetConfig::shutdown_grace`] for running sessions to end and their last bytes to arrive,
+    /// then closes every connection. This method is idempotent.
     pub async fn shutdown(&self) {
-        // The task also ends the node if this future is dropped.
+        // The spawned task stops the node even if this future is dropped.
         let stop = self.shared().clone().stop();
         _ = self.shared().runtime.spawn(stop).await;
     }
@@ -334,7 +338,7 @@ impl Shared {
         command: Command,
         result: oneshot::Receiver<Result<SessionReport, SyncError>>,
     ) -> Result<SessionReport, SyncError> {
-        // No task: the node is shutting down, or the peer is not in the roster.
+        // The peer has no task if the node is shutting down or the peer is not in the roster.
         let gone = || match self.is_running() {
             true => SyncError::NotInRoster(peer),
             false => SyncError::ShuttingDown,
@@ -343,7 +347,7 @@ impl Shared {
         result.await.map_err(|_| gone())?
     }
 
-    /// Tells the scheduler the members, and whether each can be dialled.
+    /// Passes the members to the scheduler, and whether each can be dialled.
     fn tell_members(&self, roster: &Roster) {
         let reach = |member: &Member| match member.address {
             Some(_) => Reach::Dialable,

@@ -1,4 +1,4 @@
-//! The handle of a peer's task.
+//! The handle to a peer's task.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::command::Command;
 use crate::status::PeerState;
 
-/// A handle of a peer's task. Dropping the last one evicts the peer.
+/// A handle to a peer's task. Dropping the last one evicts the peer.
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) mailbox: mpsc::UnboundedSender<Command>,
@@ -17,7 +17,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Sends a command. A command that arrives while the task ends is lost.
     pub(crate) fn command(&self, command: Command) {
-        // The queue stays short: the scheduler has a few commands outstanding per peer, each caller
+        // The queue stays short: the scheduler has few outstanding commands per peer, each caller
         // has one, and the number of concurrent handshakes is limited.
         _ = self.mailbox.send(command);
     }

@@ -7,18 +7,18 @@ use crate::NodeId;
 
 /// The reason why a connection failed, as precisely as TLS reports it to either side.
 ///
-/// If a handshake failed, no byte of gossip was exchanged and no state was changed. Dialling
-/// continues with increasing back-off, so most failures resolve once their cause is removed.
+/// If a handshake fails, no gossip data is exchanged and no state changes. Dialling continues with
+/// increasing back-off, so the node connects once the cause of the failure is removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer presented a key that is not in our roster.
     #[error("{node} is not in the roster; add it if it belongs to the cluster")]
     NotInRoster {
-        /// The id of its key.
+        /// The id of the peer's key.
         node: NodeId,
     },
-    /// The dialled address belongs to a different node than the roster says.
+    /// The dialled address belongs to a different node than the one in the roster.
     #[error(
         "dialled {expected}, but {found} answered; correct the address or the node id in the roster"
     )]
@@ -54,12 +54,12 @@ pub enum HandshakeError {
     /// The peer refused us: we are not in its roster.
     #[error("the peer refused us: this node is not in its roster; add it there")]
     RefusedNotInRoster,
-    /// The peer refused us: it expected a different node here.
-    #[error("the peer refused us: it expected another node id here; correct its roster")]
+    /// The peer refused us: it expected a different node at this address.
+    #[error("the peer refused us: it expected another node id at this address; correct its roster")]
     RefusedWrongNode,
     /// The peer refused us: it does not trust our authority.
     #[error(
-        "the peer refused us: it does not trust our authority; add our authority, or our certificate if it is self-signed, to those that it trusts"
+        "the peer refused us: it does not trust our authority; add our authority, or our certificate if it is self-signed, to its trusted authorities"
     )]
     RefusedAuthority,
     /// The peer refused us: by its clock our certificate has expired or is not valid yet, or it
@@ -67,7 +67,9 @@ pub enum HandshakeError {
     #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
     RefusedExpired,
     /// The peer refused us: it cannot use our certificate.
-    #[error("the peer refused us: it cannot use our certificate; issue it for clients and servers")]
+    #[error(
+        "the peer refused us: it cannot use our certificate; issue it for client and server use"
+    )]
     RefusedCertificate,
     /// The peer accepts no connection now: it is shutting down, or busy with other handshakes.
     #[error(
@@ -94,8 +96,8 @@ pub enum HandshakeError {
     Closed(String),
 }
 
-/// The QUIC close code of a TLS alert (RFC 8446, section 6) is its number plus this (RFC 9001,
-/// section 4.8).
+/// The offset between the number of a TLS alert (RFC 8446, section 6) and its QUIC close code (RFC
+/// 9001, section 4.8).
 const ALERT_BASE: u64 = 0x100;
 const BAD_CERTIFICATE: u64 = ALERT_BASE + 42;
 const UNSUPPORTED_CERTIFICATE: u64 = ALERT_BASE + 43;

@@ -39,23 +39,23 @@ pub struct Identity {
     pub(crate) reset_secret: [u8; 32],
 }
 
-/// The parts of an identity that a new one replaced.
+/// The parts of an identity that differ from the previous identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityChange {
-    /// The trusted authorities.
+    /// Whether the trusted authorities differ.
     pub authority: bool,
-    /// The certificate chain.
+    /// Whether the certificate chain differs.
     pub certificate: bool,
-    /// The encoding of the key; the key itself stays.
+    /// Whether the encoding of the key differs; the key itself is the same.
     pub key: bool,
 }
 
-/// The trusted authorities. A certificate from them is not enough: the roster has to admit its
-/// node, too.
+/// The trusted authorities. A certificate from one of them is not sufficient: the roster must also
+/// list its node.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
-    /// In the order of the file.
+    /// The certificates in the order of the file.
     certificates: Arc<[CertificateDer<'static>]>,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
@@ -74,7 +74,7 @@ pub enum IdentityError {
         source: std::io::Error,
     },
     /// A file or text is not PEM, or lacks the expected section.
-    #[error("{what}: {fault}; it has to be PEM with the section {section}")]
+    #[error("{what}: {fault}; it must be PEM with a {section} section")]
     Pem {
         /// The name of the file, or the role of the text.
         what: String,
@@ -83,7 +83,7 @@ pub enum IdentityError {
         /// The required section.
         section: &'static str,
     },
-    /// A certificate is not parsable.
+    /// A certificate cannot be parsed.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
         /// The name of the file, or the role of the text.
@@ -104,7 +104,7 @@ pub enum IdentityError {
     Refused(#[source] HandshakeError),
 }
 
-/// A text and its name in errors.
+/// A PEM text, and its name in error messages.
 struct Source {
     what: String,
     bytes: Vec<u8>,
@@ -126,7 +126,7 @@ impl Identity {
         Self::new(&authority, &certificate, &key)
     }
 
-    /// Like [`from_files`](Self::from_files), from PEM texts.
+    /// Like [`from_files`](Self::from_files), but reads PEM texts.
     ///
     /// # Errors
     /// [`IdentityError`] names the text by its role: authority, certificate or key.
@@ -193,7 +193,7 @@ impl fmt::Debug for Identity {
 }
 
 impl NodeId {
-    /// The id of the key in the first certificate of `certificate`, a PEM text.
+    /// Returns the id of the key in the first certificate of the PEM text `certificate`.
     ///
     /// # Errors
     /// [`IdentityError`] if the text is not PEM or contains no X.509 certificate.
@@ -205,7 +205,8 @@ impl NodeId {
 }
 
 impl Validity {
-    /// The period in which every certificate of `certificate`, a PEM text with a chain, is valid.
+    /// Returns the period in which all certificates of the chain in the PEM text `certificate` are
+    /// valid.
     ///
     /// # Errors
     /// [`IdentityError`] if the text is not PEM or contains no X.509 certificate.
@@ -238,7 +239,7 @@ impl Source {
         }
     }
 
-    /// All certificates of the text, at least one.
+    /// Returns all certificates of the text; there is at least one.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
             .collect::<Result<_, _>>()

@@ -13,8 +13,8 @@ pub use engram_gossip_proto::schedule::limits::*;
 // Limits per connection.
 
 /// Bidirectional streams that a peer may have open at once. A session uses one, and a peer runs one
-/// session at a time. The rest is slack for sessions that are being refused, and lets one packet
-/// grant new streams for several ended ones. All streams share the connection's window.
+/// session at a time. The others allow for sessions that are being refused, and let one packet
+/// grant several new streams. All streams share the connection's window.
 pub const MAX_STREAMS: u32 = 32;
 /// Bytes that a peer may send on one stream ahead of the reader.
 pub const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -42,15 +42,16 @@ pub const MAX_HANDSHAKES: usize = 64;
 /// Number of running handshakes at which a further attempt has to prove its address first (QUIC
 /// Retry).
 pub const RETRY_ABOVE_HANDSHAKES: usize = 16;
-/// Concurrent handshakes per address; further attempts from it are refused.
+/// Concurrent handshakes per address; further attempts from the address are refused.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 32;
-/// Time after an [`Event::Refused`](crate::Event::Refused) in which further refusals of the same
-/// address for the same cause are only counted: 60 s.
+/// Time after an [`Event::Refused`](crate::Event::Refused) during which further refusals of the
+/// same address for the same cause are only counted: 60 s.
 pub const REFUSED_PERIOD: Duration = Duration::from_secs(60);
-/// Refusals, by address and cause, that are reported within [`REFUSED_PERIOD`]. Further ones appear
-/// only in [`Stats::connections_failed`](crate::Stats::connections_failed).
+/// Maximum number of pairs of address and cause for which refusals are reported within
+/// [`REFUSED_PERIOD`]. Refusals of further pairs appear only in
+/// [`Stats::connections_failed`](crate::Stats::connections_failed).
 pub const MAX_REFUSED_REMOTES: usize = 256;
-/// How often the certificates of connected peers are verified again: 10 min.
+/// Interval at which the certificates of connected peers are verified again: 10 min.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(600);
 /// Concurrent name lookups. Each holds a blocking thread of the runtime until DNS answers.
 pub const MAX_LOOKUPS: usize = 64;
@@ -78,10 +79,11 @@ pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 // Limits of the membership.
 
-/// Maximum bytes of a membership packet. With its envelope and [`PACKET_ADVERT`], it fits into a
-/// datagram (1,162 bytes) even before the connection has discovered the packet size of its path.
+/// Maximum size of a membership packet in bytes. With its envelope and [`PACKET_ADVERT`], it fits
+/// into a datagram (1,162 bytes) even before the connection has discovered the packet size of its
+/// path.
 pub const MAX_MEMBERSHIP_PACKET: usize = 900;
-/// Maximum bytes of roots in a membership packet.
+/// Maximum size of the roots in a membership packet, in bytes.
 pub const PACKET_ADVERT: usize = 160;
 /// Maximum number of members that are asked to probe a member that did not answer.
 pub const MAX_INDIRECT_PROBES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);

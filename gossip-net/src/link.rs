@@ -15,11 +15,11 @@ pub(crate) enum Close {
     Shutdown,
     /// The peer left the roster.
     Evicted,
-    /// Another connection of the same two nodes replaces it.
+    /// Another connection between the same two nodes replaces this one.
     Replaced,
-    /// The peer did not answer on it.
+    /// The peer did not answer on the connection.
     Unresponsive,
-    /// The peer's certificate is not accepted any more.
+    /// The peer's certificate is no longer accepted.
     Outdated,
 }
 
@@ -77,7 +77,8 @@ pub(crate) enum Proof {
     /// The peer has sent nothing yet. A connection that is still open at `until` counts as
     /// accepted.
     Awaited { until: Instant },
-    /// The peer's dial arrived at this time, or its first message on our dial was processed.
+    /// `at` is the time when the peer's dial arrived, or when the peer's first message on our dial
+    /// was processed.
     Given { at: Instant },
 }
 
@@ -108,7 +109,7 @@ impl Link {
         Self { connection, dialled_by_us: true, since: now, proof, events }
     }
 
-    /// A connection of a dial whose first packet arrived at `arrived`.
+    /// Creates the link for an accepted dial whose first packet arrived at `arrived`.
     pub(crate) fn accepted(connection: Connection, arrived: Instant, now: Instant) -> Self {
         let proof = Proof::Given { at: arrived };
         Self { dialled_by_us: false, proof, ..Self::dialled(connection, now) }
@@ -125,7 +126,7 @@ impl Link {
         Side { dialled_by_us: self.dialled_by_us, proved: self.proof.at() }
     }
 
-    /// Whether `newer` replaces this link, see [`takes_over`].
+    /// Whether `newer` replaces this link; see [`takes_over`].
     pub(crate) fn yields_to(&self, newer: &Self, us: NodeId, peer: NodeId) -> bool {
         self.connection.close_reason().is_some() || takes_over(self.side(), newer.side(), us < peer)
     }
@@ -146,7 +147,7 @@ fn next_event(connection: Connection) -> Pin<Box<dyn Future<Output = LinkEvent> 
     })
 }
 
-/// The dialling side, and the time of the [`Proof`].
+/// Which side dialled a connection, and the time of its [`Proof`].
 #[derive(Clone, Copy, Debug)]
 struct Side {
     dialled_by_us: bool,
@@ -155,11 +156,12 @@ struct Side {
 
 /// Whether the newer of two connections replaces the older one.
 ///
-/// A connected node does not dial, and abandons its own dial once it has accepted a dial of the
-/// smaller id. So a dial of the peer that arrives after a message of the peer on the older
-/// connection means that the peer lost that connection (after a restart, for example): the newer
-/// one replaces it. Otherwise the two dials may have crossed, and both sides have to keep the same
-/// connection, whichever completes first: the one that the node with the smaller id dialled.
+/// A connected node does not dial, and it abandons its own dial once it has accepted a dial from a
+/// node with a smaller id. If a dial from the peer arrives after a message from the peer on the
+/// older connection, the peer has therefore lost the older connection (after a restart, for
+/// example), and the newer one replaces it. Otherwise the two dials may have crossed. Both sides
+/// then keep the connection that the node with the smaller id dialled, regardless of which
+/// connection completes first.
 fn takes_over(older: Side, newer: Side, us_is_smaller: bool) -> bool {
     let by_smaller = |side: Side| side.dialled_by_us == us_is_smaller;
     let lost =
@@ -182,10 +184,10 @@ mod tests {
 
     use super::*;
 
-    /// Whether this side dialled the surviving one of two connections. `order` tells, in order of
-    /// completion, whether this side dialled each of them. If it dialled the older one, the first
-    /// message of the peer on that connection arrives at `used`. A newer dial of the peer arrives a
-    /// second after the start.
+    /// Returns whether this side dialled the connection that is kept. `order` lists, in order of
+    /// completion, whether this side dialled each of the two connections. If it dialled the older
+    /// one, the peer's first message on that connection arrives at `used`. A newer dial from the
+    /// peer arrives a second after the start.
     fn survivor(us_is_smaller: bool, order: [bool; 2], used: Option<Duration>) -> bool {
         let start = Instant::now();
         let arrived = start + Duration::from_secs(1);
@@ -202,8 +204,14 @@ mod tests {
     fn crossing_dials_keep_smaller_id() {
         for used in [None, Some(Duration::from_secs(1)), Some(Duration::MAX / 4)] {
             for order in [[true, false], [false, true]] {
-                assert!(survivor(true, order, used), "the smaller keeps its own");
-                assert!(!survivor(false, order, used), "the larger keeps the peer's");
+                assert!(
+                    survivor(true, order, used),
+                    "the node with the smaller id keeps its own dial"
+                );
+                assert!(
+                    !survivor(false, order, used),
+                    "the node with the larger id keeps the peer's dial"
+                );
             }
         }
     }

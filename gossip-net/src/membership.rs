@@ -17,26 +17,28 @@ use crate::{NodeId, Roster};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Liveness {
-    /// Worth contacting. The default for an unknown member.
+    /// The member is worth contacting. This is the default for an unknown member.
     Alive,
-    /// The member did not answer, and has limited time to refute the suspicion. Worth contacting.
+    /// The member did not answer, and has limited time to refute the suspicion. It is still worth
+    /// contacting.
     Suspect,
-    /// The member is down or has left. Rarely contacted.
+    /// The member is down or has left. The node rarely contacts it.
     Down,
 }
 
-/// The liveness of the roster's members.
+/// A failure detector, which reports the liveness of the roster's members.
 ///
-/// Membership never admits a node: the roster does. Its only effect is that the node rarely
-/// contacts members that are reported down. A wrong answer costs time, never data: a member that is
-/// reported down is still dialled occasionally, may dial this node, and is served like any other.
+/// The roster, not the failure detector, decides which nodes may join. The only effect of liveness
+/// is that the node rarely contacts members that are reported as down. A wrong report costs time,
+/// never data: a member that is reported as down is still dialled occasionally, may dial this node,
+/// and is served like any other.
 ///
-/// There are three implementations: [`StaticSeeds`] reports every member alive; [`HostSwim`] relays
-/// the host's failure detector; `Swim` (feature `swim`) detects failures itself.
+/// There are three implementations: [`StaticSeeds`] reports every member as alive; [`HostSwim`]
+/// relays the host's failure detector; `Swim` (feature `swim`) detects failures itself.
 ///
-/// Like the sync machine, it has no socket and no clock: [`handle`](Self::handle) takes inputs,
-/// packets and changes are polled, and [`poll_timeout`](Self::poll_timeout) returns the next
-/// deadline. Several tasks call it, and calls must not block.
+/// Like the sync machine, an implementation has no socket and no clock: [`handle`](Self::handle)
+/// accepts inputs, packets and changes are polled, and [`poll_timeout`](Self::poll_timeout) returns
+/// the next deadline. Several tasks call these methods, which must not block.
 pub trait Membership: Send + Sync + 'static {
     /// The current liveness of `node`.
     fn liveness(&self, node: &NodeId) -> Liveness;
@@ -63,7 +65,8 @@ pub trait Membership: Send + Sync + 'static {
         None
     }
 
-    /// When to pass [`MembershipInput::Timeout`], unless another input comes first.
+    /// The time since the node's start at which to pass [`MembershipInput::Timeout`] unless another
+    /// input comes first.
     fn poll_timeout(&self) -> Option<Duration> {
         None
     }
@@ -73,7 +76,7 @@ pub trait Membership: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum MembershipInput<'a> {
-    /// The node has started. The first input, passed once.
+    /// The node has started. This is the first input, and is passed once.
     Started {
         /// The node itself.
         us: NodeId,
@@ -95,11 +98,12 @@ pub enum MembershipInput<'a> {
     },
     /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node shuts down. This is the last input; the packets that result from it are still sent.
+    /// The node is shutting down. This is the last input; the packets that result from it are still
+    /// sent.
     Leaving,
 }
 
-/// Reports every member of the roster alive.
+/// Reports every member of the roster as alive.
 ///
 /// Failed dials are still retried with back-off.
 #[derive(Clone, Copy, Debug, Default)]

@@ -129,7 +129,7 @@ fn an_authority_is_not_a_node() {
     let files = || ["ca.pem", "ca.key"].map(|name| fs::read(at.join(name)).unwrap());
     let before = files();
     let said = fails(&["certs", "rotate", "ca.pem"], at);
-    assert!(said.contains("ca.pem: ") && said.contains("it is that of an authority"), "{said}");
+    assert!(said.contains("ca.pem: ") && said.contains("it belongs to an authority"), "{said}");
     assert!(said.contains("nothing was changed"), "{said}");
     assert_eq!(files(), before);
 

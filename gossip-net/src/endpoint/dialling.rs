@@ -79,8 +79,8 @@ impl Socket {
         }
     }
 
-    /// The address in the form that this socket dials, and whether it is IPv6; `None` if
-    /// unreachable.
+    /// Returns the address in the form that this socket dials, and whether it is IPv6. Returns
+    /// `None` if the address is unreachable.
     fn reach(&self, address: SocketAddr) -> Option<(SocketAddr, bool)> {
         match (self.address, address) {
             (SocketAddr::V4(_), SocketAddr::V4(_)) => Some((address, false)),
@@ -93,8 +93,8 @@ impl Socket {
     }
 }
 
-/// The first [`MAX_ADDRESSES`] distinct addresses, alternating between the families (RFC 8305,
-/// section 4). In `found`, each address is paired with whether it counts as IPv6.
+/// Returns the first [`MAX_ADDRESSES`] distinct addresses, alternating between the families (RFC
+/// 8305, section 4). The flag of each address in `found` is true for IPv6.
 fn by_turns(found: impl Iterator<Item = (SocketAddr, bool)>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = found.partition(|(_, is_v6)| *is_v6);
     let mut addresses: Vec<SocketAddr> = Vec::new();

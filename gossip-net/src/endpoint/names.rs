@@ -11,13 +11,14 @@ use tokio::time::timeout;
 use crate::limits::{LOOKUP_TIMEOUT, MAX_LOOKUPS};
 use crate::{HandshakeError, NetConfig};
 
-/// Resolves names, with a limit on concurrent lookups: each lookup by the system takes a thread.
+/// Resolves names. The number of concurrent lookups is limited, because each lookup by the system
+/// occupies a thread.
 pub(super) struct Names {
     permits: Arc<Semaphore>,
     source: Source,
 }
 
-/// The source of answers.
+/// The source of the answers to lookups.
 enum Source {
     System,
     /// An in-memory network has no DNS: lookups get no answer.
@@ -34,7 +35,7 @@ impl Names {
         Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), source }
     }
 
-    /// As [`Socket::look_up`](super::Socket::look_up).
+    /// Resolves `host:port`; see [`Socket::look_up`](super::Socket::look_up).
     pub(super) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
         if let Ok(address) = address.parse() {
             return Ok(vec![address]);
@@ -87,12 +88,12 @@ mod tests {
     async fn invalid_address_is_reported() {
         let names = Names::of(&NetConfig::new(([127, 0, 0, 1], 0).into()));
         let Err(HandshakeError::Address(fault)) = names.look_up("no port").await else {
-            panic!("it has no address")
+            panic!("a name without a port has no address")
         };
         assert!(fault.starts_with("no port: "), "{fault}");
     }
 
-    /// Counts running lookups, and releases them.
+    /// Counts the running lookups, and blocks each one until it may end.
     #[derive(Default)]
     struct Running {
         lookups: Mutex<(usize, bool)>,
@@ -130,7 +131,7 @@ mod tests {
         let free = names.permits.available_permits();
         let begun = std::mem::replace(&mut *running.lookups.lock().unwrap(), (0, true)).0;
         running.changed.notify_all();
-        assert_eq!((begun, free), (MAX_LOOKUPS, 0), "their threads still run");
+        assert_eq!((begun, free), (MAX_LOOKUPS, 0), "the threads of the aborted lookups still run");
         assert!(names.look_up_with(|| Ok(Vec::new())).await.is_ok());
     }
 }

@@ -7,13 +7,13 @@ use crate::{AdvertError, Gossip, Liveness, Membership, NodeId};
 
 /// The metadata key of the roots in a membership message.
 pub const CONSOLIDATION_ROOT: &str = "consolidation_root";
-/// Maximum bytes of roots in one membership message, so that they fit into a datagram together with
-/// a SWIM ping.
+/// Maximum size of the roots in one membership message, in bytes. Roots of this size fit into a
+/// datagram together with a SWIM ping.
 pub const ADVERT_ROOM: usize = 512;
 
 /// Relays the findings of the host's own failure detector, for a host that already runs SWIM.
 ///
-/// The host's messages may carry this node's roots, see [`Gossip::attach`] and [`Gossip::handle`].
+/// The host's messages may carry this node's roots; see [`Gossip::attach`] and [`Gossip::handle`].
 ///
 /// ```
 /// use engram_gossip_net::{HostSwim, Liveness, Membership, NodeId};
@@ -33,7 +33,7 @@ impl HostSwim {
         members.insert(node, (liveness, incarnation));
     }
 
-    /// Removes `node`, which the host no longer knows.
+    /// Removes `node`. Call this method when the host no longer lists the node.
     pub fn forget(&self, node: &NodeId) {
         self.members.write().unwrap_or_else(PoisonError::into_inner).remove(node);
     }
@@ -78,8 +78,8 @@ impl Gossip {
         }
     }
 
-    /// Like [`handle`](Self::handle), with the sender given by its name in the
-    /// [`Roster`](crate::Roster). The roster has to use the host's names.
+    /// Like [`handle`](Self::handle), but identifies the sender by its name in the
+    /// [`Roster`](crate::Roster). The roster must use the host's names.
     ///
     /// # Errors
     /// [`AdvertError::UnknownName`] if no member has this name; otherwise as

@@ -15,7 +15,7 @@ pub(crate) struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Parses a datagram; `None` if it carries no membership packet.
+    /// Parses a datagram. Returns `None` if it contains no valid membership packet.
     pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let rest = datagram.strip_prefix(&MAGIC)?;
         let (length, rest) = rest.split_first_chunk::<LENGTH>()?;

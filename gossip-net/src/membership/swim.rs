@@ -25,8 +25,8 @@ use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
 /// A failure detector: SWIM over the node's existing connections (feature `swim`).
 ///
 /// Its packets are QUIC datagrams between authenticated members; each carries the sender's roots. A
-/// faulty member can falsely report another one down; the victim notices and starts a new
-/// incarnation, which costs a round of packets and no data.
+/// faulty member can falsely report another one as down; the victim then starts a new incarnation,
+/// which costs a round of packets and no data.
 pub struct Swim {
     engine: Mutex<Engine>,
 }
@@ -36,7 +36,7 @@ struct Engine {
     /// `None` before the node starts and after it leaves.
     foca: Option<Foca<Instance, Compact, SmallRng, NoCustomBroadcast>>,
     roster: Vec<NodeId>,
-    /// Where the search for the next member to invite starts.
+    /// The index in `roster` at which the search for the next member to invite starts.
     invited: usize,
     /// The greatest incarnation that each member has reported about itself; reports by others are
     /// ignored.
@@ -46,7 +46,7 @@ struct Engine {
     changes: VecDeque<(NodeId, Liveness)>,
 }
 
-/// A node in one incarnation, which foca uses as an identity.
+/// A node in one incarnation. foca uses it as an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Instance {
     node: NodeId,
@@ -70,7 +70,7 @@ impl Identity for Instance {
 }
 
 impl Swim {
-    /// A failure detector that starts with its node.
+    /// Creates a failure detector, which starts when its node starts.
     ///
     /// # Errors
     /// [`SwimConfigError`] names the invalid value and its valid range.
@@ -163,7 +163,7 @@ impl Engine {
         incarnations.retain(|node, _| roster.binary_search(node).is_ok());
     }
 
-    /// Asks `peer` for its member list, unless foca already lists it as active.
+    /// Asks `peer` for its member list, unless foca already lists `peer` as active.
     fn connected(&mut self, peer: NodeId) {
         let Self { foca: Some(foca), out, .. } = self else { return };
         if foca.iter_members().all(|member| member.id().node != peer) {
@@ -174,8 +174,8 @@ impl Engine {
     }
 
     /// Asks the next roster member that foca does not list as active for its member list. That
-    /// member may never have joined, or may be connected again: two members that declared each
-    /// other down would otherwise not talk.
+    /// member may never have joined, or may be connected again: two members that have declared each
+    /// other down would otherwise never exchange packets again.
     fn invite(&mut self) {
         self.out.schedule(Due::Invitation, self.config.probe_interval);
         let Some(foca) = &self.foca else { return };
@@ -205,8 +205,8 @@ impl Engine {
         }
         let mut us = *foca.identity();
         let Some(packet) = Relayed::parse(us.node, from, bytes) else { return };
-        // Others know a greater incarnation of this node, for example from a run with a fast clock:
-        // continue above it.
+        // If others have seen a greater incarnation of this node, for example from a run with a
+        // fast clock, continue above it.
         let known = packet.incarnation_of(us.node).filter(|known| *known < MAX_LEARNT_INCARNATION);
         if let Some(known) = known.filter(|known| *known > us.incarnation) {
             us.incarnation = known + 1;
@@ -220,7 +220,7 @@ impl Engine {
             out.packets.push_back((from, correction));
         }
         *told = packet.sender().incarnation.max(*told);
-        // Removes unknown incarnations: a peer could otherwise make this node probe any node, or
+        // Remove unknown incarnations: a peer could otherwise make this node probe any node, or
         // declare future incarnations down.
         if let Some(known) =
             packet.about(|instance| incarnations.get(&instance.node) == Some(&instance.incarnation))
@@ -238,7 +238,7 @@ impl Engine {
             }
         }
         let Self { foca: Some(foca), out, .. } = self else { return };
-        // If several timers are late, foca's order does the least harm.
+        // If several timers are late, handling them in foca's order does the least harm.
         due.sort();
         due.into_iter().for_each(|timer| ignore(foca.handle_timer(timer, &mut *out)));
     }
@@ -278,9 +278,9 @@ impl Engine {
     }
 }
 
-/// If others report a greater incarnation of this node, the node continues above it only if the
-/// reported incarnation is less than this limit: a faulty member could otherwise exhaust the
-/// numbers.
+/// The limit for reported incarnations of this node. If others report a greater incarnation than
+/// the current one, the node continues above it only if it is less than this limit: a faulty member
+/// could otherwise exhaust the numbers.
 const MAX_LEARNT_INCARNATION: u64 = u64::MAX / 2;
 
 fn liveness(state: State) -> Liveness {
@@ -291,8 +291,8 @@ fn liveness(state: State) -> Liveness {
     }
 }
 
-/// Ignores errors of foca, which report invalid or outdated packets and timers of a past
-/// incarnation: the state is unchanged, and there is nothing to do.
+/// Ignores an error from foca. Such an error reports an invalid or outdated packet, or a timer of a
+/// past incarnation; the state is unchanged, and there is nothing to do.
 fn ignore(result: Result<(), foca::Error>) {
     drop(result);
 }

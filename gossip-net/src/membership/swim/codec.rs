@@ -1,4 +1,5 @@
-//! The wire format of foca's packets: short, since the connection identifies sender and receiver.
+//! The wire format of foca's packets. It omits the ids of the sender and the receiver, because the
+//! connection identifies both.
 
 use bytes::{Buf, BufMut};
 use foca::{Codec, Header, Member, Message, State};
@@ -10,7 +11,7 @@ use crate::limits::MAX_MEMBERSHIP_PACKET;
 /// The length of the sender's id. The sender removes the id from each packet and the receiver
 /// restores it from the connection, which proves the sender.
 pub(super) const HEADER_SOURCE: usize = 32;
-/// The length of a list entry: id, incarnation, foca's count of refutations, state.
+/// The length of an entry in the member list: id, incarnation, foca's count of refutations, state.
 const MEMBER: usize = 32 + 8 + 2 + 1;
 
 /// Encodes and decodes foca's packets. Numbers are little-endian, except the length of the member
@@ -158,12 +159,12 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Instance>, Malformed> {
     })
 }
 
-/// Whether a packet tells its receiver that it is considered down.
+/// Whether a packet informs its receiver that the sender considers it down.
 pub(super) fn says_down(mut packet: &[u8]) -> bool {
     take_short_header(&mut packet).is_ok_and(|(.., message)| message == Message::TurnUndead)
 }
 
-/// Adds a member to the list of a packet if the packet has a list and room.
+/// Adds a member to the list of a packet if the packet has a list with room for another entry.
 pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     let mut rest = &packet[..];
     let header = take_short_header(&mut rest).map(|_| packet.len() - rest.len());
@@ -175,8 +176,8 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     put_member(packet, member);
 }
 
-/// A packet that tells `to` that this node knows a later incarnation of it, which the packet lists as
-/// down.
+/// Returns a packet that informs `to` of a later incarnation of its node, `known`. The packet lists
+/// the later incarnation as down.
 pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
     let mut packet = Vec::new();
@@ -198,7 +199,7 @@ pub(super) struct Relayed {
 }
 
 impl Relayed {
-    /// Parses the packet of `from` to `us`; `None` if it is invalid.
+    /// Parses a packet from `from` to `us`. Returns `None` if it is invalid.
     pub(super) fn parse(us: NodeId, from: NodeId, bytes: &[u8]) -> Option<Self> {
         let mut packet = from.as_bytes().to_vec();
         packet.extend_from_slice(bytes);
@@ -220,8 +221,8 @@ impl Relayed {
         listed.filter(|instance| instance.node == node).map(|instance| instance.incarnation).max()
     }
 
-    /// Removes the members that are not `known` from the list. `None` if the message itself
-    /// concerns one of them, or if the list is invalid.
+    /// Removes the members that are not `known` from the list. Returns `None` if the message itself
+    /// concerns an unknown member, or if the list is invalid.
     pub(super) fn about(mut self, known: impl Fn(&Instance) -> bool) -> Option<Vec<u8>> {
         let subject = match &self.header.message {
             Message::PingReq { target: instance, .. }
@@ -331,7 +332,7 @@ mod tests {
         assert_eq!(hex(&member), format!("{}0300000000010000040001", "03".repeat(32)));
     }
 
-    /// Random bytes, some of them with a valid start of a packet.
+    /// Generates random bytes, some of which start with a valid header.
     fn packet() -> impl Strategy<Value = Vec<u8>> {
         let begins = (0..every_message().len(), vec(any::<u8>(), 0..200)).prop_map(|(n, rest)| {
             [encode(every_message()[n].clone())[HEADER_SOURCE..].to_vec(), rest].concat()
@@ -402,7 +403,7 @@ mod tests {
         let mut packet = encode(Message::Ping(1))[HEADER_SOURCE..].to_vec();
         let bare = packet.clone();
         mention(&mut packet, &suspect);
-        assert_eq!(packet, bare, "a packet without a list stays without one");
+        assert_eq!(packet, bare, "a packet without a list remains unchanged");
         packet.extend_from_slice(&0_u16.to_be_bytes());
         mention(&mut packet, &suspect);
         assert_eq!(packet[bare.len()..][..2], 1_u16.to_be_bytes());

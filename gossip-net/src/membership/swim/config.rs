@@ -12,9 +12,9 @@ use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwimConfig {
-    /// Time between two probes. The members are probed in rotation, so each one is probed once in
-    /// as many intervals as there are members. Default: 1 s. At least three times `probe_timeout`,
-    /// to leave time for indirect probes.
+    /// Time between probes. The members are probed in rotation, so each one is probed once in as
+    /// many intervals as there are members. Default: 1 s. At least three times `probe_timeout`, to
+    /// leave time for indirect probes.
     pub probe_interval: Duration,
     /// How long a probe may take before other members are asked to probe the same member. Default:
     /// 300 ms. At least 10 ms.
@@ -22,10 +22,11 @@ pub struct SwimConfig {
     /// How long a suspected member has to refute the suspicion. Default: 5 s. At least
     /// `probe_interval`.
     pub suspicion: Duration,
-    /// The incarnation of this node. It should be larger at each start; the other members correct a
-    /// smaller one. `None`, the default, uses the system clock in milliseconds.
+    /// The incarnation of this node. It should increase with each start; the other members correct
+    /// it if it is too small. `None`, the default, uses the system clock in milliseconds.
     pub incarnation: Option<u64>,
-    /// Makes the choice of probed members repeatable. `None`, the default, seeds from the system.
+    /// The seed for the choice of probed members, for repeatable tests. With `None`, the default,
+    /// the operating system supplies it.
     pub seed: Option<u64>,
 }
 
@@ -69,7 +70,7 @@ impl SwimConfig {
             return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
         }
         if self.probe_interval < self.probe_timeout.saturating_mul(3) {
-            let rule = "at least three times probe_timeout, for the indirect probes";
+            let rule = "at least three times probe_timeout, to leave time for indirect probes";
             return wrong("probe_interval", self.probe_interval, rule);
         }
         if self.suspicion < self.probe_interval {
@@ -80,7 +81,7 @@ impl SwimConfig {
 }
 
 pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
-    // 4 log10(n + 1), like memberlist.
+    // 4 log10(n + 1), as in memberlist.
     let transmissions = 4.0 * ((members + 1) as f64).log10();
     Config {
         probe_period: swim.probe_interval,
@@ -92,8 +93,8 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        // Invitations replace the periodic announces, and go only to members that foca does not
-        // list as active.
+        // Invitations replace the periodic announces, and are sent only to members that foca does
+        // not list as active.
         periodic_announce: None,
         periodic_announce_to_down_members: None,
         periodic_gossip: None,

@@ -17,14 +17,14 @@ pub(super) struct Out {
     pub(super) packets: VecDeque<(NodeId, Vec<u8>)>,
     timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
     scheduled: u64,
-    /// The suspected members. Every packet to one of them reports the suspicion, since only that member can
-    /// refute it (the buddy system of Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational
-    /// awareness, 2018).
+    /// The suspected members. Every packet to a suspected member reports the suspicion, since only
+    /// that member can refute it (the buddy system of Dadgar, Phillips, Currey: Lifeguard, SWIM-ing
+    /// with situational awareness, 2018).
     pub(super) suspects: BTreeMap<NodeId, Member<Instance>>,
     pub(super) stirred: bool,
 }
 
-/// A pending timer. All compare as equal, so the queue orders by time.
+/// A pending timer. All timers compare as equal, so the queue is ordered by time and insertion.
 #[derive(Debug)]
 pub(super) enum Due {
     Foca(Timer<Instance>),
@@ -60,7 +60,7 @@ impl foca::Runtime<Instance> for Out {
     }
 
     fn send_to(&mut self, to: Instance, data: &[u8]) {
-        // The connection proves the sender.
+        // Omit the sender's id, which the connection proves.
         let mut packet = data.get(HEADER_SOURCE..).unwrap_or_default().to_vec();
         if let Some(suspect) = self.suspects.get(&to.node) {
             codec::mention(&mut packet, suspect);
@@ -85,7 +85,7 @@ impl Out {
         self.timers.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Removes the next timer that is due.
+    /// Removes and returns the next timer that is due.
     pub(super) fn pop_due(&mut self) -> Option<Due> {
         self.next_due().filter(|at| *at <= self.now)?;
         self.timers.pop().map(|Reverse((_, _, due))| due)
