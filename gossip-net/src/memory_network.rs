@@ -1,5 +1,5 @@
-//! An in-memory network: carries the UDP packets of nodes without the machine's sockets, in virtual
-//! time.
+//! An in-memory network, which carries the UDP packets of nodes in virtual time and without
+//! sockets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +21,9 @@ const HEADERS: u64 = 20 + 8;
 /// An in-memory network for tests (feature `memory-network`). Nodes on it can reach only each other.
 ///
 /// Set it as [`NetConfig::network`](crate::NetConfig::network). With tokio's time paused, a run
-/// takes only its computation time, and the seed determines the lost packets. Paused time needs a
-/// current-thread runtime, on which `tokio::task::block_in_place` panics; the section "Blocking
-/// stores" of the [crate documentation](crate) has a function that checks the runtime.
+/// takes only its computation time, and the seed determines the lost packets. Paused time requires
+/// a current-thread runtime, on which `tokio::task::block_in_place` panics; the section "Blocking
+/// stores" of the [crate documentation](crate) shows a function that checks the runtime.
 #[derive(Clone)]
 pub struct MemoryNetwork {
     inner: Arc<Mutex<Inner>>,
@@ -37,7 +37,7 @@ pub struct MemoryNetwork {
 pub struct Conditions {
     /// Minimum latency of a packet.
     pub latency: Duration,
-    /// Maximum random addition to the latency; packets may be reordered.
+    /// Maximum random addition to the latency, which may reorder packets.
     pub jitter: Duration,
     /// The fraction of packets that are lost.
     pub loss: f64,
@@ -51,9 +51,9 @@ pub struct Conditions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// Packets.
+    /// Number of packets.
     pub packets: u64,
-    /// Bytes, including IPv4 and UDP headers.
+    /// Number of bytes, including IPv4 and UDP headers.
     pub bytes: u64,
 }
 
@@ -84,7 +84,7 @@ impl Default for Conditions {
 }
 
 impl MemoryNetwork {
-    /// A network in good conditions; `seed` determines its random choices.
+    /// Creates a network with the default conditions. `seed` determines its random choices.
     pub fn new(seed: u64) -> Self {
         let inner = Inner {
             conditions: Conditions::default(),
@@ -104,7 +104,7 @@ impl MemoryNetwork {
         self.lock().conditions = conditions;
     }
 
-    /// Replaces the partition: a packet is lost if `cut(from, to)` holds.
+    /// Replaces the partition: a packet is lost if `cut(from, to)` returns true.
     pub fn cut(&self, cut: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) {
         self.lock().cut = Box::new(cut);
     }
@@ -120,7 +120,7 @@ impl MemoryNetwork {
         wall + since.elapsed()
     }
 
-    /// A socket on this network, for test peers that are not nodes.
+    /// Binds a socket on this network, for test peers that are not nodes.
     ///
     /// # Errors
     /// `AddrInUse` if the address is taken.

@@ -17,7 +17,7 @@ use crate::schedule::Schedule;
 use crate::stats::{Counters, count};
 use crate::{Event, Identity, NetConfig, NodeId, Roster, SessionReport, SyncError};
 
-/// The shared state of a node's tasks. Locks guard single values and are never held across an
+/// The shared state of a node's tasks. Each lock guards a single value and is never held across an
 /// await.
 pub(crate) struct Shared {
     pub(crate) us: NodeId,
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) schedule: Arc<Schedule>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventBus,
-    /// The runtime of the node's tasks; the host may call from outside of it.
+    /// The runtime of the node's tasks. The host may call the node from outside this runtime.
     pub(crate) runtime: Handle,
     /// Every task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
@@ -45,9 +45,9 @@ pub(crate) struct Shared {
 /// Whether a node starts new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Everything runs.
+    /// The node works normally.
     Running,
-    /// Nothing new starts; running sessions may end.
+    /// The node starts no new work; running sessions may finish.
     Draining,
 }
 
@@ -59,7 +59,7 @@ impl Phase {
     }
 }
 
-/// The parts of [`Shared`].
+/// The values from which [`Shared`] is created.
 pub(crate) struct SharedInit {
     pub(crate) config: NetConfig,
     pub(crate) identity: Identity,

@@ -6,8 +6,9 @@ use std::str::FromStr;
 /// The id of a node: SHA-256 of the `SubjectPublicKeyInfo` (DER) of its certificate.
 ///
 /// It identifies the key, not the certificate: a renewed certificate for the same key keeps the id.
-/// Its text form is 64 lower-case hex digits; parsing accepts both cases. A precision shortens it;
-/// [`Roster::member`](crate::Roster::member) knows the name of a member.
+/// Its text form is 64 lower-case hex digits; parsing accepts both cases. A precision in a format
+/// string shortens the text. [`Roster::member`](crate::Roster::member) returns the member with an
+/// id, and its name.
 ///
 /// ```
 /// use engram_gossip_net::NodeId;
@@ -22,10 +23,10 @@ pub struct NodeId([u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeIdError {
-    /// Not 64 characters long.
+    /// The text is not 64 characters long.
     #[error("a node id has 64 hex digits, but this text has {0} characters")]
     Length(usize),
-    /// A character that is not a hex digit.
+    /// The text contains a character that is not a hex digit.
     #[error("a node id has only hex digits; found {0:?}")]
     Character(char),
 }

@@ -1,6 +1,6 @@
 //! The task of a peer. It owns the peer's connection, dials and sessions.
 //!
-//! The scheduler decides what to start and when; this task carries the decisions out and reports
+//! The scheduler decides what to start and when; this task carries out the decisions and reports
 //! the results.
 
 mod connection;
@@ -38,7 +38,7 @@ pub(crate) struct PeerTask {
     /// The time of the last wake-up.
     now: Instant,
     address: Option<String>,
-    /// The address at which the peer answered, although the roster gives it to another member.
+    /// The address at which the peer answered, although the roster lists it for another member.
     sighted: Option<SocketAddr>,
     link: Option<Link>,
     lookup: Option<Lookup>,
@@ -114,7 +114,7 @@ impl PeerTask {
         }
     }
 
-    /// Sets the current time, at the start of each event.
+    /// Updates the current time. Called at the start of each event.
     fn tick(&mut self) -> &mut Self {
         self.now = Instant::now();
         self
@@ -132,7 +132,7 @@ impl PeerTask {
         self.lingering.expire(now);
     }
 
-    /// When [`advance`](Self::advance) has to run next.
+    /// The time at which [`advance`](Self::advance) must run next.
     fn deadline(&self) -> Instant {
         let dues = [self.proof_due(), self.lingering.next_due()];
         dues.into_iter().flatten().fold(self.recheck_at, Instant::min)
@@ -205,7 +205,8 @@ impl PeerTask {
         }
     }
 
-    /// A peer sends nothing before it has accepted this node, so any message proves that it has.
+    /// Records that the peer has accepted this node. A peer sends no message before that, so any
+    /// message is proof.
     fn note_sign_of_life(&mut self) {
         if self.proof_due().is_some() {
             self.prove();

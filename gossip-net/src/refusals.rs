@@ -1,4 +1,4 @@
-//! Refused remotes: each is reported rarely, so that strangers do not displace other events.
+//! Limits the reports of refused remotes, so that they do not displace other events.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,8 +19,8 @@ struct Refused {
 }
 
 impl Refusals {
-    /// Notes a refusal. Returns the number of refusals to report, this one included; `None` if the
-    /// last report is recent, or if too many remotes were reported recently.
+    /// Records a refusal. Returns the number of refusals to report, including this one, or `None`
+    /// if the last report is recent or too many remotes were reported recently.
     pub(crate) fn note(
         &mut self,
         address: IpAddr,

@@ -15,13 +15,13 @@ use crate::schedule::SessionClaims;
 
 /// The spaces that a node hosts.
 ///
-/// Several tasks call these methods concurrently and often, so they have to be fast. A method that
-/// blocks, for example on an SQL store, has to block inside `tokio::task::block_in_place`, so that
+/// Several tasks call these methods concurrently and often, so they must be fast. A method that
+/// blocks, for example on an SQL store, must block inside `tokio::task::block_in_place`, so that
 /// the sessions with other peers continue. `block_in_place` panics on a current-thread runtime; the
-/// section "Blocking stores" of the [crate documentation](crate) has a function that checks the
-/// runtime. A wait for a lock that [`View::apply`] holds during a write blocks as well: keep what
-/// these methods read under a lock of its own. Each session pins a view, so it sees one consistent
-/// tree while the node continues to write.
+/// section "Blocking stores" of the [crate documentation](crate) shows a function that checks the
+/// runtime. Waiting for a lock that [`View::apply`] holds during a write also blocks: protect the
+/// data that these methods read with a separate lock. Each session pins a view, so it sees one
+/// consistent tree while the node continues to write.
 pub trait Replicas: Send + Sync + 'static {
     /// A pinned snapshot of one space.
     type View: View<Content: Send> + Send + 'static;
@@ -29,24 +29,27 @@ pub trait Replicas: Send + Sync + 'static {
     /// The spaces that this node hosts, in any order.
     fn spaces(&self) -> Vec<SpaceId>;
 
-    /// Pins the space for one session; `None` if this node does not host it.
+    /// Pins the space for one session. Returns `None` if this node does not host the space.
     fn pin(&self, space: &SpaceId) -> Option<Self::View>;
 
-    /// Like [`pin`](Self::pin), for a session with `peer`. The default ignores `peer`.
+    /// Like [`pin`](Self::pin), but for a session with `peer`. The default implementation ignores
+    /// `peer`.
     fn pin_for(&self, space: &SpaceId, peer: NodeId) -> Option<Self::View> {
         let _ = peer;
         self.pin(space)
     }
 
-    /// Current root, count and generation of the space; `None` if this node does not host it.
+    /// The current root, count and generation of the space, or `None` if this node does not host
+    /// the space.
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
     /// The greeting that this node sends to `peer` in a session: the greatest version of `peer` that
     /// this node knows, and this node's clock. Called before the session begins.
     ///
-    /// It protects a node that lost its data or whose clock was set back: the node learns from its
-    /// peers which of its versions they know, and takes later ones. The default is empty: a node
-    /// that never loses its version counter needs no greeting.
+    /// The greeting protects a node that lost its data or whose clock was set back: each peer
+    /// reports the greatest version of the node that it knows, and the node continues with greater
+    /// versions. The default greeting is empty, which is sufficient for a node that never loses its
+    /// version counter.
     fn greeting(&self, peer: NodeId) -> Greeting {
         let _ = peer;
         Greeting::default()
@@ -55,9 +58,10 @@ pub trait Replicas: Send + Sync + 'static {
     /// Handles the greeting of `peer`. Called once per session, before any record of the peer is
     /// applied.
     ///
-    /// Raise this node's version counter to [`Greeting::known`], so that its next write supersedes
-    /// its earlier ones everywhere. Ignore a value that is implausible for the version clock: a
-    /// faulty peer can send any number. The default ignores the greeting.
+    /// An implementation must raise this node's version counter to [`Greeting::known`], so that its
+    /// next write supersedes its earlier writes everywhere. It must ignore a value that is
+    /// implausible for the version clock, because a faulty peer can send any number. The default
+    /// implementation ignores the greeting.
     fn greeted(&self, peer: NodeId, greeting: Greeting) {
         let _ = (peer, greeting);
     }
@@ -71,7 +75,7 @@ pub(crate) trait Source: Send + Sync {
     fn accept(&self, peer: NodeId, claims: SessionClaims, terms: Terms) -> NewMachine;
     /// Prepares the arguments of a session with `peer` on these terms.
     fn setup(&self, peer: NodeId, terms: Terms) -> Setup;
-    /// Passes the greeting of `peer` on.
+    /// Passes the greeting of `peer` to the replicas.
     fn greeted(&self, peer: NodeId, greeting: Greeting);
     /// The summaries of the hosted spaces, ascending by name.
     fn summaries(&self) -> Vec<(SpaceId, Summary)>;
@@ -147,14 +151,14 @@ pub(crate) fn open_over<V: View<Content: Send> + Send + 'static>(
 
 /// Unpredictable halves of session keys, one per session.
 ///
-/// They are generated in batches: a system call takes longer than all hashing of a session between
-/// equal replicas.
+/// They are generated in batches, because a system call takes longer than all hashing of a session
+/// between equal replicas.
 #[derive(Default)]
 struct KeyHalves(Mutex<Vec<KeyHalf>>);
 
 impl KeyHalves {
     fn draw(&self) -> KeyHalf {
-        // If a holder panics, at worst some numbers stay unused.
+        // If a thread panics while it holds the lock, at worst some halves remain unused.
         let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         drawn.pop().unwrap_or_else(|| {
             let random: Random<[u8; 256]> = generate(&SystemRandom::new())

@@ -21,7 +21,7 @@ pub enum Opener {
 pub struct SessionReport {
     /// The peer.
     pub peer: NodeId,
-    /// The side that opened it.
+    /// The side that opened the session.
     pub opener: Opener,
     /// The outcome of the sync machine.
     pub outcome: Outcome,
@@ -64,6 +64,7 @@ impl SessionReport {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RoundReport {
-    /// The contacted peers. A failure with one does not affect the others.
+    /// The contacted peers and the results of their sessions. A failure with one peer does not
+    /// affect the others.
     pub contacts: Vec<(NodeId, Result<SessionReport, SyncError>)>,
 }

@@ -8,21 +8,22 @@ use crate::limits::MAX_MEMBERS;
 /// A node that may connect to the other members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The id of its key.
+    /// The id of the member's key.
     pub id: NodeId,
-    /// Its name: unique within the roster, used in messages and reports, and by
-    /// [`Gossip::handle_named`](crate::Gossip::handle_named).
+    /// The member's name, which is unique within the roster. It is used in messages and reports,
+    /// and by [`Gossip::handle_named`](crate::Gossip::handle_named).
     pub name: String,
-    /// Its listen address, `host:port`, resolved again for every dial. `None` if this node cannot
-    /// dial the member (behind NAT, for example): then the member has to dial this node.
+    /// The member's listen address as `host:port`, resolved again for every dial. `None` if this
+    /// node cannot dial the member (for example, because the member is behind NAT); the member must
+    /// then dial this node.
     pub address: Option<String>,
 }
 
 /// The allow list: the nodes that may connect, and their addresses.
 ///
-/// A certificate from the cluster's authority is not enough to take part; the roster decides. A
-/// roster may contain the local node, whose entry is ignored, so that one file can serve the whole
-/// cluster.
+/// A certificate from the cluster's authority is not sufficient: a node can join only if it is in
+/// the roster. A roster may contain the local node, whose entry is ignored, so all nodes of the
+/// cluster can use the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
     members: BTreeMap<NodeId, Member>,
@@ -45,7 +46,7 @@ pub enum RosterError {
     /// Two members have the same name.
     #[error("two members are called {0:?}; rename one")]
     DuplicateName(String),
-    /// An address without a host or without a port.
+    /// An address lacks a host or a port.
     #[error("the address {address:?} of {name:?} is not of the form host:port")]
     Address {
         /// The member.
@@ -53,7 +54,7 @@ pub enum RosterError {
         /// The given address.
         address: String,
     },
-    /// More members than [`MAX_MEMBERS`].
+    /// The list has more than [`MAX_MEMBERS`] members.
     #[error("{0} members exceed the maximum of {MAX_MEMBERS}")]
     TooLong(usize),
 }
@@ -95,7 +96,7 @@ impl Roster {
         self.members.get(id)
     }
 
-    /// The member called `name`. O(members).
+    /// The member called `name`. The search takes linear time.
     pub fn named(&self, name: &str) -> Option<&Member> {
         self.iter().find(|member| member.name == name)
     }
@@ -112,7 +113,7 @@ impl Roster {
         })
     }
 
-    /// Whether `id` may take part.
+    /// Whether `id` is a member.
     pub fn contains(&self, id: &NodeId) -> bool {
         self.members.contains_key(id)
     }

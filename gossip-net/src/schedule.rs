@@ -25,7 +25,7 @@ pub(crate) struct State {
 }
 
 impl Schedule {
-    /// Starts the clock now.
+    /// Creates the schedule and starts its clock.
     pub(crate) fn new(scheduler: Scheduler<NodeId>) -> Self {
         let state = Mutex::new(State { scheduler, wakes_at: None });
         Self { state, started: Instant::now(), sooner: Notify::new() }
@@ -45,7 +45,7 @@ impl Schedule {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the scheduler for a request that causes no action.
+    /// Calls the scheduler with a request that causes no action.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> T {
         let mut state = self.lock();
         ask(&mut state.scheduler, self.now())

@@ -17,29 +17,30 @@ use crate::schedule::SessionClaims;
 use crate::stream::{Abort, FrameStream, Linger, StreamError};
 use crate::{NodeId, SyncError, TimedStep};
 
-/// After a frame of more bytes than this, a session yields to the runtime, so that the packets
-/// leave early.
+/// The size in bytes above which a session yields to the runtime after sending a frame, so that the
+/// packets are sent early.
 const LARGE: usize = 64 << 10;
 
 /// The end of a session.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// The stream, if it has to stay open for its last bytes.
+    /// The stream, if it must remain open until its last bytes have arrived.
     pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// The statistics of the machine, also after a failure.
+    /// The statistics of the machine. They are also set after a failure.
     pub(crate) stats: Stats,
 }
 
-/// The reason why a session failed, as far as the peer's task distinguishes it.
+/// The reason why a session failed. It distinguishes the cases that the peer's task treats
+/// differently.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It crossed a session of the peer that takes precedence; it is reopened afterwards.
+    /// The session crossed a session of the peer that takes precedence. It is reopened afterwards.
     Crossed,
-    /// Its connection was replaced; it is reopened on the new one.
+    /// The connection was replaced. The session is reopened on the new connection.
     Replaced,
-    /// The peer sent no byte: its connection counts as dead.
+    /// The peer sent no bytes, so its connection counts as dead.
     Unresponsive,
     /// Any other error.
     Failed(SyncError),
@@ -137,7 +138,7 @@ impl Driver<'_> {
     /// Moves frames between the machine and the stream until the machine has an outcome.
     ///
     /// The sides alternate, so the loop sends all frames and then waits. The machine limits the
-    /// peer's silence and counts only whole frames, so a peer that drips single bytes gains no
+    /// peer's silence and counts only whole frames, so a peer that sends single bytes gains no
     /// time. `now` is the time of the last event.
     async fn drive(self, now: &mut Instant) -> Result<(), StreamError> {
         let Self { shared, machine, stream, peer, begun } = self;
@@ -148,7 +149,7 @@ impl Driver<'_> {
                 stream.write(frame, end.min(*now + FRAME_TIMEOUT)).await?;
                 *now = Instant::now();
                 if is_large {
-                    // Let the connection send it while the machine builds the next frame.
+                    // Let the connection send the frame while the machine builds the next one.
                     yield_now().await;
                 }
             }
@@ -180,7 +181,7 @@ impl Driver<'_> {
     }
 }
 
-/// Passes on the machine's events.
+/// Publishes the machine's events, and passes greetings to the replicas.
 fn publish(shared: &Shared, machine: &mut dyn Machine, peer: NodeId) {
     while let Some(what) = machine.poll_event() {
         match what {
@@ -203,7 +204,7 @@ fn failure(error: StreamError, unanswered: bool) -> Failure {
 }
 
 impl Ended {
-    /// The end in the scheduler's terms.
+    /// Converts the end of the session to the scheduler's type.
     pub(crate) fn end(&self) -> SessionEnd<'_> {
         match &self.result {
             Ok(report) => SessionEnd::Outcome(&report.outcome),

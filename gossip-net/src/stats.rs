@@ -9,9 +9,9 @@ use engram_gossip_proto::schedule::{Scarce, ScheduleStats};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Completed handshakes that this node dialled.
+    /// Completed handshakes of connections that this node dialled.
     pub handshakes_dialled: u64,
-    /// Completed handshakes that this node accepted.
+    /// Completed handshakes of connections that this node accepted.
     pub handshakes_accepted: u64,
     /// Failed dials, failed handshakes of remotes, and connections that ended because one side shut
     /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
@@ -26,13 +26,14 @@ pub struct Stats {
     pub sessions: BTreeMap<&'static str, u64>,
     /// Failed sessions, by [`SyncError::reason`](crate::SyncError::reason).
     pub sessions_failed: BTreeMap<&'static str, u64>,
-    /// Sessions of peers that were refused because another session with the peer runs or no permit
-    /// is free.
+    /// Sessions of peers that were refused because another session with the peer was running or no
+    /// permit was free.
     pub sessions_refused: u64,
     /// Sessions of peers that were refused because a limit was used up, by limit: `peer_bytes`,
     /// `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this node.
     pub sessions_over_allowance: BTreeMap<&'static str, u64>,
-    /// Sessions of this node that were delayed because a limit was used up, by limit as above.
+    /// Sessions of this node that were delayed because a limit was used up, by limit as in
+    /// `sessions_over_allowance`.
     pub sessions_delayed: BTreeMap<&'static str, u64>,
     /// Records received in sessions.
     pub records_in: u64,
@@ -64,8 +65,8 @@ pub struct Stats {
     pub datagrams_malformed: u64,
     /// Sessions opened because an advert differed from the local roots.
     pub triggers: u64,
-    /// Sessions that an advert had requested and that were not opened, because another session had
-    /// delivered the records.
+    /// Sessions that an advert had requested but that were not opened, because another session had
+    /// already delivered the records.
     pub triggers_saved: u64,
     /// Events missed by slow subscribers.
     pub events_dropped: u64,
@@ -94,7 +95,8 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn update(&self, change: impl FnOnce(&mut Stats)) {
-        // Counters change in one step, so a panicking holder cannot leave one inconsistent.
+        // Each counter changes in one step, so a panicking holder cannot leave the counters
+        // inconsistent.
         change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

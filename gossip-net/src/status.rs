@@ -19,8 +19,9 @@ pub struct PeerStatus {
     pub member: Member,
     /// The state of the connection.
     pub connection: ConnectionState,
-    /// Time since both nodes were last known to be equal, from a session or from the roots that the peer
-    /// sent over its present connection; zero while [in step](Self::is_in_step). `None` if they never were.
+    /// Time since the roots of both nodes were last known to be equal, from a session or from the
+    /// roots that the peer sent over its current connection. Zero while [in
+    /// step](Self::is_in_step); `None` if the roots were never known to be equal.
     pub equal_ago: Option<Duration>,
     /// The result of the last session, whichever side opened it.
     pub last_session: Option<Result<SessionReport, SyncError>>,
@@ -32,16 +33,16 @@ pub struct PeerStatus {
     pub stalled_sessions: u32,
     /// Number of sessions by result: [`SessionReport::reason`] and [`SyncError::reason`].
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Differing records in the last completed session: the records moved in either direction, and
-    /// those left to other sessions. `None` before the first one.
+    /// Number of differing records in the last completed session: the records transferred in either
+    /// direction, and those left to other sessions. `None` before the first session.
     pub differing_records: Option<u64>,
     /// Bytes sent to the peer.
     pub sent: Traffic,
     /// Bytes received from the peer.
     pub received: Traffic,
-    /// Its liveness according to the membership.
+    /// The peer's liveness according to the membership.
     pub liveness: Liveness,
-    /// Its incarnation, if the membership knows it.
+    /// The peer's incarnation, if the membership reports one.
     pub incarnation: Option<u64>,
 }
 
@@ -90,7 +91,7 @@ pub enum ConnectionState {
         round_trip: Duration,
     },
     /// The last dial failed, or the last connection ended because one side shut down or refused the
-    /// other; the next dial waits.
+    /// other. The next dial is delayed.
     BackOff {
         /// Number of consecutive failed dials.
         failures: u32,
@@ -146,7 +147,7 @@ impl PeerState {
         Self { notes: Mutex::new(notes) }
     }
 
-    /// Locks the notes for reading or changing. Must not be held across an await.
+    /// Locks the notes for reading or changing. The guard must not be held across an await.
     pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
         // Notes are independent of each other, so a panicking holder leaves them consistent.
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -190,7 +191,8 @@ impl PeerState {
 }
 
 impl Notes {
-    /// Records that the peer is equal to this node, if it is connected and its roots are the local ones.
+    /// Records the time of the agreement if the peer is connected and its roots equal the local
+    /// roots.
     pub(crate) fn note_agreement(&mut self, agreement: Agreement, now: Instant) {
         if agreement == Agreement::InStep && matches!(self.state, State::Connected { .. }) {
             self.equal_at = Some(now);

@@ -1,5 +1,5 @@
-//! Whole frames over a QUIC stream, with size limits before allocation and a deadline on every
-//! wait.
+//! Sends and receives whole frames over a QUIC stream. Sizes are checked before allocation, and
+//! every wait has a deadline.
 
 use engram_gossip_proto::schedule::Refusal;
 use engram_gossip_proto::{DecodeError, FrameHeader, HEADER_LEN};
@@ -13,7 +13,7 @@ use crate::{HandshakeError, SyncError, TimedStep};
 /// The reason for aborting a stream, sent to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Abort {
-    /// The acceptor runs its maximum number of sessions.
+    /// The acceptor is already running its maximum number of sessions.
     Busy,
     /// The acceptor has opened a session itself and has the smaller id.
     Crossed,
@@ -92,12 +92,12 @@ pub(crate) struct FrameStream {
 
 /// The remaining step of closing an ended session's stream.
 pub(crate) enum Linger {
-    /// This side sent the last frame. The end of the peer's direction confirms that all of it
+    /// This side sent the last frame. The end of the peer's direction confirms that the whole frame
     /// arrived; dropping the stream earlier would ask the peer for a reset.
     Drain(RecvStream),
     /// The peer sent the last frame and has received everything. Only the FIN remains; dropping the
-    /// stream sends it. The stream is held until another packet can carry the FIN, because a packet
-    /// of its own would double the packets of a session that finds no difference.
+    /// stream sends it. The stream is held until another packet can carry the FIN, because a
+    /// separate packet would double the packets of a session that finds no difference.
     PendingFin(SendStream),
 }
 
@@ -127,7 +127,8 @@ impl FrameStream {
             .map_err(|_| StreamError::TimedOut(TimedStep::TakeFrame))??;
         self.bytes_sent += len;
         self.heard_last = false;
-        // Dropped before the next await, so that its FIN shares the packet of this frame.
+        // Drop the earlier stream before the next await, so that its FIN shares a packet with this
+        // frame.
         self.before = None;
         Ok(())
     }
@@ -169,7 +170,8 @@ impl FrameStream {
         abort.abort(&mut self.send, &mut self.recv);
     }
 
-    /// Closes the stream of an ended session. Returns `None` if nothing remains, as after an abort.
+    /// Closes the stream of an ended session. Returns `None` if no step remains, for example after
+    /// an abort.
     pub(crate) fn end(mut self) -> Option<Linger> {
         if self.heard_last && has_ended(&mut self.recv) {
             return Some(Linger::PendingFin(self.send));

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready as wait};
 
-/// Work that runs when its owner is polled and ends with it. It yields `None` if it panicked.
+/// Work that runs when its owner is polled, and is dropped with its owner. It yields `None` if it
+/// panicked.
 ///
 /// A separate task would be as expensive as a session between equal replicas: each step would wake
 /// two tasks.
@@ -30,7 +31,7 @@ impl<T> Future for Work<T> {
 }
 
 /// Waits for the future in `slot`, or forever if the slot is empty. A cancelled wait leaves the
-/// future in its slot; the owner has to remove it once it is ready.
+/// future in its slot. The owner must remove the future once it is ready.
 pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
     match slot {
         Some(future) => future.await,
@@ -38,7 +39,7 @@ pub(crate) async fn ready<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output 
     }
 }
 
-/// The output of `future` if it is ready at the first poll.
+/// Returns the output of `future` if it is ready at the first poll.
 pub(crate) fn at_once<F: Future>(future: F) -> Option<F::Output> {
     let future = std::pin::pin!(future);
     match future.poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,5 +1,5 @@
-//! TLS 1.3 with certificates on both sides, and a pinned key or a roster in addition to the
-//! authority.
+//! TLS 1.3 with certificates on both sides. In addition to the issuing authority, the verifier
+//! checks the key against a pinned key or the roster.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -29,11 +29,11 @@ use crate::{HandshakeError, NodeId, Roster};
 /// The ALPN protocol name. It changes with every incompatible change of the wire format.
 pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
 
-/// The server name of every dial. It has no meaning: keys are pinned, names are ignored.
+/// The server name of every dial. It has no meaning, because keys are pinned and names are ignored.
 pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
 
-/// The crypto provider, passed explicitly everywhere: another crate could set a different
-/// process-wide default, or none could be set.
+/// Returns the crypto provider. It is passed explicitly everywhere, because the process-wide
+/// default may be missing or set by another crate.
 ///
 /// AES-128 comes first: it matches the strength of P-256 certificates, and many CPUs
 /// accelerate its SHA-256.
@@ -87,7 +87,8 @@ pub(crate) enum Expected {
     Member(Arc<Roster>),
 }
 
-/// Verifies one peer: its chain, as WebPKI does, its node id, and its possession of the key.
+/// Verifies one peer: its certificate chain by the rules of the Web PKI, its node id, and its
+/// possession of the key.
 pub(crate) struct PeerVerifier {
     trust: Trust,
     expected: Expected,
@@ -105,7 +106,7 @@ impl PeerVerifier {
         self.verdict.get().cloned()
     }
 
-    /// Verifies a chain outside of a handshake, for use as a server and as a client.
+    /// Verifies a chain outside a handshake, for use both as a server and as a client.
     pub(crate) fn check_chain(
         &self,
         chain: &[CertificateDer<'_>],
@@ -147,7 +148,7 @@ impl PeerVerifier {
         }
     }
 
-    /// Records the reason of a refusal, and returns the most specific alert for it.
+    /// Records the reason for a refusal, and returns the most specific alert for it.
     fn conclude(
         &self,
         chain: Result<(), rustls::Error>,

@@ -15,19 +15,20 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// A period from one hour before `now`, to tolerate peers with slow clocks, until `days` days
-    /// after `now`.
+    /// Returns the period from one hour before `now`, to tolerate peers with slow clocks, until
+    /// `days` days after `now`.
     pub fn days_from(now: SystemTime, days: u32) -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
         Self { from: now - Duration::from_secs(60 * 60), until: now + day * days }
     }
 
-    /// The time left at `now`; `None` after the end.
+    /// The time left at `now`, or `None` after the end.
     pub fn left(&self, now: SystemTime) -> Option<Duration> {
         self.until.duration_since(now).ok()
     }
 
-    /// The period in which every certificate of a chain is valid; `None` if one is unreadable.
+    /// Returns the period in which every certificate of a chain is valid, or `None` if a
+    /// certificate is unreadable.
     pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let each = chain.iter().map(|certificate| {
             let (_, parsed) = parse_x509_certificate(certificate).ok()?;

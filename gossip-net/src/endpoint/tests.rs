@@ -81,8 +81,8 @@ mod two_ends {
             }
         }
 
-        /// Accepts the next attempt at the second end; returns whether its address had been
-        /// validated.
+        /// Accepts the next connection attempt at the second end. Also returns whether the remote
+        /// address had been validated.
         async fn accept(&self) -> (Result<Connection, HandshakeError>, bool) {
             let (incoming, _permit) = self.sockets[1].incoming().await.unwrap();
             let proved = incoming.remote_address_validated();
@@ -99,7 +99,8 @@ mod two_ends {
         }
     }
 
-    /// Opens streams and writes to each until the limits block; returns the bytes per stream.
+    /// Opens streams and writes to each until the limits block. Returns the number of bytes per
+    /// stream.
     async fn write_all_there_is(connection: &Connection) -> Vec<usize> {
         let mut open: Vec<(SendStream, RecvStream)> = Vec::new();
         let mut taken = Vec::new();
@@ -133,7 +134,7 @@ mod two_ends {
         assert_eq!(total, usize::try_from(limits::SEND_WINDOW).unwrap());
     }
 
-    /// Reads the available datagrams; returns the first byte of each.
+    /// Reads the available datagrams. Returns the first byte of each.
     async fn datagrams(connection: &Connection) -> Vec<u8> {
         let mut came = Vec::new();
         while let Ok(Ok(datagram)) = timeout(SECOND, connection.read_datagram()).await {
@@ -195,11 +196,12 @@ mod two_ends {
             let _running: Vec<_> = (0..running).map(|n| begin(n).unwrap()).collect();
             let (dialled, (accepted, proved)) = tokio::join!(ends.dial(address(2)), ends.accept());
             assert!(dialled.is_ok() && accepted.is_ok());
-            assert_eq!(proved, has_to, "{running} handshakes run");
+            assert_eq!(proved, has_to, "with {running} running handshakes");
         }
     }
 
-    /// Relays between its clients and the second end, and sends the first packet `copies` times.
+    /// Starts a relay between its client and the second end, which sends the first packet `copies`
+    /// times. Returns its address.
     fn echo(network: &MemoryNetwork, n: u8, copies: usize) -> SocketAddr {
         let at = SocketAddr::from(([10, 2, 0, n], 7700));
         let socket = network.bind(at).unwrap();

@@ -1,4 +1,4 @@
-//! Dialling a peer, accepting its connections, and losing them.
+//! Dials a peer, accepts its connections, and handles their loss.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ pub(super) type Lookup =
 /// A running dial.
 pub(super) struct Dial {
     dialled: Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>,
-    /// The address that it tries in addition to the roster's.
+    /// The address that the dial tries in addition to the resolved addresses.
     sighted: Option<SocketAddr>,
 }
 
@@ -89,7 +89,7 @@ impl PeerTask {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
                 self.take_link(Link::dialled(connection, self.now));
             }
-            // The peer has dialled us meanwhile: use that connection.
+            // The peer has dialled us in the meantime: use that connection.
             Err(_) if self.link.is_some() => {}
             Err(cause) => {
                 if sighted != self.sighted {
@@ -128,7 +128,7 @@ impl PeerTask {
         }
     }
 
-    /// Dials the peer again if the roster gives it another address.
+    /// Dials the peer again if the roster lists another address for it.
     pub(super) fn on_moved(&mut self) {
         let address = self.state.notes().member.address.clone();
         if self.address != address {
@@ -138,8 +138,8 @@ impl PeerTask {
         }
     }
 
-    /// Handles an answer of the peer at another member's address: dials it there unless it is
-    /// connected or being dialled.
+    /// Handles the report that the peer answered at another member's address. Dials that address
+    /// unless the peer is connected or being dialled.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
         let is_new = self.sighted.replace(address) != Some(address);
         if is_new && self.link.is_none() && self.dial.is_none() && self.lookup.is_none() {
@@ -154,7 +154,7 @@ impl PeerTask {
         self.shared.tell(|scheduler, now| scheduler.redial(id, now));
     }
 
-    /// Takes a new connection, unless the existing one takes precedence.
+    /// Adopts a new connection, unless the existing one takes precedence.
     pub(super) fn take_link(&mut self, newer: Link) {
         if let Some(older) = self.link.take() {
             self.shared.counters.update(|stats| stats.connections_replaced += 1);
@@ -177,8 +177,8 @@ impl PeerTask {
         self.shared.tell(|scheduler, now| scheduler.handle_dialled(id, now));
     }
 
-    /// The peer has accepted this node: marks the connection as established, and announces the
-    /// roots.
+    /// Marks the connection as established and announces the roots. Called when the peer has
+    /// accepted this node.
     pub(super) fn prove(&mut self) {
         let Some(link) = &mut self.link else { return };
         if let Proof::Awaited { .. } = link.proof {
@@ -202,7 +202,7 @@ impl PeerTask {
         });
     }
 
-    /// Closes the connection if its peer would not be accepted any more.
+    /// Closes the connection if the peer's certificate would no longer be accepted.
     pub(super) fn recheck(&mut self) {
         self.recheck_at = self.now + RECHECK_INTERVAL;
         let Some(link) = &self.link else { return };
@@ -222,8 +222,8 @@ impl PeerTask {
         if let Proof::Awaited { .. } = link.proof {
             self.drop_incoming();
             return match why {
-                // The peer keeps another connection, which may be an earlier one whose loss
-                // it has not noticed.
+                // The peer keeps another connection, possibly an earlier one whose loss it has not
+                // noticed.
                 Some(Close::Replaced) => self.on_disconnected(Disconnect::Lost, diagnose(error)),
                 _ => self.on_dial_failed(DialFailure::Refused, diagnose(error)),
             };

@@ -8,7 +8,8 @@ use crate::task::ready;
 use crate::{Event, SyncError};
 
 impl PeerTask {
-    /// The peer left the roster: closes its connection without finishing sessions.
+    /// Ends the task of a peer that left the roster. Closes the connection without waiting for
+    /// sessions to end.
     pub(super) fn leave_evicted(mut self) {
         self.give_up_sessions(&SyncError::NotInRoster(self.id));
         if let Some(link) = self.link.take() {
@@ -18,7 +19,8 @@ impl PeerTask {
         }
     }
 
-    /// The node shuts down: waits for running sessions to end and for sent bytes to arrive.
+    /// Ends the task of a node that shuts down. Waits for running sessions to end and for sent
+    /// bytes to arrive.
     pub(super) async fn leave_in_order(mut self) {
         self.dial = None;
         self.drop_incoming();

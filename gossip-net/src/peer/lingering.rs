@@ -13,13 +13,12 @@ use crate::stream::{Linger, has_ended};
 pub(super) struct Lingering {
     /// The last session's stream if its FIN has not been sent, and the deadline for sending it.
     pending_fin: Option<(SendStream, Instant)>,
-    /// Streams whose last bytes may still be in flight, each with the time until which to wait for
-    /// them.
+    /// Streams whose last bytes may still be in flight, each with the deadline for their arrival.
     draining: Vec<(RecvStream, Instant)>,
 }
 
-/// How long a FIN waits for a packet to share: as long as QUIC delays acknowledgements, and much
-/// shorter than the peer's wait for it.
+/// How long a FIN waits for a packet to share. The delay equals QUIC's default delay of
+/// acknowledgements, and is much shorter than the peer's wait for the FIN.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 
 impl Lingering {
@@ -30,12 +29,12 @@ impl Lingering {
         }
     }
 
-    /// Takes the stream whose FIN the next session's first packet carries.
+    /// Takes the stream whose FIN the first packet of the next session will carry.
     pub(super) fn take_pending_fin(&mut self) -> Option<SendStream> {
         self.pending_fin.take().map(|(send, _)| send)
     }
 
-    /// Drops streams that have ended meanwhile.
+    /// Drops streams that have ended.
     pub(super) fn forget_ended(&mut self) {
         self.draining.retain_mut(|(recv, _)| !has_ended(recv));
     }

@@ -26,10 +26,11 @@ pub(super) struct Sessions {
     pub(super) opened: Option<Opened>,
     /// The session that the peer opened.
     pub(super) accepted: Option<Accepted>,
-    /// Streams of the peer's sessions that the scheduler has not accepted or refused yet, in the
-    /// order of its decisions: at most one whose command is in the mailbox, and one behind it.
+    /// Streams of the peer's sessions that have not been accepted or refused yet, in the order of
+    /// the scheduler's decisions. There are at most two: one whose command is in the mailbox, and
+    /// one behind it.
     incoming: VecDeque<(SendStream, RecvStream)>,
-    /// The callers whose request the next session serves.
+    /// The callers whose requests the next session serves.
     callers: Vec<Answer>,
     previews: VecDeque<PreviewRequest>,
 }
@@ -255,7 +256,8 @@ impl PeerTask {
         self.report(session, ended);
     }
 
-    /// Records and publishes the end of a session; `None` if the session did not take place.
+    /// Records and publishes the end of a session. Returns `None` if the session did not take
+    /// place.
     fn note_end(&mut self, ended: &Ended) -> Option<Result<SessionReport, SyncError>> {
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),
