@@ -11,11 +11,11 @@ use engram_gossip_net::{Conditions, MemoryNetwork};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-/// Maximum bytes per second that each of a hundred idle nodes may send.
+/// Maximum number of bytes per second that each of a hundred idle nodes may send.
 const OWN: f64 = 160.0;
-/// The same with the headers of QUIC, UDP and IP.
+/// The same limit including the headers of QUIC, UDP and IP.
 const ON_THE_WIRE: f64 = 600.0;
-/// Maximum seconds until all records are on all nodes.
+/// Maximum number of seconds until all records are on all nodes.
 const NEWS: f64 = 10.0;
 
 fn main() {
@@ -24,7 +24,7 @@ fn main() {
     news();
 }
 
-/// A runtime whose paused clock advances to the next timer.
+/// Creates a runtime whose paused clock advances to the next timer.
 fn virtual_time() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
@@ -68,8 +68,8 @@ fn rates(input: &str, own: f64, wire: f64) {
     print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
 }
 
-/// Measures how long adverts alone take to spread a new record of each of a hundred nodes to all of
-/// them.
+/// Measures how long adverts alone take to spread one new record of each of a hundred nodes to all
+/// nodes.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {

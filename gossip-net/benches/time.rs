@@ -36,7 +36,7 @@ fn silent() -> NetConfig {
     config
 }
 
-/// Two equal connected nodes.
+/// Starts two nodes with equal state, and connects them.
 fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
     let cluster = Cluster::new();
     let start = |(name, end): (&str, &Arc<Runtime>)| {
@@ -58,7 +58,7 @@ fn pair(ends: &[Arc<Runtime>; 2]) -> [Node; 2] {
     [a.unheard(), b.unheard()]
 }
 
-/// A connection with a node's transport settings to a server that only answers requests.
+/// Opens a connection, with a node's transport settings, to a server that only answers requests.
 fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer) {
     let ready = Cluster::new().issue("server");
     let server = {
@@ -104,7 +104,7 @@ fn in_sync_check(c: &mut Criterion) {
     group.finish();
 }
 
-/// The time of `times` sequential calls.
+/// Returns the duration of `times` sequential calls.
 async fn repeated(times: u64, call: impl AsyncFn()) -> Duration {
     let begun = Instant::now();
     for _ in 0..times {

@@ -1,4 +1,5 @@
-//! Three maps of byte strings stay equal over QUIC. In practice, each node is a process.
+//! Keeps three maps of byte strings equal over QUIC. In practice, each node runs in its own
+//! process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -49,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (gossip, _) in &nodes {
         gossip.set_roster(Roster::new(members.clone())?);
-        gossip.announce(); // Also after each later write.
+        gossip.announce(); // Call this after each later write, too.
     }
     while nodes.iter().any(|(_, map)| map.to_map().len() < 3) {
         tokio::time::sleep(Duration::from_millis(10)).await;

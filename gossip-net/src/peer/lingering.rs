@@ -17,8 +17,8 @@ pub(super) struct Lingering {
     draining: Vec<(RecvStream, Instant)>,
 }
 
-/// How long a FIN waits for a packet to share. The delay equals QUIC's default delay of
-/// acknowledgements, and is much shorter than the peer's wait for the FIN.
+/// How long a FIN waits for a packet to share. The delay equals QUIC's default maximum
+/// acknowledgement delay, and is much shorter than the peer's wait for the FIN.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 
 impl Lingering {

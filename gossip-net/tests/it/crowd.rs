@@ -1,4 +1,5 @@
-//! Many real nodes in one process: adverts alone spread changes, even if nodes crash meanwhile.
+//! Many real nodes in one process: adverts alone spread changes, even if nodes crash in the
+//! meantime.
 //!
 //! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` uses more nodes
 //! and prints the measurements.
@@ -57,5 +58,5 @@ async fn many_nodes_converge_while_a_tenth_dies() {
     let sessions: u64 =
         nodes.iter().flat_map(|node| node.gossip.peers()).map(|peer| peer.sessions).sum();
     let bytes: u64 = nodes.iter().map(|node| node.gossip.stats().session_bytes_sent).sum();
-    println!("{} sessions, {} bytes of sessions a node", sessions / 2, bytes / nodes.len() as u64);
+    println!("{} sessions, {} session bytes per node", sessions / 2, bytes / nodes.len() as u64);
 }

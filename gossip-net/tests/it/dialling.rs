@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A node that listens on all addresses of the machine, or `None` without IPv6.
+/// Starts a node that listens on all addresses of the machine. Returns `None` if the machine has no
+/// IPv6.
 fn dual_stack(ready: &Ready) -> Option<crate::common::Node> {
     std::net::UdpSocket::bind("[::1]:0").ok()?;
     let mut config = quiet();

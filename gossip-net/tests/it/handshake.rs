@@ -109,7 +109,7 @@ async fn dialler_accepts_only_the_node_it_dials() {
     let [a, c] = take(cluster.start(&["a", "c"], &quiet()));
     let [mut a, mut c] = [a, c];
     let b = cluster.issue("b");
-    // The roster gives c's address for b: c is a valid member, but not b.
+    // The roster lists the address of `c` for `b`: `c` is a valid member, but it is not `b`.
     let wrong = absent(&b, &c.gossip.local_addr().to_string());
     a.gossip.set_roster(roster([a.member(), wrong]));
     let expected = HandshakeError::WrongNode { expected: b.id(), found: c.id() };
@@ -186,7 +186,7 @@ async fn nothing_is_resumed_and_nothing_is_sent_early() {
     let client = raw_client();
     let connection = client.connect(config.clone(), a.gossip.local_addr()).await.unwrap();
     a.connected_to(b.id()).await;
-    // An advert arrives after the handshake: by then, a ticket would have arrived, too.
+    // An advert arrives after the handshake. A ticket would have arrived before it.
     connection.read_datagram().await.unwrap();
     assert_eq!(tickets.count(), 0);
     assert!(client.connect_early(config, a.gossip.local_addr()).is_err(), "no 0-RTT");

@@ -128,7 +128,7 @@ async fn broken_stream_ends_only_its_session() {
     assert_eq!(scene.failure().await, SyncError::Cut);
 
     assert_eq!(scene.failed("cut"), 3);
-    assert!(connection.close_reason().is_none(), "the connection stays");
+    assert!(connection.close_reason().is_none(), "the connection remains open");
     scene.honest_nodes_sync().await;
 }
 

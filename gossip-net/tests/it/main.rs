@@ -1,4 +1,4 @@
-//! The tests over real QUIC and over the in-memory network, in one binary to link only once.
+//! The tests over real QUIC and over the in-memory network, in one binary that is linked only once.
 //!
 //! `cargo test --all-features --test it -- hostile` runs the tests of one file.
 

@@ -31,9 +31,9 @@ async fn parallel_sessions_fetch_a_record_once() {
     assert!(reports.iter().all(|report| report.opener == Opener::Us));
     let came: u64 = reports.iter().map(|report| report.outcome.stats.records_in).sum();
     let unasked = engram_gossip_proto::limits::MAX_UNASKED * reports.len() as u64;
-    assert!(came <= RECORDS as u64 + unasked, "{came} records came");
+    assert!(came <= RECORDS as u64 + unasked, "{came} records arrived");
     let stale: u64 = reports.iter().map(|report| report.outcome.stats.stale).sum();
-    assert!(stale <= unasked, "{stale} records came twice");
+    assert!(stale <= unasked, "{stale} records arrived twice");
     assert_eq!(a.store.ids().len(), RECORDS);
 }
 
@@ -256,7 +256,7 @@ async fn a_port_in_use_is_named() {
     let store = crate::common::store::Store::new(ready.id(), &["space"]);
     let parameters = crate::common::store::parameters();
     let error = Gossip::bind(config, ready.identity(), Roster::default(), parameters, store)
-        .expect_err("the port is taken");
+        .expect_err("the port is in use");
     assert!(matches!(error, BindError::InUse { address } if address == a.gossip.local_addr()));
     assert!(error.to_string().contains(&a.gossip.local_addr().to_string()));
 }

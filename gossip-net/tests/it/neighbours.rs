@@ -1,5 +1,5 @@
-//! Measures how much a misbehaving remote slows other nodes down: they do the same work with and
-//! without it, in virtual time.
+//! Measures how much a misbehaving remote slows down other nodes, which do the same work with and
+//! without it in virtual time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One kind of misbehaviour, repeated.
+/// A kind of misbehaviour, which the remote repeats.
 #[derive(Clone, Copy, Debug)]
 enum Mischief {
     OpensStreams,
@@ -38,7 +38,7 @@ enum Mischief {
 
 use Mischief::*;
 
-/// The target, and the available credentials.
+/// The attacked node, and the available credentials.
 struct Door {
     network: MemoryNetwork,
     address: SocketAddr,
@@ -127,7 +127,7 @@ impl Mischief {
         }
     }
 
-    /// How often the node counted this misbehaviour, under the matching reason.
+    /// The number of times that the node counted this misbehaviour under the matching reason.
     fn counted(self, stats: &Stats) -> u64 {
         let failed = |reason| stats.sessions_failed.get(reason).copied().unwrap_or_default();
         let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();
@@ -146,7 +146,7 @@ impl Mischief {
     }
 }
 
-/// Two honest nodes with ten milliseconds of latency.
+/// Starts two honest nodes on a network with a latency of ten milliseconds.
 async fn scene() -> Scene {
     let cluster = Cluster::new();
     let member = cluster.issue("member");
@@ -157,7 +157,7 @@ async fn scene() -> Scene {
     scene
 }
 
-/// The time that the honest nodes take for their work, without the pauses.
+/// Returns the time that the honest nodes take for their work, without the pauses.
 async fn work(scene: &Scene) -> Duration {
     let mut took = Duration::ZERO;
     for n in 0..60 {

@@ -1,4 +1,4 @@
-//! Calls from threads outside of the node's runtime, such as those of a host's own event loop.
+//! Calls from threads outside the node's runtime, such as those of a host's own event loop.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

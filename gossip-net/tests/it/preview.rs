@@ -1,4 +1,5 @@
-//! Sessions over the caller's views: they report their own results and starve no other session.
+//! Sessions over the caller's views, which report their own results and do not starve other
+//! sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,7 +40,7 @@ async fn a_preview_changes_nothing_on_either_side() {
     assert!(!report.is_equal() && !report.changed_us());
     assert_eq!(sorted(&seen), ["news"]);
     assert_eq!((a.store.roots(), b.store.roots()), roots);
-    // A sync session is not mistaken for a preview, and finds the records that a preview has seen.
+    // A later sync session still transfers the records that the preview has seen.
     assert!(a.gossip.sync_with(b.id()).await.unwrap().is_equal());
     assert_eq!(a.store.ids(), ["news", "own"]);
 }
@@ -58,7 +59,7 @@ async fn concurrent_previews_answer_separately() {
     );
     assert!(real.unwrap().is_equal());
     assert_eq!(a.store.ids().len(), 300);
-    // The sync session may run before or between the previews: a preview that follows it finds no
+    // The sync session may run before or between the previews. A preview that follows it finds no
     // difference.
     for (report, seen) in [(first, &seen[0]), (second, &seen[1])] {
         let is_equal = report.unwrap().is_equal();
@@ -74,7 +75,7 @@ async fn more_previews_than_the_limit_are_refused() {
     let (one, two, three) = tokio::join!(preview(), preview(), preview());
     assert!(one.is_ok() && two.is_ok());
     assert_eq!(three, Err(SyncError::TooManyPreviews { cap: limits::MAX_PEER_PREVIEWS }));
-    assert!(preview().await.is_ok(), "a slot is free again");
+    assert!(preview().await.is_ok(), "another preview may run again");
 }
 
 #[tokio::test(start_paused = true)]

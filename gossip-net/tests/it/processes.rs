@@ -67,7 +67,8 @@ fn parse_member(line: &str) -> Member {
     Member { id: id.parse().unwrap(), name: id[..8].into(), address: Some(address.into()) }
 }
 
-/// A line of a process: the observing process, the observed node, its liveness and its incarnation.
+/// An output line of a process: the observing process, the observed node, its liveness and its
+/// incarnation.
 type Seen = (usize, NodeId, String, u64);
 
 /// The processes and their output.
@@ -143,7 +144,7 @@ impl Processes {
         self.running.insert(n, (child, stdin));
     }
 
-    /// Like kill -9: the process announces nothing.
+    /// Kills a process, as `kill -9` does, so that it announces nothing.
     fn crash(&mut self, n: usize) {
         let (mut child, _stdin) = self.running.remove(&n).unwrap();
         child.kill().unwrap();
@@ -158,8 +159,8 @@ impl Processes {
         self.views.retain(|(who, _), _| *who != n);
     }
 
-    /// Waits until every running process reports this liveness of `whom`, and returns the time it
-    /// took.
+    /// Waits until every other running process reports this liveness of `whom`, in the incarnation
+    /// `life` or a later one. Returns the elapsed time.
     fn until_all_see(&mut self, whom: usize, liveness: Liveness, life: u64) -> Duration {
         let (begun, whom) = (Instant::now(), self.ready[whom].id());
         let liveness = format!("{liveness:?}");
@@ -202,16 +203,16 @@ fn five_processes_see_crash_leave_and_return() {
     let first = processes.life(4);
     processes.crash(4);
     let noticed = processes.until_all_see(4, Liveness::Down, first);
-    println!("all detect a crash after {noticed:?}");
+    println!("all nodes detect the crash after {noticed:?}");
     assert!(noticed >= swim_config().suspicion, "the crashed node had time to answer");
     processes.spawn(4);
     let back = processes.until_all_see(4, Liveness::Alive, first + 1);
-    println!("a crashed node is back after {back:?}, in life {}", processes.life(4));
+    println!("the crashed node is back after {back:?}, in incarnation {}", processes.life(4));
 
     let second = processes.life(3);
     processes.leave(3);
     let noticed = processes.until_all_see(3, Liveness::Down, second);
-    println!("all see a node leave after {noticed:?}");
+    println!("all nodes see the other node leave after {noticed:?}");
     assert!(noticed < swim_config().suspicion, "a leaving node is not suspected first");
     processes.spawn(3);
     processes.until_all_see(3, Liveness::Alive, second + 1);

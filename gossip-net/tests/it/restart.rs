@@ -1,5 +1,6 @@
-//! A node that is killed: how soon its peer notices, and how soon a restarted node is back, by the
-//! side that dialled the lost connection, the order of the ids, and the age of the connection.
+//! Tests how soon a peer notices that a node was killed, and how soon a restarted node is connected
+//! again, depending on the side that dialled the lost connection, the order of the ids, and the age
+//! of the connection.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Pair {
         config.network = Some(network.clone());
         config.seed = Some(1);
         config.shutdown_grace = SECOND / 10;
-        // The survivor sends nothing by itself, so it does not notice the restart by a reset.
+        // The survivor sends nothing on its own initiative, so no reset reveals the restart.
         config.schedule.interval = SECOND * 3600;
         config.schedule.advert_interval = SECOND * 3600;
         Self { network, config, killed, survivor }
@@ -52,13 +53,13 @@ impl Pair {
         ready.start(&config, roster)
     }
 
-    /// Starts the survivor, which dials the other node if `dials`.
+    /// Starts the survivor, which dials the other node if `dials` is true.
     fn start_survivor(&self, dials: bool) -> Node {
         self.start(&self.survivor, 1, roster([Self::member(&self.killed, 2, dials)]))
     }
 
-    /// Starts the node that will be killed, or the process after it, which dials the survivor if
-    /// `dials`.
+    /// Starts the node that will be killed, or restarts it. The node dials the survivor if `dials`
+    /// is true.
     fn start_killed(&self, dials: bool) -> Node {
         self.start(&self.killed, 2, roster([Self::member(&self.survivor, 1, dials)]))
     }
@@ -130,7 +131,7 @@ async fn restart_is_noticed_by_the_next_packet() {
         survivor.connected_to(killed.id()).await;
         sleep(SECOND * age).await;
         pair.kill(killed).await;
-        // The restarted node cannot dial, so the survivor has to notice the restart.
+        // The restarted node cannot dial, so the survivor must notice the restart.
         survivor.gossip.announce();
         let took = pair.restart(&survivor, false).await;
         assert!(took <= SECOND * 2, "{age}: {took:?}");

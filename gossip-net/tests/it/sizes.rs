@@ -1,4 +1,4 @@
-//! Contents at and beyond the limits of the wire format, and beyond the rest of a quota, over QUIC.
+//! Contents at and beyond the limits of the wire format, and beyond the remaining quota, over QUIC.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,13 +51,13 @@ impl Node {
     async fn wait_for<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> T {
         let picked = async {
             loop {
-                let event = self.events.next().await.expect("the node runs");
+                let event = self.events.next().await.expect("the node is running");
                 if let Some(picked) = pick(&event) {
                     return picked;
                 }
             }
         };
-        timeout(DEADLINE, picked).await.expect("the event comes in time")
+        timeout(DEADLINE, picked).await.expect("the event arrives in time")
     }
 
     async fn unsendable(&mut self) -> Unsendable {
@@ -69,7 +69,7 @@ impl Node {
     }
 }
 
-/// Two connected nodes.
+/// Starts two nodes, and waits until they are connected.
 async fn connected(config: &NetConfig) -> [Node; 2] {
     let cluster = Cluster::new();
     let start = |name: &str| {
@@ -94,8 +94,8 @@ async fn connected(config: &NetConfig) -> [Node; 2] {
     [a, b]
 }
 
-/// Two nodes that have received each other's first advert, so that writes which are not announced
-/// trigger no session.
+/// Starts two nodes, and waits until each has received the other's first advert, so that
+/// unannounced writes trigger no session.
 async fn pair() -> [Node; 2] {
     let nodes = connected(&quiet()).await;
     let heard = async {
@@ -107,7 +107,7 @@ async fn pair() -> [Node; 2] {
     nodes
 }
 
-/// Incompressible bytes.
+/// Returns `len` incompressible bytes.
 fn noise(len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
@@ -173,7 +173,7 @@ async fn a_used_up_quota_makes_nothing_unsendable() {
     let [a, b] = connected(&config).await;
     b.map.insert("large", noise(10 * MIB)).unwrap();
     b.map.insert("small", "small").unwrap();
-    // The rest of the quota is smaller than the content.
+    // The remaining quota is smaller than the content.
     let mut limits = a.gossip.limits();
     limits.peer.bytes = Rate { per_second: 1, burst: 60 };
     a.gossip.set_limits(limits).unwrap();

@@ -26,7 +26,8 @@ struct Two {
 }
 
 impl Carrier {
-    /// Two replicas with these spaces: empty and, if they are nodes, connected.
+    /// Creates two empty replicas with these spaces. If they belong to nodes, the nodes are
+    /// connected.
     async fn two(self, spaces: [&[&str]; 2]) -> Two {
         let mut config = quiet();
         config.schedule.advert_fanout = 0;

@@ -135,7 +135,7 @@ fn crash_is_detected_within_the_detection_time() {
         assert!(world.all_see([crashed].into_iter(), Liveness::Down), "{nodes} nodes");
         assert!(world.all_see((0..nodes - 1).map(id), Liveness::Alive));
         let suspected = world.changes.iter().any(|(.., liveness)| *liveness == Liveness::Suspect);
-        assert!(suspected, "a node is suspected before it is reported down");
+        assert!(suspected, "a node is suspected before it is reported as down");
     }
 }
 
@@ -202,7 +202,10 @@ fn live_member_called_down_returns() {
     }
     world.run(10);
     assert!(world.all_see((0..5).map(id), Liveness::Alive));
-    assert!(world.nodes[&id(0)].incarnation(&id(2)) > Some(1), "it started a new incarnation");
+    assert!(
+        world.nodes[&id(0)].incarnation(&id(2)) > Some(1),
+        "the node started a new incarnation"
+    );
 }
 
 #[test]
@@ -279,7 +282,7 @@ fn no_member_uses_up_the_incarnations_of_another() {
     let us = &world.nodes[&id(0)];
     us.handle(MembershipInput::Packet { from: id(2), bytes: &packet }, world.now);
     while let Some((_, sent)) = us.poll_packet() {
-        assert!(sent.starts_with(&1_u64.to_le_bytes()), "it keeps its incarnation");
+        assert!(sent.starts_with(&1_u64.to_le_bytes()), "the node keeps its incarnation");
     }
 }
 

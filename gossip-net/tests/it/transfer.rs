@@ -50,13 +50,13 @@ async fn peer_over_quota_is_refused_alone() {
         assert_eq!(stats.sessions_over_allowance.len(), 1);
         // The other peer has a separate quota.
         assert!(other.gossip.sync_with(a.id()).await.is_ok(), "{what}");
-        // This node's own session with the peer is delayed as well, and runs once the debt is paid.
+        // This node's own session with the peer is also delayed, and runs once the debt is paid.
         let begun = Instant::now();
         a.gossip.set_limits(Default::default()).unwrap();
         assert!(a.gossip.sync_with(greedy.id()).await.is_ok());
         assert!(
             begun.elapsed() < Duration::from_secs(2),
-            "{what}: the debt is paid soon at the new rate"
+            "{what}: the debt is soon paid at the new rate"
         );
     }
 }
@@ -93,7 +93,7 @@ async fn session_always_receives_one_message() {
     );
 }
 
-/// The time until the second of two nodes has all records of the first.
+/// Returns the time until the second of two nodes has all records of the first.
 async fn catches_up(config: &NetConfig, halfway: impl FnOnce(&Node)) -> Duration {
     let [a, mut b] = connected(["a", "b"], config).await;
     const RECORDS: usize = 1000;

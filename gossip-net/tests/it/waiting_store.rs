@@ -1,4 +1,5 @@
-//! A view whose `apply` blocks, like one over an SQL store: the sessions with other peers continue.
+//! Tests that a view whose `apply` blocks, like a view over an SQL store, does not delay the
+//! sessions with other peers.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -117,7 +118,7 @@ impl View for WaitingView {
     }
 }
 
-/// A node with one record under its own name.
+/// Starts a node with one record, whose id is the node's name.
 fn start(ready: &Ready, slow: Option<(NodeId, Arc<Gate>)>) -> (Gossip, ByteMap) {
     let map = ByteMap::new(ready.id().into());
     map.insert(&ready.name, "written here").unwrap();
@@ -129,7 +130,7 @@ fn start(ready: &Ready, slow: Option<(NodeId, Arc<Gate>)>) -> (Gossip, ByteMap) 
     (gossip.unwrap(), map)
 }
 
-/// One worker: if the wait blocked it, nothing else would run.
+/// The runtime has one worker: if the wait blocked the worker, nothing else would run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn blocked_apply_stalls_no_other_session() {
     let cluster = Cluster::new();
@@ -151,7 +152,7 @@ async fn blocked_apply_stalls_no_other_session() {
     });
     timeout(DEADLINE, gate.reached.notified()).await.expect("the session calls `apply`");
     let report = timeout(DEADLINE, gossip.sync_with(quick.id())).await;
-    // Before any assertion: a failed test must not leave the worker waiting.
+    // Open the gate before any assertion: a failed test must not leave the worker waiting.
     let (quick_came, slow_came) = (map.get("quick").is_some(), map.get("slow").is_some());
     gate.open();
     assert!(report.expect("the other session ends").is_ok());

@@ -1,4 +1,4 @@
-//! A view without effects: it records the ids that a session would bring.
+//! A view without effects, which collects the ids of the records that a session would deliver.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use engram_gossip_proto::{
 use super::store::Store;
 use engram_gossip_net::Replicas;
 
-/// The ids of records that sessions would bring.
+/// The ids of the records that sessions would deliver.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 
 /// A view over which a session sends nothing and stores nothing.

@@ -21,7 +21,7 @@ pub(crate) struct Node {
     address: SocketAddr,
 }
 
-/// A membership that reports all members alive.
+/// A membership that reports all members as alive.
 pub(crate) fn static_seeds(_: usize) -> Arc<dyn Membership> {
     Arc::new(StaticSeeds)
 }
@@ -38,7 +38,8 @@ pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
     Arc::new(Swim::new(config).unwrap())
 }
 
-/// Nodes with the default configuration, all members of one roster.
+/// Starts nodes with the default configuration and a common roster, and waits until all are
+/// connected.
 pub(crate) async fn cluster(
     network: &MemoryNetwork,
     count: usize,
@@ -69,7 +70,7 @@ pub(crate) async fn cluster(
         .unwrap();
         nodes.push(Node { gossip, store, name: ready.name.clone(), address: address(n) });
     }
-    until(&nodes, "all are connected", all_connected).await;
+    until(&nodes, "all nodes are connected", all_connected).await;
     nodes
 }
 
@@ -87,7 +88,8 @@ pub(crate) fn all_equal(nodes: &[Node]) -> bool {
     nodes.windows(2).all(|pair| pair[0].store.roots() == pair[1].store.roots())
 }
 
-/// Waits until `holds`, polled ten times a second; returns the virtual time that passed.
+/// Waits until `holds` returns true, polling it ten times a second. Returns the elapsed virtual
+/// time.
 pub(crate) async fn until(nodes: &[Node], what: &str, holds: impl Fn(&[Node]) -> bool) -> Duration {
     let begun = Instant::now();
     while !holds(nodes) {
@@ -101,13 +103,14 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
 }
 
-/// Measures the bytes per second that each idle node sends: gossip-net's own, and with all headers.
+/// Measures how many bytes per second each idle node sends: the payload of gossip-net, and all
+/// bytes including headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");
     nodes[0].gossip.announce();
-    until(nodes, "all have it", all_equal).await;
-    // Wait for the end of the MTU discovery and of the joins.
+    until(nodes, "all nodes have the pattern", all_equal).await;
+    // Wait until the MTU discovery has ended and all members have joined.
     sleep(Duration::from_secs(120)).await;
     let own = || -> u64 {
         let stats = nodes.iter().map(|node| node.gossip.stats());
@@ -120,7 +123,7 @@ pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     let count = nodes.len();
     let rate = |n: usize| (after[n] - before[n]) as f64 / f64::from(SECONDS) / count as f64;
     let [own, wire] = [rate(0), rate(1)];
-    println!("{count} idle nodes: {own:.0} B/s of our own, {wire:.0} B/s on the wire, each");
+    println!("{count} idle nodes, per node: {own:.0} B/s of payload, {wire:.0} B/s on the wire");
     [own, wire]
 }
 
@@ -150,7 +153,7 @@ pub(crate) async fn converges(
         known.is_superset(&living)
     };
     let whole = |nodes: &[Node]| nodes.iter().all(knows_all) && all_equal(nodes);
-    let took = until(&nodes, "all have all", whole).await;
+    let took = until(&nodes, "all nodes have all records", whole).await;
     println!("{count} nodes, {dying} dying, {conditions:?}: all records everywhere after {took:?}");
     took
 }

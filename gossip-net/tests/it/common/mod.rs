@@ -42,7 +42,7 @@ pub(crate) struct Cluster {
     pub(crate) ca: ClusterCa,
 }
 
-/// The credentials of a node that does not run yet.
+/// The credentials of a node that is not running yet.
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) name: String,
@@ -80,7 +80,7 @@ impl Cluster {
         Ready { name: name.into(), credentials, ca_pem: self.ca.certificate_pem().into() }
     }
 
-    /// Starts one node per name, all members of one roster.
+    /// Starts one node per name. All nodes have the same roster, which lists them.
     pub(crate) fn start(&self, names: &[&str], config: &NetConfig) -> Vec<Node> {
         let nodes: Vec<_> =
             names.iter().map(|name| self.issue(name).start(config, Roster::default())).collect();
@@ -151,7 +151,7 @@ impl Node {
         let time_limit = self.time_limit;
         let picked = async {
             loop {
-                let event = self.happened.recv().await.expect("the node runs");
+                let event = self.happened.recv().await.expect("the node is running");
                 if let Some(picked) = pick(&event) {
                     return picked;
                 }
@@ -177,12 +177,12 @@ impl Node {
         self.gossip.peers().into_iter().any(|p| p.member.id == other && connected(p.connection))
     }
 
-    /// Waits until `holds`, checked after each event.
+    /// Waits until `holds` returns true. Checks it after each event.
     pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
         let time_limit = self.time_limit;
         let held = async {
             while !holds(self) {
-                self.happened.recv().await.expect("the node runs");
+                self.happened.recv().await.expect("the node is running");
             }
         };
         let held = timeout(time_limit, held).await;
@@ -190,7 +190,7 @@ impl Node {
     }
 }
 
-/// Waits until `holds`, checked after each event of any of `nodes`.
+/// Waits until `holds` returns true. Checks it after each event of any of `nodes`.
 pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node]) -> bool) {
     let held = async {
         while !holds(nodes) {
@@ -205,8 +205,8 @@ pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node])
 }
 
 /// Waits until each of `nodes` is connected to all others and has received their first adverts, so
-/// that later unannounced writes trigger nothing. Not for virtual time, which does not advance
-/// meanwhile.
+/// that later unannounced writes trigger no sessions. Do not use this with virtual time, which does
+/// not advance during this wait.
 pub(crate) async fn settled(nodes: &[&Node]) {
     let others = nodes.len() as u64 - 1;
     let all_heard = async {
@@ -233,7 +233,7 @@ pub(crate) fn absent(ready: &Ready, address: &str) -> Member {
     Member { id: ready.id(), name: ready.name.clone(), address: Some(address.into()) }
 }
 
-/// Takes `N` nodes out of their list.
+/// Converts a list of `N` nodes to an array.
 pub(crate) fn take<const N: usize>(nodes: Vec<Node>) -> [Node; N] {
-    nodes.try_into().unwrap_or_else(|_| panic!("as many nodes as names"))
+    nodes.try_into().unwrap_or_else(|_| panic!("the number of nodes is not {N}"))
 }

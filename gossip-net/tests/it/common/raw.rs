@@ -40,7 +40,7 @@ pub(crate) enum Certificate<'a> {
     },
 }
 
-/// A client that obeys no rule of the protocol.
+/// A client that does not follow the protocol.
 pub(crate) struct RawClient(Endpoint);
 
 /// A server that presents a certificate and requests none.
@@ -75,7 +75,7 @@ pub(crate) fn patient() -> TransportConfig {
 }
 
 impl RawClient {
-    /// A client on an in-memory network.
+    /// Creates a client on an in-memory network.
     pub(crate) fn on(network: &MemoryNetwork, host: [u8; 4]) -> Self {
         let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
         let socket = network.bind((host, 0).into()).unwrap();
@@ -100,7 +100,7 @@ impl RawClient {
         self.dial(config, address).await
     }
 
-    /// Connects if accepted, waits until the node closes the connection, and returns the reason.
+    /// Connects, waits until the node refuses or closes the connection, and returns the reason.
     pub(crate) async fn connect_and_wait(
         &self,
         config: rustls::ClientConfig,
@@ -174,9 +174,9 @@ pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     })
 }
 
-/// A server that answers each request with the requested number of bytes. It accepts streams in a
-/// loop and answers each in its own task, with a limit on their number and a deadline on every
-/// wait.
+/// Starts a server that answers each request with the requested number of bytes. It accepts streams
+/// in a loop and answers each one in a separate task. The number of tasks is limited, and every
+/// wait has a deadline.
 pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     serve(ready, alpn, |connection| async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAMS as usize));
@@ -208,10 +208,10 @@ pub(crate) async fn exchange(connection: &Connection, up: usize, down: usize) {
     assert_eq!(answer.await.unwrap().len() + LENGTH, down);
 }
 
-/// Bytes of the length prefix.
+/// Size of the length prefix in bytes.
 const LENGTH: usize = 4;
 
-/// A message of `len` bytes in total.
+/// Returns a message of `len` bytes in total.
 fn message(len: usize, number: u32) -> Vec<u8> {
     let mut message = u32::try_from(len - LENGTH).unwrap().to_le_bytes().to_vec();
     message.extend(number.to_le_bytes());
@@ -223,14 +223,14 @@ async fn read_message(recv: &mut RecvStream) -> Vec<u8> {
     let mut len = [0; LENGTH];
     recv.read_exact(&mut len).await.unwrap();
     let len = u32::from_le_bytes(len) as usize;
-    assert!(len <= MAX_MESSAGE, "a message has {len} bytes");
+    assert!(len <= MAX_MESSAGE, "a message of {len} bytes is too long");
     let mut message = vec![0; len];
     recv.read_exact(&mut message).await.unwrap();
     assert!(recv.read_chunk(1, true).await.unwrap().is_none(), "one message per stream");
     message
 }
 
-/// Bytes of the longest message.
+/// Maximum length of a message in bytes.
 const MAX_MESSAGE: usize = 1 << 30;
 
 fn serve<F: Future<Output = ()> + Send + 'static>(
@@ -271,7 +271,7 @@ fn resolver(certificate: &Ready, key: &Ready, length: usize) -> Arc<SingleCertAn
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    // The cipher that nodes negotiate, so that a bare connection has the same cost.
+    // Use the cipher that nodes negotiate, so that a bare connection has the same cost.
     let cipher_suites = vec![TLS13_AES_128_GCM_SHA256];
     Arc::new(CryptoProvider { cipher_suites, ..default_provider() })
 }
@@ -298,7 +298,7 @@ impl ServerCertVerifier for Trusting {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("QUIC has TLS 1.3 only")
+        unreachable!("QUIC uses only TLS 1.3")
     }
 
     fn verify_tls13_signature(

@@ -78,7 +78,7 @@ impl Scene {
         assert_eq!(self.a.store.roots(), self.b.store.roots());
     }
 
-    /// Checks that `attempt` does not complete while the honest nodes continue.
+    /// Checks that `attempt` does not complete while the honest nodes continue to sync.
     pub(crate) async fn in_vain<T>(&self, attempt: impl Future<Output = T>) {
         tokio::select! {
             _ = attempt => panic!("the attempt should not complete"),

@@ -14,7 +14,7 @@ type Digest = [u8; 32];
 /// Records and their digests, by key.
 type Records = BTreeMap<Digest, (Record, Digest)>;
 
-/// The state of one node, over a few spaces.
+/// The state of one node, in several spaces.
 pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
     node: Digest,
@@ -24,7 +24,7 @@ pub(crate) struct Store {
     greeted: Mutex<Vec<Greeted>>,
 }
 
-/// A greeting of a peer, and the number of records in the store at its arrival.
+/// A greeting from a peer, and the number of records in the store when it arrived.
 pub(crate) type Greeted = (NodeId, Greeting, usize);
 
 /// Number of pinned views: current and maximum.
@@ -99,7 +99,7 @@ impl Store {
         self.write_by(self.node, id);
     }
 
-    /// Inserts a record written by `node`: the same record in every store.
+    /// Inserts a record written by `node`. The record is the same in every store.
     pub(crate) fn write_as(&self, node: NodeId, id: &str) {
         self.write_by(node.into(), id);
     }
@@ -202,7 +202,8 @@ impl Space {
         Summary { root: self.root, count: self.records.len() as u64, generation: self.generation }
     }
 
-    /// Keeps a dot if both have it, or if one has it and the other has not seen it.
+    /// Joins a record into the space: keeps a dot if both records have it, or if one has it and the
+    /// other has not seen it. Returns whether the space changed.
     fn join(&mut self, theirs: Record) -> bool {
         let key = hash(theirs.id.as_bytes());
         let joined = match self.records.get(&key) {
@@ -349,7 +350,7 @@ fn digest_of_record(record: &Record) -> Digest {
     hash(&bytes)
 }
 
-/// XORs the hash of a line into a set digest. Detects only accidental changes.
+/// XORs the hash of an entry into the digest of a set. The digest detects only accidental changes.
 fn add(sum: &mut Digest, key: &Digest, record: &Digest) {
     let line = hash(&[*key, *record].concat());
     sum.iter_mut().zip(line).for_each(|(sum, byte)| *sum ^= byte);
