@@ -1,5 +1,4 @@
-//! Keeps three maps of byte strings equal over QUIC. In practice, each node runs in its own
-//! process.
+//! Keeps three maps equal over QUIC. In practice, each node runs in its own process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
