@@ -72,7 +72,7 @@ pub const MAX_CHAIN: usize = 8;
 /// has not answered a session with a single byte within that time is considered dead, and its
 /// connection is closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum duration of a session: 10 min. The next session continues with the rest.
+/// Maximum duration of a session: 10 min. The next session transfers the remaining records.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a session waits for the acknowledgement of its last bytes: 5 s.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use std::str::FromStr;
 ///
 /// It identifies the key, not the certificate: a renewed certificate for the same key keeps the id.
 /// Its text form is 64 lower-case hex digits; parsing accepts both cases. A precision in a format
-/// string shortens the text. [`Roster::member`](crate::Roster::member) returns the member with an
-/// id, and its name.
+/// string shortens the text. [`Roster::member`](crate::Roster::member) looks up the member with an
+/// id, including its name.
 ///
 /// ```
 /// use engram_gossip_net::NodeId;

@@ -19,8 +19,8 @@ pub struct PeerStatus {
     pub member: Member,
     /// The state of the connection.
     pub connection: ConnectionState,
-    /// Time since the roots of both nodes were last known to be equal, from a session or from the
-    /// roots that the peer sent over its current connection. Zero while [in
+    /// Time since the roots of both nodes were last known to be equal, according to a session or to
+    /// the roots that the peer sent over its current connection. Zero while [in
     /// step](Self::is_in_step); `None` if the roots were never known to be equal.
     pub equal_ago: Option<Duration>,
     /// The result of the last session, whichever side opened it.

@@ -133,7 +133,7 @@ impl FrameStream {
         Ok(())
     }
 
-    /// Receives one whole frame, header included, before `deadline`.
+    /// Receives one whole frame, including its header, before `deadline`.
     ///
     /// The buffer grows with the received bytes: an announced length alone allocates nothing.
     pub(crate) async fn read(&mut self, deadline: Instant) -> Result<&[u8], StreamError> {

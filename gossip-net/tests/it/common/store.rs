@@ -18,7 +18,7 @@ type Records = BTreeMap<Digest, (Record, Digest)>;
 pub(crate) struct Store {
     spaces: BTreeMap<SpaceId, Arc<Mutex<Space>>>,
     node: Digest,
-    /// Makes the view panic at the next delivery.
+    /// Whether the view panics at the next delivery.
     trap: Arc<AtomicBool>,
     sessions: Arc<Sessions>,
     greeted: Mutex<Vec<Greeted>>,
