@@ -1,4 +1,4 @@
-//! Counts hashes and allocations, independent of the machine and its load: one JSON object per line.
+//! Counts hashes and allocations, which do not depend on the machine or its load. Prints one JSON object per line.
 //!
 //! `cargo bench -p engram-merkle --bench counts`
 
@@ -27,7 +27,7 @@ fn count() {
     HASHES.set(HASHES.get() + 1);
 }
 
-/// SHA-256 that counts its calls, for both crates that accept the caller's hash.
+/// SHA-256 that counts its calls, for the two crates that accept a hash function from the caller.
 #[derive(Clone)]
 struct Counted;
 

@@ -1,4 +1,4 @@
-//! Measures the bytes of a tree as the allocator counts them: one JSON object per line.
+//! Measures the size of a tree in allocated bytes. Prints one JSON object per line.
 //!
 //! `cargo bench -p engram-merkle --bench size`
 

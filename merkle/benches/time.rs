@@ -1,7 +1,8 @@
-//! Measures times, each next to its floor or its peer: `cargo bench -p engram-merkle --bench time`.
+//! Measures times and compares them with floors and peers: `cargo bench -p engram-merkle --bench
+//! time`.
 //!
-//! Floors are the bare hashes that a change needs, computed with the hash crate alone, each feeding the
-//! next as in the tree. Peers are published crates that do the same job on the same entries.
+//! A floor is the time of the bare hashes that a change needs, computed with the hash crate alone; as in the tree, each
+//! hash is an input of the next. A peer is a published crate that does the same job on the same entries.
 
 #[path = "../tests/it/common/ids.rs"]
 mod ids;

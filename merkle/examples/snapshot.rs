@@ -12,7 +12,7 @@ fn main() {
     let snapshot: Tree<Arc<str>, Sha256> = tree.clone();
     let pinned = snapshot.root();
     let reader = thread::spawn(move || {
-        // A whole session reads from one consistent tree, regardless of concurrent writes.
+        // The reader sees one consistent tree, regardless of concurrent writes.
         let below: u64 = (0..16)
             .filter_map(|nibble| Path::ROOT.descendant(nibble))
             .map(|path| snapshot.count(&path))

@@ -15,7 +15,7 @@ use crate::scheme::Scheme;
 use crate::slots::Slots;
 use crate::{Digest, Entries, Entry, Path};
 
-/// How many binary levels a block spans.
+/// The number of binary levels that a block spans.
 pub(crate) const SPAN: u16 = 4;
 
 /// A block, shared with the clones of the tree until one of them changes it.
@@ -37,12 +37,12 @@ pub(crate) trait Body {
     /// The number of entries below a node of the block.
     fn count(&self, node: Heap) -> u64;
 
-    /// Computes the digest of `node`, which is at `level`: a leaf or a slot, and not empty.
+    /// Computes the digest of `node` at `level`, which is a leaf or a slot and is not empty.
     fn tip<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, node: Heap) -> Digest;
 }
 
 impl<K> Node<K> {
-    /// All entries.
+    /// Returns all entries.
     pub(crate) fn entries(&self) -> Entries<'_, K> {
         self.below(1)
     }
@@ -105,11 +105,12 @@ impl<K> Node<K> {
 /// A place in the storage: everything below a path.
 pub(crate) struct Place<'a, K> {
     pub(crate) entries: Entries<'a, K>,
-    /// The stored digest of the path, if it is an inner node or a leaf.
+    /// The stored digest, if the path names an inner node or a leaf.
     pub(crate) digest: Option<Digest>,
 }
 
-/// The node of the block at `level` that `path` names, which is at most four levels below it.
+/// Returns the node that `path` names in the block at `level`. The path ends at most four levels
+/// below `level`.
 fn heap(path: &Path, level: u16) -> Heap {
     match path.level() - level {
         0 => 1,

@@ -16,7 +16,7 @@ use crate::{Digest, Entry};
 /// A change of one key: the hash of the key, and what the tree holds for it afterwards.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
-    /// The key and its new value; `None` removes the key. Taken when the change is applied.
+    /// The key and its new value; `None` removes the key. Applying the change leaves `None`.
     pub(crate) outcome: Option<(K, Digest)>,
 }
 
@@ -164,7 +164,7 @@ impl<K: Clone> Block<Slots<K>> {
     ) -> Block<LeafBlock<K>> {
         let entries = mem::replace(&mut self.body, Slots::EMPTY).into_entries();
         let starts =
-            LeafBlock::starts(level, &entries).expect("no slot has more than a leaf holds");
+            LeafBlock::starts(level, &entries).expect("no slot has more entries than a leaf holds");
         let body = LeafBlock::new(starts, entries);
         let mut leaf_block = Block { digests: mem::take(&mut self.digests), body };
         leaf_block.rehash(scheme, level, dirty);

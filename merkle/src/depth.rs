@@ -1,9 +1,9 @@
 /// The minimum number of levels of a tree: a tree of base depth d has 2^d slots.
 ///
-/// The root depends on it, so all nodes of a cluster must use the same depth. A slot that holds
-/// more than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of the key
-/// hashes, so the depth does not limit the tree; it decides how many hashes a change of a small
-/// tree costs and how finely two small trees are compared.
+/// The root depends on the base depth, so all nodes of a cluster must use the same depth. A slot
+/// that holds more than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of
+/// the key hashes, so the depth does not limit the tree; it decides how many hashes a change of a
+/// small tree costs and how finely two small trees are compared.
 ///
 /// ```
 /// use engram_merkle::BaseDepth;
@@ -18,7 +18,7 @@ pub enum BaseDepth {
     Four = 4,
     /// 256 slots.
     Eight = 8,
-    /// 4,096 slots, of which nearly none splits at 10,000 entries.
+    /// 4,096 slots; at 10,000 entries, almost none of them splits.
     #[default]
     Twelve = 12,
     /// 65,536 slots.
@@ -53,7 +53,7 @@ impl TryFrom<u8> for BaseDepth {
     }
 }
 
-/// No [`BaseDepth`] has this number of levels. Choose 4, 8, 12 or 16.
+/// The error for a number of levels other than 4, 8, 12 or 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the base depth of a tree is 4, 8, 12 or 16 levels, not {found}")]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use crate::hasher::Hasher;
 use crate::slots::Slots;
 use crate::{BaseDepth, Digest, Entries, Entry, Key, Tree};
 
-/// A key whose value is not the same in two trees.
+/// A key whose value differs between two trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference<'a, K> {
@@ -17,15 +17,16 @@ pub struct Difference<'a, K> {
     pub key: &'a K,
     /// The hash of the key.
     pub key_hash: Digest,
-    /// Its value in the tree that [`Tree::diff`] was called on, `None` if that tree does not hold the key.
+    /// The value in the tree that [`Tree::diff`] was called on, or `None` if that tree does not hold the key.
     pub left: Option<Digest>,
-    /// Its value in the other tree, `None` if that tree does not hold the key.
+    /// The value in the other tree, or `None` if that tree does not hold the key.
     pub right: Option<Digest>,
 }
 
-/// Two trees cannot be compared, because their hash functions or base depths differ.
+/// The error for two trees that cannot be compared because their hash functions or base depths
+/// differ.
 ///
-/// Nothing was compared. Rebuild one tree with the parameters of the other.
+/// To compare them, rebuild one tree with the parameters of the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "trees with different parameters cannot be compared: \
@@ -34,16 +35,18 @@ pub struct Difference<'a, K> {
 )]
 #[non_exhaustive]
 pub struct Incomparable {
-    /// Hash function and base depth of the tree that [`Tree::diff`] was called on.
+    /// The hash function and the base depth of the tree that [`Tree::diff`] was called on.
     pub left: (&'static str, BaseDepth),
-    /// Hash function and base depth of the other tree.
+    /// The hash function and the base depth of the other tree.
     pub right: (&'static str, BaseDepth),
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Iterates over the keys in which two trees differ, in the order of their key hashes. Lazy.
+    /// Returns a lazy iterator over the keys in which two trees differ, in the order of the key
+    /// hashes.
     ///
-    /// Follows only nodes whose digests differ: O(d log n) steps for d differences, no hash.
+    /// The iterator follows only nodes whose digests differ: d differences cost O(d log n) steps
+    /// and no hash.
     ///
     /// ```
     /// use engram_merkle::{Digest, Sha256, Tree};
@@ -83,21 +86,21 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
 /// The differences between two trees, in the order of their key hashes.
 ///
-/// Made by [`Tree::diff`].
+/// Created by [`Tree::diff`].
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Diff<'a, K> {
-    /// Pairs of blocks at the same path that may differ, the next pair last.
+    /// A stack of pairs of blocks that are at the same path and may differ.
     pending: Vec<Pair<'a, K>>,
     /// The remaining entries of the current pair, on the left side.
     left: Peekable<Entries<'a, K>>,
-    /// The same on the right side.
+    /// The remaining entries of the current pair, on the right side.
     right: Peekable<Entries<'a, K>>,
 }
 
 type Pair<'a, K> = (Option<&'a Node<K>>, Option<&'a Node<K>>);
 
 impl<'a, K> Diff<'a, K> {
-    /// Continues with the entries below one node, in each tree.
+    /// Continues with the entries of both trees below one node.
     fn compare(&mut self, left: Entries<'a, K>, right: Entries<'a, K>) {
         self.left = left.peekable();
         self.right = right.peekable();

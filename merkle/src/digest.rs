@@ -2,7 +2,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-/// A 32-byte hash: of a key, of a value, of a node of the tree.
+/// A 32-byte hash of a key, of a value or of a node of the tree.
 ///
 /// Digests are ordered bytewise, and the tree keeps its entries in this order. They print as
 /// 64 lower-case hexadecimal digits and parse from 64 digits of either case.
@@ -32,7 +32,7 @@ impl Digest {
         &self.0
     }
 
-    /// The digest as big-endian words, which compare like its bytes.
+    /// The digest as big-endian words, which have the same order as its bytes.
     #[inline]
     fn words(&self) -> [u64; 4] {
         let (words, _) = self.0.as_chunks();
@@ -45,7 +45,8 @@ impl Digest {
     }
 }
 
-/// Bytewise order. Compares a word at a time, because every search compares digests.
+/// Orders digests bytewise. Compares a word at a time for speed, because every search compares
+/// digests.
 impl Ord for Digest {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
@@ -117,7 +118,7 @@ impl FromStr for Digest {
     }
 }
 
-/// A string is not a [`Digest`]. Pass exactly 64 hexadecimal digits.
+/// The error for a string that is not a [`Digest`], which is exactly 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseDigestError {
@@ -130,7 +131,7 @@ pub enum ParseDigestError {
     /// A byte of the string is not a hexadecimal digit.
     #[error("a digest is 64 hexadecimal digits, but the byte at position {position} is not one")]
     Digit {
-        /// The position of the byte, from 0.
+        /// The position of the byte, counted from 0.
         position: usize,
     },
 }

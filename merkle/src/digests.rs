@@ -59,13 +59,14 @@ impl Digests {
         self.has(node).then(|| self.list[self.rank(node)])
     }
 
-    /// Whether no digest is stored, because the whole block is one leaf.
+    /// Whether no digest is stored, as in a block that is a single leaf.
     pub(crate) fn is_empty(&self) -> bool {
         self.stored == 0
     }
 
-    /// Appends the digest beside each node on the path to the slot `nibble`, down to the first node
-    /// that is a leaf or empty. Returns that node, or the slot if there is no such node above it.
+    /// Appends the digest of the sibling of each node on the path to the slot `nibble`, down to the
+    /// first node that is a leaf or empty. Returns that node, or the slot if there is no such node
+    /// above it.
     #[inline]
     pub(crate) fn append_beside(&self, nibble: u8, siblings: &mut Vec<Digest>) -> Heap {
         for node in way_to(nibble) {
@@ -111,12 +112,12 @@ impl Digests {
         self.list.shrink_to_fit();
     }
 
-    /// Forgets the digest of `node` and all below it.
+    /// Removes the digest of `node` and all digests below it.
     pub(crate) fn forget(&mut self, node: Heap) {
         self.keep(!(1 << node | below(node)));
     }
 
-    /// Forgets all digests below `node`.
+    /// Removes all digests below `node`.
     pub(crate) fn forget_below(&mut self, node: Heap) {
         self.keep(!below(node));
     }
@@ -140,7 +141,7 @@ impl Digests {
         self.stored.checked_ilog2().map_or(0, |node| node.ilog2() as u16)
     }
 
-    /// The bytes held on the heap.
+    /// The number of allocated bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.list.capacity() * size_of::<Digest>()
     }

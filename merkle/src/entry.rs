@@ -1,10 +1,10 @@
 use crate::Digest;
 
-/// One key of a tree with its value.
+/// A key of a tree and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<K> {
-    /// The hash of the key, which places the entry in the tree.
+    /// The hash of the key, which determines the place of the entry in the tree.
     pub key_hash: Digest,
     /// The digest of the value. The tree does not interpret it.
     pub value: Digest,

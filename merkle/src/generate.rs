@@ -24,28 +24,28 @@ use proptest::prelude::*;
 
 use crate::{BaseDepth, Digest, Edit, Path};
 
-/// Any digest.
+/// Generates any digest.
 pub fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::from)
 }
 
-/// Any base depth.
+/// Generates any base depth.
 pub fn depth() -> impl Strategy<Value = BaseDepth> {
     prop::sample::select(&BaseDepth::ALL[..])
 }
 
-/// A path at any level, with any bits.
+/// Generates a path at any level, with any bits.
 pub fn path() -> impl Strategy<Value = Path> {
     (digest(), 0..=Path::MAX_LEVEL).prop_map(|(bits, level)| Path::leading(&bits, level))
 }
 
-/// One of `keys` different keys; 0 counts as 1.
+/// Generates one of `keys` different keys; 0 counts as 1.
 pub fn key(keys: u32) -> impl Strategy<Value = String> {
     (0..keys.max(1)).prop_map(|number| format!("key-{number}"))
 }
 
-/// A list of edits of at most `keys` different keys; `len` bounds its length. One edit in four
-/// removes its key; values repeat, so some edits have no effect.
+/// Generates a list of edits of at most `keys` different keys; `len` bounds its length. One edit in
+/// four removes its key. Values repeat, so some edits have no effect.
 pub fn edits(keys: u32, len: Range<usize>) -> impl Strategy<Value = Vec<Edit<String>>> {
     let value = (0..4_u8).prop_map(|number| Digest::from([number; 32]));
     let edit = prop_oneof![

@@ -3,12 +3,12 @@ use crate::Digest;
 /// The length of the header that begins every input of a [`Hasher`], in bytes.
 pub const HEADER_LEN: usize = 24;
 
-/// A collision-resistant hash with 32 bytes of output, passed to a tree as a value.
+/// A collision-resistant hash function with 32 bytes of output.
 ///
 /// Every input consists of a header of fixed length and a body. The header names the kind of input
 /// (for example a key, a leaf or an inner node), its level and the length of the body; for the
 /// root, it holds the parameters of the tree instead of level and length. The output must depend on
-/// every byte of both; `H(header || body)` does.
+/// every byte of header and body, as `H(header || body)` does.
 ///
 /// The function must be the same on every machine and in every release, because nodes compare
 /// digests with each other. With a function that is not collision-resistant, different entries can
@@ -41,7 +41,7 @@ pub trait Hasher: Clone {
     fn hash(&self, header: &[u8; HEADER_LEN], body: &[u8]) -> Digest;
 }
 
-/// SHA-256 of header and body, one after the other (FIPS 180-4).
+/// SHA-256 (FIPS 180-4) of the header followed by the body.
 #[cfg(feature = "sha2")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sha2")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ impl Hasher for Sha256 {
 /// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
 /// Writes the padded message directly into the blocks that are hashed. The general interface accepts any number of
-/// pieces of any length and would copy the message twice more, which takes a third of the total time.
+/// pieces of any length. It would copy the message two more times, which takes a third of the total time.
 #[cfg(feature = "sha2")]
 mod short {
     use sha2::block_api::compress256;
@@ -132,7 +132,7 @@ mod short {
 
 /// BLAKE3 of the body, keyed with the header and eight zero bytes.
 ///
-/// The header is the key so that the two digests of an inner node fill exactly one block.
+/// The header is the key, so that the two digests of an inner node fill exactly one block.
 #[cfg(feature = "blake3")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blake3")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -179,7 +179,7 @@ pub enum AnyHasher {
 
 #[cfg(any(feature = "sha2", feature = "blake3"))]
 impl AnyHasher {
-    /// All functions of this build.
+    /// All hash functions in this build.
     pub const ALL: &'static [Self] = &[
         #[cfg(feature = "sha2")]
         Self::Sha256,
@@ -218,8 +218,10 @@ impl core::str::FromStr for AnyHasher {
     }
 }
 
-/// No hash function of this build has this name. The names are `sha256` (feature `sha2`)
-/// and `blake3` (feature `blake3`).
+/// The error for a name that no hash function of this build has. The names are `sha256` (feature
+/// `sha2`) and `blake3` (feature `blake3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown hash function; this crate has \"sha256\" and \"blake3\", if built with them")]
+#[error(
+    "unknown hash function; this crate has \"sha256\" and \"blake3\", if their features are enabled"
+)]
 pub struct UnknownHash;

@@ -8,7 +8,7 @@ use crate::slots::Slot;
 
 /// The entries below a node, in the order of their key hashes.
 ///
-/// Made by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
+/// Created by [`Tree::iter`](crate::Tree::iter) and [`Tree::entries`](crate::Tree::entries).
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Entries<'a, K> {
     leaf_block: slice::Iter<'a, Entry<K>>,
@@ -29,7 +29,7 @@ impl<'a, K> Entries<'a, K> {
         Self { leaf_block: entries.iter(), slots: [].iter(), above: Vec::new(), remaining }
     }
 
-    /// The entries in `slots`, which are `count` in total.
+    /// Iterates over the entries in `slots`; `count` is their total number.
     pub(crate) fn in_slots(slots: &'a [Slot<K>], count: usize) -> Self {
         Self { leaf_block: [].iter(), slots: slots.iter(), above: Vec::new(), remaining: count }
     }

@@ -12,21 +12,21 @@ use crate::path::nibble;
 use crate::scheme::{LEAF_CAPACITY, Scheme};
 use crate::{Digest, Entries, Entry, Path};
 
-/// Entries in the order of their key hashes, at most eight in each slot of their block. Allocates
-/// exactly the room they need.
+/// Entries in the order of their key hashes, at most eight in each slot of their block. The
+/// allocation has exactly the size that they need.
 #[derive(Clone)]
 pub(crate) struct LeafBlock<K> {
     entries: Vec<Entry<K>>,
     starts: Starts,
 }
 
-/// Where each slot begins in a leaf block. A byte suffices: the last slot begins at 121 at most, after fifteen full
-/// slots and the one entry that makes a slot split.
+/// The index at which each slot begins in a leaf block. A byte suffices: the last slot begins at index 121 at most,
+/// after fifteen full slots and the one entry that makes a slot split.
 pub(crate) type Starts = [u8; SLOTS as usize];
 
 impl<K> LeafBlock<K> {
-    /// Where the slots of the block at `level` begin in these sorted entries; `None` if some slot
-    /// has too many of them for a leaf block.
+    /// Returns the indices at which the slots of the block at `level` begin in these sorted
+    /// entries, or `None` if a slot has too many entries for a leaf block.
     pub(crate) fn starts(level: u16, entries: &[Entry<K>]) -> Option<Starts> {
         let mut starts = Starts::default();
         let mut at = 0;
@@ -55,17 +55,18 @@ impl<K> LeafBlock<K> {
         self.entries
     }
 
-    /// Takes all entries out. The caller must then replace the leaf block.
+    /// Removes and returns all entries. The caller must then replace the leaf block.
     pub(crate) fn take_entries(&mut self) -> Vec<Entry<K>> {
         mem::take(&mut self.entries)
     }
 
-    /// The bytes held on the heap.
+    /// The number of allocated bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry<K>>()
     }
 
-    /// The position of the entry of `key_hash` in the leaf block at `level`, or where to insert it.
+    /// Returns the position of the entry of `key_hash` in the leaf block at `level`, or as an error
+    /// the position to insert it.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
         let slot = usize::from(nibble(key_hash, level));
         let range = self.range(slot..slot + 1);
@@ -103,7 +104,7 @@ impl<K> LeafBlock<K> {
         starts.is_some()
     }
 
-    /// Like [`apply`](Self::apply), for one change, in place.
+    /// Applies one change in place, like [`apply`](Self::apply).
     fn apply_one(&mut self, level: u16, change: &mut Change<K>) -> bool {
         let slot = usize::from(nibble(&change.key_hash, level));
         match (self.position(level, &change.key_hash), change.take_entry()) {
@@ -129,7 +130,7 @@ impl<K> LeafBlock<K> {
         self.entries[at].value = value;
     }
 
-    /// The indices of the entries in some slots.
+    /// The indices of the entries in a range of slots.
     fn range(&self, slots: Range<usize>) -> Range<usize> {
         let start = |slot| self.starts.get(slot).map_or(self.entries.len(), |at| usize::from(*at));
         start(slots.start)..start(slots.end)

@@ -1,8 +1,8 @@
-//! The path of one entry: the digests that prove it, and the nodes that its change touches.
+//! The path of one entry: the digests that prove it, and the nodes that a change of it affects.
 //!
-//! A change of a value first reads everything that it needs and then writes. Claiming a block for
-//! writing is an atomic operation, which waits for all outstanding loads; on the way down it would
-//! serialise the cache misses of a large tree.
+//! A change of a value first reads everything that it needs and then writes. `Arc::make_mut` is an
+//! atomic operation that waits for all outstanding loads; on the way down, it would serialise the
+//! cache misses of a large tree.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,17 +14,17 @@ use crate::{Digest, Entries};
 
 /// The path from the root to the leaf that would hold a key.
 pub(crate) struct MerklePath<'a, K> {
-    /// The digest beside the path at each level from 1 down to the leaf.
+    /// The digest of the sibling at each level of the path, from level 1 down to the leaf.
     pub(crate) siblings: Vec<Digest>,
-    /// The entries of the leaf, which may be none.
+    /// The entries of the leaf, if it has any.
     pub(crate) leaf: Entries<'a, K>,
 }
 
-/// The initial capacity for digests beside a path: more levels than a tree of ten million entries has.
+/// The initial capacity for the digests of siblings: more levels than a tree of ten million entries has.
 const USUAL_LEVELS: usize = 24;
 
 impl<K> Node<K> {
-    /// Follows `key_hash` from this block, which is at level 0.
+    /// Follows `key_hash` down from this block, which is at level 0.
     pub(crate) fn merkle_path(&self, key_hash: &Digest) -> MerklePath<'_, K> {
         let mut siblings = Vec::with_capacity(USUAL_LEVELS);
         let (mut node, mut level) = (self, 0);

@@ -18,12 +18,12 @@ use crate::Digest;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
-    /// The fixed bits, most significant first, then zeros.
+    /// The fixed bits, most significant first, padded with zeros.
     bits: Digest,
     level: u16,
 }
 
-/// Bytes do not encode a [`Path`]. Reject the message that contained them.
+/// The error for bytes that do not encode a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
@@ -33,7 +33,7 @@ pub enum PathError {
         /// The number of bytes.
         found: usize,
     },
-    /// The level exceeds that of a key hash.
+    /// The level exceeds 256, the level of a single key hash.
     #[error("the level of a path is 0 to 256, found {found}")]
     Level {
         /// The level.
@@ -45,15 +45,15 @@ pub enum PathError {
 }
 
 impl Path {
-    /// The path of every key hash.
+    /// The path of the root, which contains every key hash.
     pub const ROOT: Self = Self { bits: Digest::EMPTY, level: 0 };
 
     /// The level of a single key hash.
     pub const MAX_LEVEL: u16 = 256;
 
-    /// The node at `level` above `key_hash`: its first `level` bits.
+    /// Returns the node at `level` on the path to `key_hash`: the first `level` bits of the hash.
     ///
-    /// `None` if `level` exceeds [`MAX_LEVEL`](Self::MAX_LEVEL).
+    /// Returns `None` if `level` exceeds [`MAX_LEVEL`](Self::MAX_LEVEL).
     #[must_use]
     pub fn of(key_hash: &Digest, level: u16) -> Option<Self> {
         (level <= Self::MAX_LEVEL).then(|| Self::leading(key_hash, level))
@@ -70,11 +70,11 @@ impl Path {
         Self { bits: bits.into(), level }
     }
 
-    /// The length of [`to_bytes`](Self::to_bytes).
+    /// The length of an encoded path in bytes.
     pub const LEN: usize = Digest::LEN + 2;
 
-    /// The [bits](Self::bits), then the level as a big-endian `u16`. Paths compare like these
-    /// bytes.
+    /// Encodes the path as its [bits](Self::bits), followed by the level as a big-endian `u16`.
+    /// Paths have the same order as their encodings.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -114,7 +114,7 @@ impl Path {
         self.level
     }
 
-    /// The fixed bits, then zeros: the least key hash below this node.
+    /// The fixed bits, padded with zeros. This is the least key hash below this node.
     #[must_use]
     pub fn bits(&self) -> &Digest {
         &self.bits
@@ -128,22 +128,24 @@ impl Path {
 
     /// The node at `level` on the path from the root to this one, both included.
     ///
-    /// `None` if `level` exceeds the level of this node.
+    /// Returns `None` if `level` exceeds the level of this node.
     #[must_use]
     pub fn ancestor(&self, level: u16) -> Option<Self> {
         (level <= self.level).then(|| Self::leading(&self.bits, level))
     }
 
-    /// The two halves of this node, lesser key hashes first. `None` at the last level.
+    /// The two halves of this node, the lesser key hashes first. Returns `None` at the last level.
     #[must_use]
     pub fn children(&self) -> Option<[Self; 2]> {
         let left = Self { level: self.level + 1, ..*self };
         (self.level < Self::MAX_LEVEL).then(|| [left, left.sibling()])
     }
 
-    /// The `nibble`-th of the sixteen nodes four levels below, in the order of [`Tree::children`].
+    /// The `nibble`-th of the sixteen nodes four levels below this one, in the order of
+    /// [`Tree::children`].
     ///
-    /// `None` if `nibble` exceeds 15, or if the level would exceed [`MAX_LEVEL`](Self::MAX_LEVEL).
+    /// Returns `None` if `nibble` exceeds 15, or if the level would exceed
+    /// [`MAX_LEVEL`](Self::MAX_LEVEL).
     ///
     /// [`Tree::children`]: crate::Tree::children
     #[must_use]
@@ -162,7 +164,7 @@ impl Path {
         Some(Self { bits: bits.into(), level: self.level + 4 })
     }
 
-    /// The other half of this node's parent. The root has no sibling and returns itself.
+    /// The other half of this node's parent. For the root, which has no sibling, the root itself.
     pub(crate) fn sibling(&self) -> Self {
         let mut bits = *self.bits.as_bytes();
         if let Some(last) = self.level.checked_sub(1) {

@@ -7,9 +7,9 @@ use crate::{BaseDepth, Digest, Key, Path, Tree};
 
 /// Proves that a key has a certain value, or that it has none, under a given root.
 ///
-/// A proof holds the entries of the leaf on the path to the key, without their keys, and the
-/// digests beside the path from there to the root. A verifier that knows the root, the hash function and
-/// the base depth can check it without the tree.
+/// A proof holds the key hashes and values in the leaf on the path to the key, and the digests of the siblings along
+/// the path from that leaf to the root. A verifier that knows the root, the hash function and the base depth can check
+/// it without the tree.
 ///
 /// ```
 /// use engram_merkle::{BaseDepth, Digest, Proof, Sha256, Tree};
@@ -25,13 +25,14 @@ use crate::{BaseDepth, Digest, Key, Path, Tree};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Key hash and value of each entry of the leaf; at most [`LEAF_CAPACITY`].
+    /// The key hash and the value of each entry of the leaf; at most [`LEAF_CAPACITY`].
     entries: Vec<[Digest; 2]>,
-    /// The digest beside the path at each level from 1 down to the leaf; 1 to 256 of them.
+    /// The digest of the sibling at each level of the path, from level 1 down to the leaf: 1 to 256
+    /// digests.
     siblings: Vec<Digest>,
 }
 
-/// A proof was refused. It proves nothing; ask for another proof, or for the current root.
+/// The error for a proof that was refused. Request another proof, or the current root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
@@ -48,8 +49,7 @@ pub enum ProofError {
     /// The number of bytes differs from the number that their header announces.
     #[error("the proof announces {expected} bytes, found {found}")]
     Length {
-        /// The announced length or, if the bytes end before they announce it, the length up to the end of the
-        /// truncated part.
+        /// The announced length or, if the header is truncated, the minimum length of the header.
         expected: usize,
         /// The actual length.
         found: usize,
@@ -64,13 +64,14 @@ pub enum ProofError {
         /// The announced number of levels.
         levels: usize,
     },
-    /// [`Proof::to_bytes`] never writes these bytes.
+    /// The bytes are not in the form that [`Proof::to_bytes`] writes.
     #[error("the proof is not in canonical form")]
     NotCanonical,
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Proves which value `key` has, or that it has none. One hash and O(log n) steps.
+    /// Proves the value of `key`, or that the tree does not hold it. Costs one hash and O(log n)
+    /// steps.
     #[must_use]
     pub fn prove(&self, key: impl AsRef<[u8]>) -> Proof {
         let key_hash = self.key_hash(key);
@@ -84,14 +85,14 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 }
 
 impl Proof {
-    /// Returns the value of `key` in the tree with this root, hash function and base depth;
+    /// Returns the value of `key` in the tree with this root, hash function and base depth, or
     /// `None` if the proof shows that the tree does not hold the key.
     ///
-    /// One hash for the key, one for the leaf, one for each level.
+    /// Costs one hash for the key, one for the leaf and one for each level.
     ///
     /// # Errors
     ///
-    /// [`ProofError::WrongRoot`] if the proof does not lead to `root`. Nothing then follows about the key.
+    /// [`ProofError::WrongRoot`] if the proof does not lead to `root`. The proof then shows nothing about the key.
     pub fn verify<H: Hasher>(
         &self,
         hasher: &H,
@@ -116,7 +117,7 @@ impl Proof {
     /// entries (one byte) and the number of levels (two bytes). A bit for each level from the root
     /// down follows, which is 1 if the sibling at that level is not empty; zeros pad the bits to
     /// whole bytes. Then come the siblings that are not empty, and the key hash and value of each
-    /// entry. About 500 bytes in a tree of 10,000 entries.
+    /// entry. In a tree of 10,000 entries, a proof has about 500 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let levels = self.siblings.len();
@@ -140,7 +141,7 @@ impl Proof {
     /// # Errors
     ///
     /// [`ProofError`] if the bytes are not the encoding of exactly one proof. A well-formed proof
-    /// may still prove nothing; [`verify`](Self::verify) decides.
+    /// may still be wrong; [`verify`](Self::verify) checks it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
         let Some((&[version, entries, high, low], rest)) = bytes.split_first_chunk::<PREFIX>()
         else {
@@ -194,5 +195,5 @@ impl Proof {
 
 /// The version of the format of [`Proof::to_bytes`].
 const VERSION: u8 = 1;
-/// Version, number of entries, number of levels.
+/// The number of bytes for the version, the number of entries and the number of levels.
 const PREFIX: usize = 4;

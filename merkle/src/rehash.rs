@@ -31,7 +31,7 @@ impl<B: Body> Block<B> {
     }
 }
 
-/// How many levels `node` lies below its block.
+/// The number of levels from the block down to `node`.
 fn depth(node: Heap) -> u16 {
     node.ilog2() as u16
 }

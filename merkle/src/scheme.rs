@@ -7,11 +7,12 @@ use crate::hasher::{HEADER_LEN, Hasher};
 use crate::path::bit;
 use crate::{BaseDepth, Digest};
 
-/// How many entries a node at or below the base depth holds before it splits.
+/// The maximum number of entries in a leaf. A node at or below the base depth that has more entries
+/// splits.
 pub const LEAF_CAPACITY: usize = 8;
 
-// A tag is the version of the scheme (`emt1`) and the kind of input. A change to any input below
-// needs a new version.
+// A tag consists of the version of the scheme (`emt1`) and the kind of input. Any change to the
+// inputs below requires a new version.
 const PARAMETERS: &[u8; 8] = b"emt1para";
 const KEY: &[u8; 8] = b"emt1key ";
 const LEAF: &[u8; 8] = b"emt1leaf";
@@ -26,8 +27,8 @@ type Line = [[u8; Digest::LEN]; 2];
 pub(crate) struct Scheme<H> {
     pub(crate) hasher: H,
     pub(crate) depth: BaseDepth,
-    /// A digest of hash function, base depth and leaf capacity, which every root contains. Half a
-    /// digest fits into a header, so a root costs no more than an inner node.
+    /// Half of a digest of the hash function, the base depth and the leaf capacity. Every root
+    /// depends on it. It fits into a header, so a root costs no more than an inner node.
     parameters: [u8; 16],
 }
 
@@ -50,7 +51,8 @@ impl<H: Hasher> Scheme<H> {
         level >= u16::from(self.depth.levels()) && count <= LEAF_CAPACITY as u64
     }
 
-    /// Whether the block at `level` may be a leaf block: its slots are deep enough to be leaves.
+    /// Whether the block at `level` may be a leaf block, which requires that its slots are deep
+    /// enough to be leaves.
     pub(crate) fn may_be_leaf_block(&self, level: u16) -> bool {
         level + SPAN >= u16::from(self.depth.levels())
     }
@@ -59,7 +61,8 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(KEY, 0, key.len()), key)
     }
 
-    /// The digest of a leaf: its entries (key hash, value), at most [`LEAF_CAPACITY`], in order.
+    /// Computes the digest of a leaf from its sorted entries (key hash and value), at most
+    /// [`LEAF_CAPACITY`].
     pub(crate) fn leaf<'a>(
         &self,
         level: u16,
@@ -78,7 +81,7 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(LEAF, level, body.len()), body)
     }
 
-    /// The digest of an inner node that is not empty. `level` must not be 0.
+    /// Computes the digest of an inner node that is not empty. `level` must not be 0.
     pub(crate) fn node(&self, level: u16, [left, right]: [Digest; 2]) -> Digest {
         self.node_of(level, &line_of(&left, &right))
     }
@@ -88,7 +91,7 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header(NODE, level, halves.len()), halves)
     }
 
-    /// The digest of the node at level 0.
+    /// Computes the digest of the node at level 0.
     pub(crate) fn root(&self, [left, right]: [Digest; 2]) -> Digest {
         self.root_of(&line_of(&left, &right))
     }
@@ -102,15 +105,16 @@ impl<H: Hasher> Scheme<H> {
         self.hasher.hash(&header, halves.as_flattened())
     }
 
-    /// The root of a tree in which the leaf on the path to `key_hash` has this digest.
+    /// Computes the root of a tree in which the leaf on the path to `key_hash` has the digest
+    /// `leaf`.
     ///
-    /// `beside` are the digests beside the path, from level 1 down to the leaf. The function
-    /// replaces each with the digest of its sibling on the path.
+    /// `beside` holds the digests of the siblings, from level 1 down to the leaf. The function
+    /// replaces each of them with the digest of the node on the path at the same level.
     pub(crate) fn climb(&self, key_hash: &Digest, leaf: Digest, beside: &mut [Digest]) -> Digest {
         let mut digest = leaf;
         for (level, beside) in beside.iter_mut().enumerate().rev() {
             let level = level as u16;
-            // An index, not a branch: the side is unpredictable.
+            // An index is faster than a branch here, because the side is unpredictable.
             let mut halves = [*beside.as_bytes(); 2];
             halves[usize::from(bit(key_hash, level))] = *digest.as_bytes();
             *beside = digest;

@@ -1,4 +1,5 @@
-//! Digests as text for people and bytes for machines; paths as level and bits.
+//! Serialises digests as text in human-readable formats and as bytes in others, and paths as level
+//! and bits.
 
 use alloc::string::String;
 

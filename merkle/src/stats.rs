@@ -3,24 +3,25 @@ use crate::block::{Node, SPAN};
 
 /// The size of a tree, for display.
 ///
-/// Made by [`Tree::stats`].
+/// Created by [`Tree::stats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// The number of entries.
     pub entries: usize,
-    /// The level of the deepest leaf: the number of nodes that a change of an entry there hashes,
-    /// in addition to key and leaf. At least the base depth, unless the tree is empty.
+    /// The level of the deepest leaf. A change of an entry in that leaf hashes this many nodes in
+    /// addition to the key and the leaf. The level is at least the base depth, unless the tree is
+    /// empty.
     pub deepest_level: u16,
     /// The number of storage blocks, each a separate allocation.
     pub blocks: usize,
-    /// The bytes requested from the allocator, in full even if a clone shares them. Heap memory owned
-    /// by the keys is not counted.
+    /// The number of allocated bytes, including those that a clone shares. Heap memory owned by the keys is not
+    /// counted.
     pub bytes: usize,
 }
 
 impl<K, H> Tree<K, H> {
-    /// Measures the size of the tree. Visits every block: O(n) steps.
+    /// Measures the size of the tree. Visits every block, which takes O(n) steps.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         if let Some(top) = &self.top {

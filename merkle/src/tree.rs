@@ -8,19 +8,19 @@ use crate::merkle_path::MerklePath;
 use crate::scheme::Scheme;
 use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 
-/// A map from keys to digests that always knows the Merkle root of its entries.
+/// A map from keys to digests that maintains the Merkle root of its entries.
 ///
 /// Two trees with the same hash function and base depth have the same root if and only if they
 /// hold the same entries, regardless of their history. The tree stores digests of values; the
 /// caller keeps the values themselves.
 ///
-/// A clone increments a reference count and is a snapshot: changes of the original do not affect
-/// it. The first change to a shared part of the tree copies the three to five blocks on the path
-/// to it.
+/// A clone is a snapshot: later changes to the original do not affect it. Cloning only increments a
+/// reference count. The first change to a shared part of the tree copies the three to five blocks
+/// on the path to the change.
 ///
-/// The costs below are for n entries. With the default base depth, log n is 12 up to about 10,000
-/// entries and grows by one with each doubling beyond. Crafted keys that share a slot add about
-/// log2(k / 8) levels if there are k of them.
+/// The costs below are for n entries. With the default base depth, log n stands for 12 levels up to
+/// about 10,000 entries, and for one more level for each further doubling. If k crafted keys share
+/// a slot, they add about log2(k / 8) levels.
 ///
 /// ```
 /// use engram_merkle::{Digest, Sha256, Tree};
@@ -45,13 +45,13 @@ pub struct Tree<K, H> {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Creates an empty tree of the default base depth, 12. Allocates nothing.
+    /// Creates an empty tree of the default base depth, 12. An empty tree uses no heap memory.
     #[must_use]
     pub fn new(hasher: H) -> Self {
         Self::with_depth(hasher, BaseDepth::default())
     }
 
-    /// Creates an empty tree. Allocates nothing.
+    /// Creates an empty tree of the given base depth. An empty tree uses no heap memory.
     #[must_use]
     pub fn with_depth(hasher: H, depth: BaseDepth) -> Self {
         let scheme = Scheme::new(hasher, depth);
@@ -59,19 +59,20 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         Self { scheme, top: None, root, len: 0 }
     }
 
-    /// The root: a digest of all entries, the hash function and the base depth. Free: it is stored.
+    /// The root: a digest of all entries, the hash function and the base depth. It is stored, so
+    /// reading it costs no hash.
     #[must_use]
     pub fn root(&self) -> Digest {
         self.root
     }
 
-    /// The number of entries. Free.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the tree has no entry. Free.
+    /// Whether the tree has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -89,26 +90,26 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.scheme.depth
     }
 
-    /// The hash that places `key` in this tree. One hash.
+    /// The hash of `key`, which determines its place in the tree. Costs one hash.
     #[must_use]
     pub fn key_hash(&self, key: impl AsRef<[u8]>) -> Digest {
         self.scheme.key(key.as_ref())
     }
 
-    /// The value of the key with these bytes: `"key"` for a string, `7_u64.to_be_bytes()` for an integer. One hash
-    /// and O(log n) steps.
+    /// Returns the value of the key with these bytes: `"key"` for a string, `7_u64.to_be_bytes()` for an integer. Costs
+    /// one hash and O(log n) steps.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Digest> {
         self.entry(&self.key_hash(key)).map(|entry| entry.value)
     }
 
-    /// Whether the tree holds the key with these bytes. One hash and O(log n) steps.
+    /// Whether the tree holds the key with these bytes. Costs one hash and O(log n) steps.
     #[must_use]
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> bool {
         self.get(key).is_some()
     }
 
-    /// The entry whose key has this hash. O(log n) steps, no hash.
+    /// Returns the entry whose key has this hash. Costs O(log n) steps and no hash.
     #[must_use]
     pub fn entry(&self, key_hash: &Digest) -> Option<&Entry<K>> {
         self.top.as_ref()?.find(0, key_hash)
@@ -116,8 +117,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Sets the value of `key` and returns the previous one.
     ///
-    /// O(log n) hashes: one of the key, one of its leaf, one of each node above. An upsert of the
-    /// current value changes nothing and copies nothing.
+    /// Costs O(log n) hashes: one of the key, one of its leaf, and one of each node above. An
+    /// upsert of the current value changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
         let previous = self.replace(&key_hash, value);
@@ -127,8 +128,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         previous
     }
 
-    /// Removes `key` and returns its value. The root becomes that of a tree which never held the
-    /// key. O(log n) hashes; one if the tree does not hold the key.
+    /// Removes `key` and returns its value. The new root is the same as if the tree had never held
+    /// the key. Costs O(log n) hashes, or one hash if the tree does not hold the key.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> Option<Digest> {
         let key_hash = self.key_hash(key);
         let previous = self.entry(&key_hash)?.value;
@@ -136,10 +137,11 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         Some(previous)
     }
 
-    /// Applies edits as if one after the other, but hashes each node that they touch only once.
+    /// Applies edits in order, but hashes each affected node only once.
     ///
-    /// Use it also to build a tree from scratch. If a key occurs more than once, only its
-    /// last edit takes effect. O(m log m) comparisons and at most O(m log n) hashes for m edits.
+    /// This is also the fastest way to build a tree from scratch. If a key occurs more than once,
+    /// only its last edit takes effect. For m edits, the cost is O(m log m) comparisons and at most
+    /// O(m log n) hashes.
     ///
     /// ```
     /// use engram_merkle::{Digest, Edit, Sha256, Tree};
@@ -167,13 +169,13 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.apply(&mut changes);
     }
 
-    /// Removes all entries. One hash, and the release of the blocks that no clone shares.
+    /// Removes all entries and frees the blocks that no clone shares. Costs one hash.
     pub fn clear(&mut self) {
         (self.top, self.len) = (None, 0);
         self.root = self.scheme.root([Digest::EMPTY; 2]);
     }
 
-    /// Removes the entries for which `keep` is false. Hashes each affected node only once. O(n) steps.
+    /// Removes the entries for which `keep` returns false. Hashes each affected node only once, and takes O(n) steps.
     ///
     /// ```
     /// use engram_merkle::{Digest, Sha256, Tree};
@@ -234,28 +236,29 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// All entries in the order of their key hashes.
+    /// Iterates over all entries in the order of their key hashes.
     pub fn iter(&self) -> Entries<'_, K> {
         self.entries(&Path::ROOT)
     }
 
-    /// The entries below a node, in the order of their key hashes. O(log n) steps to the first.
+    /// Iterates over the entries below a node, in the order of their key hashes. The first entry
+    /// takes O(log n) steps.
     pub fn entries(&self, path: &Path) -> Entries<'_, K> {
         self.locate(path).map_or_else(Entries::empty, |place| place.entries)
     }
 
-    /// The number of entries below a node. O(log n) steps, no hash.
+    /// The number of entries below a node. Costs O(log n) steps and no hash.
     #[must_use]
     pub fn count(&self, path: &Path) -> u64 {
         self.locate(path).map_or(0, |place| place.entries.len() as u64)
     }
 
-    /// The digest of a node, [`Digest::EMPTY`] if nothing lies below it; that of [`Path::ROOT`] is
-    /// the [root](Self::root).
+    /// The digest of a node, or [`Digest::EMPTY`] if no entry lies below it. The digest of
+    /// [`Path::ROOT`] is the [root](Self::root).
     ///
-    /// It depends only on the path and the entries below it, and is defined for every path,
+    /// A digest depends only on the path and the entries below it. It is defined for every path,
     /// including paths below a leaf, so a peer can ask for any node, even if its tree has another
-    /// shape. O(log n) steps; no hash, or one for a path below a leaf.
+    /// shape. Costs O(log n) steps, and one hash if the path lies below a leaf.
     #[must_use]
     pub fn digest(&self, path: &Path) -> Digest {
         if path.level() == 0 {
@@ -273,7 +276,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// The digests of the sixteen nodes four levels below `path`, in the order of
-    /// [`Path::descendant`]; `None` for an empty node, or if the level does not exist.
+    /// [`Path::descendant`]; `None` for an empty node, or if that level does not exist.
     #[must_use]
     pub fn children(&self, path: &Path) -> [Option<Digest>; 16] {
         core::array::from_fn(|nibble| {
@@ -284,7 +287,6 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 }
 
 /// Compares the roots: trees are equal if they have the same entries, hash function and base depth.
-/// Free.
 impl<K: Key, H: Hasher> PartialEq for Tree<K, H> {
     fn eq(&self, other: &Self) -> bool {
         self.root == other.root

@@ -1,4 +1,4 @@
-//! The memory of a tree, as the allocator counts it.
+//! Tests the memory use of a tree, as the allocator counts it.
 
 #[path = "it/common/ids.rs"]
 mod ids;
@@ -39,7 +39,7 @@ fn built(ids: &[String]) -> Tree<&str, Sha256> {
     tree
 }
 
-/// One test, so that no other test allocates at the same time.
+/// The checks form one test, so that no other test allocates at the same time.
 #[test]
 fn memory_is_bounded_and_known() {
     allocated_bytes_match_stats_and_limit();
@@ -53,7 +53,7 @@ fn allocated_bytes_match_stats_and_limit() {
     assert_eq!(empty.stats().bytes, 0);
     assert!(size_of_val(&empty) < 1024);
 
-    // From 10,000 entries on: 100 bytes for each entry, and 16 for its key, a `&str`.
+    // From 10,000 entries on, the limit is 100 bytes for each entry and 16 for its key, a `&str`.
     for (count, limit) in
         [(1, 2048), (100, 64 * 1024), (10_000, 116 * 10_000), (1_000_000, 116 * 1_000_000)]
     {

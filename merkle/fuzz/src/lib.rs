@@ -7,7 +7,7 @@ mod bodies;
 #[path = "../../tests/it/common/mod.rs"]
 mod common;
 
-/// Gives `input` to the target called `name`.
+/// Runs the target `name` on `input`.
 pub fn run(name: &str, input: &[u8]) {
     let target = bodies::ALL.iter().find(|(target, _)| *target == name);
     target.expect("every binary has a body").1(input);

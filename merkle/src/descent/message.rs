@@ -44,7 +44,7 @@ pub struct Line {
     pub tag: Tag,
 }
 
-/// Bytes do not encode a message of a descent. None of them were used.
+/// The error for bytes that do not encode a message of a descent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {

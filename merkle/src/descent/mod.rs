@@ -13,21 +13,21 @@ pub use tag::{Tag, TagKey};
 use crate::hasher::Hasher;
 use crate::{Digest, Entry, Key, Path, Tree};
 
-/// The deepest level of a descent: keys whose hashes share the first 64 bits are reported as one
+/// The deepest level of a descent. Keys whose hashes share the first 64 bits are reported as one
 /// place.
 const LAST_LEVEL: u16 = 64;
-/// A node with at most this many entries is listed instead of opened.
+/// The maximum number of entries of a node that is answered with a listing instead of its children.
 const LISTED: u64 = 12;
-/// The default limit of a [`Descent`].
+/// The default limit on the nodes that a [`Descent`] may request.
 const DEFAULT_LIMIT: u64 = 1 << 20;
 
 /// Finds the places where a remote tree differs from a local one, through requests and responses
-/// that the caller carries.
+/// that the caller transports.
 ///
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
 /// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
 /// entries, four for 10,000 and six for a million, and one more for each further [`MAX_PATHS`] differing nodes of a
-/// level. Digests travel as [`Tag`]s of 5 bytes.
+/// level. Digests are sent as [`Tag`]s of 5 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the
@@ -63,13 +63,13 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 pub struct Descent<K, H> {
     tree: Tree<K, H>,
     key: TagKey,
-    /// Nodes that differ and have not been requested yet; the next one is the last.
+    /// A stack of the nodes that differ and have not been requested yet.
     pending: Vec<Path>,
     /// The nodes of the unanswered request.
     asked: Vec<Path>,
-    /// How many nodes the descent may request in total.
+    /// The number of nodes that the descent may request in total.
     limit: u64,
-    /// How many more nodes the descent may request.
+    /// The number of nodes that the descent may still request.
     left: u64,
     is_failed: bool,
     found: VecDeque<RemoteDifference>,
@@ -78,7 +78,7 @@ pub struct Descent<K, H> {
 /// A place where two trees differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteDifference {
-    /// The first 64 bits of a key hash; almost always, only one key has them.
+    /// The first 64 bits of a key hash. Two keys almost never share them.
     ///
     /// [`Tree::entries`] with this path returns the local entries; send the path to the other side to get its
     /// entries.
@@ -98,8 +98,8 @@ pub enum Holder {
     Both,
 }
 
-/// A [`Descent`] cannot use a response. Earlier differences stay valid; begin another descent, with
-/// another peer if this one repeats the error.
+/// The error for a response that a [`Descent`] cannot use. Differences found earlier remain valid.
+/// Begin another descent; if the peer repeats the error, choose another peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescentError {
@@ -114,9 +114,11 @@ pub enum DescentError {
     /// A listing contains an entry that does not lie below its node.
     #[error("a listed entry does not lie below its node")]
     ForeignEntry,
-    /// The response gives the children of a node at the deepest level, which must be listed, or a
-    /// listing is too long.
-    #[error("the response opens a node that must be listed, or lists too many entries")]
+    /// The response contains the children of a node at the deepest level, which must be listed, or
+    /// a listing is too long.
+    #[error(
+        "the response contains the children of a node that must be listed, or lists too many entries"
+    )]
     Form,
     /// The answers lead to more nodes than the limit of this descent allows.
     #[error(
@@ -129,8 +131,8 @@ pub enum DescentError {
 }
 
 impl<K: Key, H: Hasher + Clone> Descent<K, H> {
-    /// Begins at the root of a snapshot of `tree`; later changes do not affect the descent. Free: a clone of the tree
-    /// increments a reference count.
+    /// Creates a descent that begins at the root of a snapshot of `tree`; later changes do not affect it. The snapshot
+    /// only increments a reference count.
     ///
     /// The other side must answer under the same `key`.
     pub fn new(tree: &Tree<K, H>, key: TagKey) -> Self {
@@ -148,7 +150,7 @@ impl<K: Key, H: Hasher + Clone> Descent<K, H> {
 }
 
 impl<K: Key, H: Hasher> Descent<K, H> {
-    /// Limits how many nodes the descent may request; 0 counts as 1. The default is 2^20.
+    /// Limits the number of nodes that the descent may request; 0 counts as 1. The default is 2^20.
     ///
     /// The limit bounds the memory that a peer can consume if it invents tags: each requested node adds at most 16
     /// nodes to compare, of 34 bytes each, or 12 differences, of 40 bytes each. With the default limit, this is about
@@ -159,8 +161,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         Self { limit: nodes, left: nodes, ..self }
     }
 
-    /// Returns the next request; `None` while one is unanswered, or when the descent has finished
-    /// or failed.
+    /// Returns the next request, or `None` while a request is unanswered and after the descent has
+    /// finished or failed.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.is_failed || !self.asked.is_empty() {
             return None;
@@ -173,7 +175,7 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         (!self.asked.is_empty()).then(|| Request { paths: self.asked.clone() })
     }
 
-    /// Whether the comparison is complete. Never true after [`handle`](Self::handle) has returned
+    /// Whether the comparison is complete. Always false after [`handle`](Self::handle) has returned
     /// an error.
     pub fn is_finished(&self) -> bool {
         !self.is_failed && self.asked.is_empty() && self.pending.is_empty()
@@ -184,8 +186,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         self.found.pop_front()
     }
 
-    /// Compares the answered nodes. Takes O(log n) steps for each node, and a hash for each child
-    /// or local entry that it compares.
+    /// Compares the nodes of a response with the local tree. Takes O(log n) steps for each node,
+    /// and a hash for each child or local entry that it compares.
     ///
     /// # Errors
     /// [`DescentError`] if the response does not match the request, or if it leads to more nodes
@@ -238,7 +240,7 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         if lines.len() as u64 > LISTED && path.level() < LAST_LEVEL {
             return Err(DescentError::Form);
         }
-        // For each place, the tags of both sides.
+        // The tags of both sides at each place.
         let mut places: BTreeMap<Path, [BTreeSet<Tag>; 2]> = BTreeMap::new();
         for entry in self.tree.entries(&path) {
             let [ours, _] = places.entry(place(entry)).or_default();
@@ -282,7 +284,7 @@ impl<K, H: Hasher> fmt::Debug for Descent<K, H> {
     }
 }
 
-/// The place of an entry.
+/// The place of an entry: the first 64 bits of its key hash.
 fn place<K>(entry: &Entry<K>) -> Path {
     Path::leading(&entry.key_hash, LAST_LEVEL)
 }
@@ -290,9 +292,9 @@ fn place<K>(entry: &Entry<K>) -> Path {
 impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
-    /// Keeps no state. If the tree changes between two requests, the descent may report differences
-    /// from either state. Costs at most 16 hashes and 160 bytes of response for each node of the
-    /// request, and more only if over 12 key hashes share their first 64 bits.
+    /// The answering side keeps no state. If its tree changes between two requests, the descent may
+    /// report differences from either state. Costs at most 16 hashes and 160 bytes of response for
+    /// each node of the request, and more only if over 12 key hashes share their first 64 bits.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {
             if self.count(path) > LISTED && path.level() < LAST_LEVEL {

@@ -4,19 +4,20 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Digest;
 
-/// An abbreviated digest: equal digests have equal tags, different ones have equal tags with a
-/// probability of 2^-40.
+/// An abbreviated digest. Under one key, equal digests have equal tags, and two different digests
+/// have equal tags with a probability of 2^-40.
 pub type Tag = [u8; 5];
 
 /// The key under which one descent abbreviates digests.
 ///
-/// A tag is the first 5 bytes of SHA-256 over key and digest. An attacker who does not know the key
-/// cannot prepare two values whose tags collide, so draw both halves at random for each descent.
+/// A tag is the first 5 bytes of the SHA-256 hash of the key and the digest. An attacker who does
+/// not know the key cannot prepare two values whose tags collide, so draw both halves at random for
+/// each descent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TagKey([u8; 16]);
 
 impl TagKey {
-    /// Joins the random halves of the asking and the answering side.
+    /// Creates a key from the random halves of the asking and the answering side.
     pub fn of(asking: [u8; 8], answering: [u8; 8]) -> Self {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&asking);
@@ -24,7 +25,7 @@ impl TagKey {
         Self(key)
     }
 
-    /// The tag of a digest. One hash.
+    /// Returns the tag of a digest. Costs one hash.
     pub fn tag(self, digest: &Digest) -> Tag {
         let hash: [u8; 32] =
             Sha256::new_with_prefix(self.0).chain_update(digest.as_bytes()).finalize().into();

@@ -24,7 +24,7 @@ struct Walked {
     bytes: usize,
 }
 
-/// Descends; encodes and decodes every message.
+/// Runs a descent, and encodes and decodes every message.
 fn descend([here, there]: &Trees) -> Walked {
     let mut descent = Descent::new(here, key());
     let mut walked = Walked { found: BTreeMap::new(), round_trips: 0, bytes: 0 };

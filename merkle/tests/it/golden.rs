@@ -1,10 +1,11 @@
-//! Bytes that nodes of different releases exchange: a change needs a new version.
+//! Checks the bytes that nodes of different releases exchange. A change to them requires a new
+//! version.
 
 use crate::common::ids::pattern_ids;
 use engram_merkle::descent::{Descent, Request, Response, TagKey};
 use engram_merkle::{AnyHasher, Digest, Tree};
 
-/// The tree of the first `count` real ids, each with its number as value.
+/// The tree of the first `count` real ids, each with its number as its value.
 fn tree(hasher: AnyHasher, count: usize) -> Tree<String, AnyHasher> {
     let value = |number: u64| {
         let mut bytes = [0; 32];
@@ -46,7 +47,8 @@ fn roots_of_real_ids_are_golden() {
 fn the_proof_of_a_single_entry_is_golden() {
     let bytes = tree(AnyHasher::Sha256, 1).prove(pattern_ids(1)[0].as_bytes()).to_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Version, one entry, twelve levels, no sibling; the key hash; the value.
+    // The prefix holds the version, one entry, twelve levels and no sibling. The key hash and the
+    // value follow.
     let prefix = "0101000c0000";
     let key_hash = "07fbc6ca7157e88c26d9b8ba9f48089cf215854329a545c8a8a6ed12a78e4b15";
     assert_eq!(hex, format!("{prefix}{key_hash}{:064}", 0));
@@ -68,12 +70,13 @@ fn the_messages_of_a_descent_are_golden() {
     }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let messages: Vec<_> = messages.iter().map(|(ask, tell)| (hex(ask), hex(tell))).collect();
-    // The count; then, for each node, the number of nibbles, and the nibbles padded to whole bytes.
+    // A request is the count, then for each node the number of nibbles and the nibbles, padded to
+    // whole bytes.
     let asked = ["010000", "01000100"];
     assert_eq!(messages.iter().map(|(ask, _)| ask).collect::<Vec<_>>(), asked);
     let told: Vec<_> = messages.iter().map(|(_, tell)| tell.as_str()).collect();
-    // A count. Form 0: the mask of the children, and their tags. Form 1: the number of entries, then
-    // the first 8 bytes of the key hash and the tag of each.
+    // A response is the count, then the nodes. Form 0 is the mask of the children and their tags. Form 1 is the number
+    // of entries, then the first 8 bytes of the key hash and the tag of each.
     let golden = [
         "010000bfffd9c89d27128879245e06d75534f0badd5f823c0d1538a34a0b0d02c71578113f6340a27bcabf87a29a69b6278825083bde065ee5ac1fa84c5361ed79347b61c2ebdce0b568d07fdfab212d",
         "010001020005fa7b022c2056e6180c52cd9007fbc6ca7157e88cbe1fabf154",

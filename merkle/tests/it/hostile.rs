@@ -1,4 +1,4 @@
-//! Keys that an attacker crafts cost the tree little.
+//! Tests that keys crafted by an attacker cost the tree little.
 
 use crate::common::{self, Counting, Placed, place, value};
 use engram_merkle::Tree;
@@ -59,7 +59,8 @@ fn keys_with_long_shared_prefixes_are_kept() {
 
 #[test]
 fn keys_with_one_hash_are_one_key() {
-    // No collision of a real hash is known. Even with one, the tree would stay consistent.
+    // No collision of a real hash is known. Even with a collision, the tree would remain
+    // consistent.
     let mut tree: Tree<Vec<u8>, _> = Tree::new(Placed);
     let short = b"hashes to a place".to_vec();
     let place = tree.key_hash(&short).as_bytes().to_vec();

@@ -111,7 +111,7 @@ fn test_merkle_path_recomputation() {
     tree.upsert("a new one".into(), value(1));
     assert_eq!(hasher.take(), 14);
     tree.remove(b"a new one");
-    assert_eq!(hasher.take(), 13, "its leaf is empty now");
+    assert_eq!(hasher.take(), 13, "its leaf is now empty");
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn a_batch_hashes_each_touched_node_once() {
     let mut tree = Tree::new(hasher.clone());
     let upsert = |bits: &str, number| Edit::Upsert(place(bits, number), value(number));
     hasher.take();
-    // Two slots whose paths part after level 10: levels 0 to 10 are shared, and each path has a
-    // node of its own at level 11.
+    // The paths of the two slots share the nodes at levels 0 to 10, and each path has its own node
+    // at level 11.
     tree.update([upsert("000000000000", 1), upsert("000000000000", 2), upsert("000000000010", 3)]);
     assert_eq!(hasher.take(), 3 + 2 + 2 + 11, "keys, leaves, nodes of each path, shared nodes");
     tree.update([upsert("000000000000", 4), upsert("000000000011", 5)]);
@@ -306,7 +306,7 @@ proptest! {
     #[test]
     fn prop_diff_is_the_symmetric_difference(a in small_tree(), b in small_tree(), share in any::<bool>()) {
         let left = of(&a);
-        // Either two independent trees, or one that is a changed snapshot of the other.
+        // The trees are independent, or one is a changed snapshot of the other.
         let mut right = if share { left.clone() } else { Tree::new(Placed) };
         right.extend(b.iter().map(|(key, number)| (*key, value(number + 1))));
         let mut expected = Vec::new();

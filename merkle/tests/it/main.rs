@@ -1,7 +1,7 @@
-//! The tests of the tree, its proofs and its descent, in one binary to link only once.
+//! The tests of the tree, its proofs and its descent, in one binary, which links only once.
 //!
-//! `cargo test --all-features --test it -- proof::` runs the tests of one file. `tests/memory.rs` is a binary of its
-//! own: its allocator counts the whole process.
+//! `cargo test --all-features --test it -- proof::` runs the tests of one file. `tests/memory.rs` is a separate binary,
+//! because its allocator counts the allocations of the whole process.
 
 mod common;
 mod descent;

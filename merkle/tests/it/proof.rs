@@ -102,7 +102,7 @@ fn each_error_names_its_cause() {
     assert!(matches!(with(2, 1), ProofError::Limits { levels, .. } if levels > 256));
     assert!(matches!(with(3, 0), ProofError::Limits { levels: 0, .. }));
     assert_eq!(Proof::from_bytes(&[1]), Err(ProofError::Length { expected: 4, found: 1 }));
-    // Four bytes announce 65,535 levels and 255 entries: refused before an allocation.
+    // Four bytes that announce 65,535 levels and 255 entries are refused before any allocation.
     assert!(matches!(Proof::from_bytes(&[1, 255, 255, 255]), Err(ProofError::Limits { .. })));
     assert!(matches!(Proof::from_bytes(&[1, 8, 1, 0]), Err(ProofError::Length { .. })));
 }

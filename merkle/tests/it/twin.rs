@@ -1,4 +1,4 @@
-//! Compares the tree with its slow twin after random edits of many shapes.
+//! Compares the tree with its slow twin after random edits, in trees of many shapes.
 
 use crate::common::naive::Naive;
 use crate::common::{Placed, place, value};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 type Keys = [u8; 32];
 
-/// Checks that tree and twin agree on every query, on the paths to `keys` and beside them.
+/// Checks that the tree and its twin agree on every query, on the paths to `keys` and beside them.
 fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys]) {
     assert_eq!(tree.root(), twin.root());
     let entries: Vec<_> = tree.iter().map(|entry| (entry.key_hash, entry.value)).collect();
@@ -29,7 +29,7 @@ fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys])
     }
 }
 
-/// Checks that a tree built in one batch equals one that grew, in digests and in storage.
+/// Checks that a tree built in one batch has the same root and the same storage as one that grew.
 fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     let mut rebuilt = Tree::with_depth(tree.hasher().clone(), tree.depth());
     rebuilt.extend(tree.iter().map(|entry| (entry.key, entry.value)));
@@ -37,7 +37,8 @@ fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     assert_eq!(rebuilt.stats(), tree.stats());
 }
 
-/// Clustered key hashes: a few leading bits, then one of a few tails, or long common prefixes.
+/// Generates clustered key hashes: a few leading bits and then one of a few tails, or long common
+/// prefixes.
 fn crowded_key() -> impl Strategy<Value = Keys> {
     let bits = prop_oneof![
         4 => "[01]{0,3}",

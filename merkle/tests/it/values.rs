@@ -1,4 +1,4 @@
-//! Laws of the small values: digests, paths and parameters.
+//! Tests the small types: digests, paths and parameters.
 
 use engram_merkle::generate::{depth, digest, edits, path};
 use engram_merkle::{
@@ -18,7 +18,7 @@ proptest! {
 
     #[test]
     fn prop_digests_order_like_bytes_and_text(a in digest(), b in digest(), equal in 0..=32_usize) {
-        // Random digests differ in the first byte: let some share a longer prefix.
+        // Random digests usually differ in the first byte, so some of these share a longer prefix.
         let mut bytes = *b.as_bytes();
         bytes[..equal].copy_from_slice(&a.as_bytes()[..equal]);
         let b = Digest::from(bytes);

@@ -3,7 +3,7 @@
 /// 1,000 real ids; the README in their folder names the source.
 const REAL: &str = include_str!("../../data/pattern_ids.txt");
 
-/// The first `count` ids: the real ones, then generated ones of the same form, the same in each run.
+/// Returns the first `count` ids: the real ones, then generated ones of the same form. They are the same in each run.
 pub(crate) fn pattern_ids(count: usize) -> Vec<String> {
     let made_up = (0..).map(|number| format!("pattern_{}", splitmix64(number)));
     REAL.lines().map(String::from).chain(made_up).take(count).collect()

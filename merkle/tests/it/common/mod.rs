@@ -10,7 +10,7 @@ use engram_merkle::{Digest, HEADER_LEN, Hasher, Sha256};
 
 /// Uses a key of 32 bytes as its own hash, and hashes everything else with SHA-256.
 ///
-/// A test can thereby choose the shape of the tree and craft keys for free.
+/// A test can use it to choose the shape of the tree and to craft keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed;
 
@@ -27,7 +27,7 @@ impl Hasher for Placed {
     }
 }
 
-/// Counts its hashes; clones share the counter.
+/// Counts the calls of a hasher; clones share the counter.
 #[derive(Clone, Debug)]
 pub(crate) struct Counting<H>(H, Rc<Cell<u64>>);
 

@@ -1,7 +1,8 @@
-//! The slow twin: computes the same digests directly from their definition.
+//! The slow twin of the tree: a reference implementation that computes the digests directly from
+//! their definition.
 //!
-//! It keeps a sorted map, stores no digest and hashes everything again for each query. It
-//! shares only the hash function with the tree, so the comparison detects an error in either.
+//! It keeps a sorted map, stores no digests and hashes everything again for each query. It shares
+//! only the hash function with the tree, so the comparison detects an error in either.
 
 use std::collections::BTreeMap;
 

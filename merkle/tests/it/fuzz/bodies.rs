@@ -70,8 +70,8 @@ pub(crate) fn response(input: &[u8]) {
     assert!(is_one || descent.handle(response).is_err(), "an answer for other nodes");
 }
 
-/// Runs a whole descent, in which the input changes the responses. It ends within its limit, and
-/// finds all differences if no response was changed.
+/// Runs a whole descent, in which the input changes the responses. The descent ends within its
+/// limit, and finds all differences if no response was changed.
 pub(crate) fn descent(mut input: &[u8]) {
     let mut descent = Descent::new(&TREES[0], key()).with_limit(LIMIT);
     let (mut asked, mut forged) = (0, false);
@@ -92,11 +92,12 @@ pub(crate) fn descent(mut input: &[u8]) {
     assert!(forged || found == DIFFERENCES, "{found} differences");
 }
 
-/// Five scattered values, one below the long prefix, one at the shared place, and on each side one
-/// key that the other lacks.
+/// The number of differences between the two trees: five scattered values, one below the long
+/// prefix, one at the shared place, and on each side one key that the other lacks.
 const DIFFERENCES: usize = 9;
 
-/// Changes a response as the next bytes of the input say; returns whether it did.
+/// Changes a response according to the next bytes of the input. Returns whether it changed the
+/// response.
 fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
     let Some((&how, rest)) = input.split_first() else { return false };
     *input = rest;
@@ -115,7 +116,8 @@ fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
             *response = head.to_vec();
             *input = rest;
         }
-        // Replaces each node with sixteen children under false tags, or each with an empty listing.
+        // Replaces the contents of every node with sixteen children that have false tags, or with
+        // an empty listing.
         _ => {
             let seen = Response::from_bytes(response).expect("an honest response decodes");
             let len = seen.seen().len() as u16;

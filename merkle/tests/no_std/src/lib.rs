@@ -16,7 +16,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Builds, changes, compares, descends and proves, with every hash.
+/// Builds, changes and compares trees and verifies a proof, with every hash function.
 pub extern "C" fn exercise() -> bool {
     AnyHasher::ALL.iter().all(|hasher| {
         let mut tree = Tree::new(*hasher);
