@@ -1,4 +1,4 @@
-//! Measures clocks and siblings and their alternatives in one run.
+//! Measures clocks, siblings and their alternatives in one run.
 //!
 //! Benchmark ids are `<group>/<ours or a peer>/<nodes>`. Clocks have random `u64` nodes with hybrid
 //! versions, the same for every crate. Every measurement cycles through the same pool of pairs, so
@@ -46,7 +46,7 @@ fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, Wal
     group
 }
 
-/// Both clocks of each pair in the type of one crate.
+/// Converts both clocks of each pair to the type of one crate.
 fn both<T>(pairs: &[(Clock, Clock)], convert: fn(&Clock) -> T) -> Vec<(T, T)> {
     pairs.iter().map(|(left, right)| (convert(left), convert(right))).collect()
 }
@@ -63,7 +63,7 @@ fn vclock(entries: &Clock) -> vclock::VClock<u64, u64> {
     entries.iter().copied().collect::<std::collections::HashMap<_, _>>().into()
 }
 
-/// Measures merging in place if the nodes are known, the usual case.
+/// Measures a merge in place in the usual case, in which all nodes are known.
 fn merge(criterion: &mut Criterion) {
     let mut group = group(criterion, "clock_merge");
     for nodes in NODES {

@@ -3,8 +3,8 @@ use core::cmp::Ordering;
 /// The relation of two clocks or two states: the four outcomes of a partial order.
 ///
 /// Clocks deliberately do not implement `PartialOrd`. `!(a < b)` reads as "b is not newer", but it
-/// also holds for concurrent clocks, and that misreading loses writes. Convert to
-/// `Option<Ordering>` for the standard type; `None` means concurrent.
+/// is also true for concurrent clocks, and that misreading loses writes. To obtain the standard
+/// type, convert to `Option<Ordering>`, in which `None` means concurrent.
 ///
 /// ```
 /// use core::cmp::Ordering;

@@ -3,14 +3,15 @@ use core::{fmt, iter, slice};
 
 use crate::{ClockError, Dot};
 
-/// A vector clock: per node the greatest version seen. An entry covers every version of its node at
-/// or below it.
+/// A vector clock: for each node, the greatest version seen. An entry covers every version of its
+/// node at or below it.
 ///
-/// Storage is canonical: entries ascend by node, no node twice, no version 0. Equal clocks are
-/// stored as equal bytes, and merging or comparing is one pass over two sorted slices.
+/// The storage is canonical: entries ascend by node, no node occurs twice, and no version is 0.
+/// Equal clocks are stored as equal bytes, and a merge or a comparison is one pass over two sorted
+/// slices.
 ///
-/// Vector clocks are due to Fidge (1988) and Mattern (1989). Here they describe the writes that a
-/// *state* has seen, which the literature calls a version vector (Parker et al., 1983).
+/// Fidge (1988) and Mattern (1989) introduced vector clocks. Here, a clock describes the writes
+/// that a *state* has seen; the literature calls this a version vector (Parker et al., 1983).
 ///
 /// ```
 /// use engram_vclock::{Causality, Dot, VectorClock};
@@ -63,27 +64,28 @@ impl<N> VectorClock<N> {
         &self.entries
     }
 
-    /// Drops the entries for which `keep` is false. The order stays.
+    /// Removes the entries for which `keep` returns false. The order does not change.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Dot<N>) -> bool) {
         self.entries.retain(keep);
     }
 }
 
 impl<N: Ord + Clone> VectorClock<N> {
-    /// Returns the greatest version seen of `node`, or 0. O(log n) for n nodes.
+    /// Returns the greatest version seen of `node`, or 0 if there is none. Takes O(log n) steps for
+    /// n nodes.
     #[must_use]
     pub fn get(&self, node: &N) -> u64 {
         self.position(node).map_or(0, |at| self.entries[at].version)
     }
 
-    /// Returns whether the clock has seen the write `dot`. O(log n).
+    /// Returns whether the clock has seen the write `dot`. Takes O(log n) steps.
     #[must_use]
     pub fn covers(&self, dot: &Dot<N>) -> bool {
         dot.version <= self.get(&dot.node)
     }
 
-    /// Covers `dot` and all lower versions of its node. Returns whether the clock changed;
-    /// version 0 changes nothing. O(log n), O(n) if the node is new.
+    /// Makes the clock cover `dot` and all lower versions of its node. Returns whether the clock
+    /// changed; version 0 changes nothing. Takes O(log n) steps, or O(n) if the node is new.
     pub fn observe(&mut self, dot: &Dot<N>) -> bool {
         match self.position(&dot.node) {
             Ok(at) => self.entries[at].raise(dot.version),
@@ -95,13 +97,15 @@ impl<N: Ord + Clone> VectorClock<N> {
         }
     }
 
-    /// Takes the greater version for each node. Returns whether the clock changed.
+    /// Merges `other` into this clock, which keeps the greater version for each node. Returns
+    /// whether the clock changed.
     ///
-    /// One pass over both clocks, in place: allocates only if `other` names a node that this clock
-    /// lacks. O(n + m) for n and m nodes.
+    /// The merge is one pass over both clocks, in place. It allocates only if `other` names a node
+    /// that this clock lacks. Takes O(n + m) steps for n and m nodes.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (mut at, mut changed) = (0, false);
-        // Replicas mostly know the same nodes, so there is no search while the entries are aligned.
+        // Replicas usually know the same nodes, so there is no search while the entries are
+        // aligned.
         for (mine, theirs) in self.entries.iter_mut().zip(&other.entries) {
             if mine.node != theirs.node {
                 break;
@@ -126,7 +130,7 @@ impl<N: Ord + Clone> VectorClock<N> {
         changed || missing > 0
     }
 
-    /// Builds a clock from entries that are canonical already. O(n).
+    /// Builds a clock from entries that are already canonical. Takes O(n) steps.
     ///
     /// # Errors
     ///
@@ -148,8 +152,8 @@ impl<N: Ord + Clone> VectorClock<N> {
         self.entries.binary_search_by(|entry| entry.node.cmp(node))
     }
 
-    /// Inserts those entries of `theirs` whose nodes this clock lacks, `missing` in number; the
-    /// others are merged already.
+    /// Inserts the `missing` entries of `theirs` whose nodes this clock lacks. The other entries
+    /// are already merged.
     #[cold]
     fn insert_missing(&mut self, theirs: &[Dot<N>], missing: usize) {
         let mut merged = Vec::with_capacity(self.entries.len() + missing);
@@ -168,13 +172,14 @@ impl<N: Ord + Clone> VectorClock<N> {
 }
 
 /// Builds a clock from entries in any order: keeps the greatest version of each node, and skips
-/// version 0. O(n log n).
+/// version 0. Takes O(n log n) steps.
 impl<N: Ord> FromIterator<(N, u64)> for VectorClock<N> {
     fn from_iter<I: IntoIterator<Item = (N, u64)>>(entries: I) -> Self {
         let entries = entries.into_iter().filter(|(_, version)| *version != 0);
         let mut entries: Vec<Dot<N>> =
             entries.map(|(node, version)| Dot { node, version }).collect();
-        // Descending, so that the first of several entries of one node is the greatest.
+        // Sorts in descending order, so that the first of several entries of one node is the
+        // greatest.
         entries.sort_unstable_by(|a, b| b.cmp(a));
         entries.dedup_by(|next, kept| next.node == kept.node);
         entries.reverse();

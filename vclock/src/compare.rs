@@ -3,11 +3,11 @@ use core::cmp::Ordering;
 use crate::{Causality, Dot, VectorClock};
 
 impl<N: Ord> VectorClock<N> {
-    /// Returns how this clock relates to `other`. O(n + m) for n and m nodes; ends at the first sign of
-    /// concurrency.
+    /// Returns how this clock relates to `other`. Takes O(n + m) steps for n and m nodes, and stops as soon as the
+    /// clocks are known to be concurrent.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Causality {
-        // Replicas mostly agree, and equality is cheaper to check than order.
+        // Replicas usually agree, and equality is cheaper to check than order.
         if self.entries() == other.entries() {
             return Causality::Equal;
         }

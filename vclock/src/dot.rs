@@ -22,7 +22,7 @@ pub struct Dot<N = [u8; 32]> {
 }
 
 impl<N> Dot<N> {
-    /// Names the write `version` of `node`.
+    /// Creates the name of the write `version` of `node`.
     pub const fn new(node: N, version: u64) -> Self {
         Self { node, version }
     }
@@ -31,7 +31,7 @@ impl<N> Dot<N> {
     #[inline]
     pub(crate) const fn raise(&mut self, version: u64) -> bool {
         let greater = self.version < version;
-        // No branch on `greater`, which is unpredictable.
+        // Avoids a branch on `greater`, which is unpredictable.
         self.version = if greater { version } else { self.version };
         greater
     }

@@ -4,10 +4,10 @@ use core::fmt;
 /// Nanoseconds in a year of 365.25 days.
 const YEAR: u64 = 31_557_600_000_000_000;
 
-/// How far ahead a plausible version or wall clock may be: 10 years, in nanoseconds.
+/// The maximum by which a plausible version or wall clock may be ahead: 10 years, in nanoseconds.
 pub const MAX_AHEAD: u64 = 10 * YEAR;
 
-/// The random bits of a version: the lowest 10, about a microsecond.
+/// The mask of the random bits of a version: the lowest 10 bits, which span about a microsecond.
 const RANDOM_BITS: u64 = (1 << 10) - 1;
 
 /// Mints the versions of one node: a hybrid logical clock (Kulkarni et al., 2014).
@@ -17,15 +17,15 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// continue from the same state with a wall clock that is behind rarely mint the same version. The
 /// versions of a process strictly ascend even if its wall clock is set back. A node that lost its
 /// disk, or fell back to an older copy of it, mints above its earlier versions as soon as its wall
-/// clock is correct or a peer names them. Nothing needs to be stored.
+/// clock is correct or a peer reports them. Nothing needs to be stored.
 ///
-/// Times are nanoseconds since the Unix epoch. The clock reads no time and no randomness: the caller
-/// passes both. All arithmetic saturates.
+/// Times are nanoseconds since the Unix epoch. The clock reads neither the time nor random numbers: the caller passes
+/// both. All arithmetic saturates.
 ///
 /// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
 ///   context in its state.
-/// - **When a peer names a version of this node**, in a state or in a greeting, [`observe`](Self::observe)
-///   it. [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
+/// - **When a peer reports a version of this node**, in a state or in a greeting, [`observe`](Self::observe) it.
+///   [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
 ///   check.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's
 ///   wall clock if the latter is more than [`MAX_AHEAD`] above it and above the build date.
@@ -45,15 +45,15 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HybridClock {
     built_at: u64,
-    /// The greatest own version known, 0 for none.
+    /// The greatest own version known, or 0 if there is none.
     highest: u64,
     /// The greatest wall clock that a peer reported.
     told: Option<u64>,
 }
 
 impl HybridClock {
-    /// Creates the clock of a process that knows no own version. `built_at` is the time at which the
-    /// program was built: a wall clock before it is wrong.
+    /// Creates the clock of a process that does not know any own version yet. `built_at` is the time at which the
+    /// program was built: a wall clock before that time is wrong.
     #[must_use]
     pub const fn new(built_at: u64) -> Self {
         Self { built_at, highest: 0, told: None }
@@ -67,7 +67,7 @@ impl HybridClock {
         }
     }
 
-    /// Records a version of this node that a peer names. `now` is the wall clock.
+    /// Records a version of this node that a peer reports. `now` is the wall clock.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl HybridClock {
         Ok(())
     }
 
-    /// Records the wall clock that a peer reports; the clock keeps the greatest one.
+    /// Records the wall clock that a peer reports. Only the greatest one is kept.
     pub fn hear(&mut self, clock: u64) {
         self.told = self.told.max(Some(clock));
     }
@@ -120,7 +120,7 @@ impl HybridClock {
         (now > limit).then_some(ClockFault::Ahead { now, told })
     }
 
-    /// Returns the greatest own version known, 0 for none.
+    /// Returns the greatest own version known, or 0 if there is none.
     #[must_use]
     pub const fn highest(&self) -> u64 {
         self.highest
@@ -153,8 +153,8 @@ pub enum ClockFault {
     },
 }
 
-/// A version lies more than [`MAX_AHEAD`] above the wall clock and the build date. The clock that
-/// refused it is unchanged.
+/// The error for a version that lies more than [`MAX_AHEAD`] above the wall clock and the build
+/// date. The clock that refused it is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Implausible {
@@ -170,7 +170,7 @@ impl fmt::Display for Implausible {
         write!(
             f,
             "version {version} is above {limit}, {years} years after the wall clock and the build date; \
-             it was not observed, check the wall clocks of this node and of the writer"
+             it was not observed; check the wall clocks of this node and of the writer"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! The serde forms: clocks and suppressions are sequences of pairs, siblings are their two parts. Deserialising accepts
-//! only canonical forms.
+//! The serde forms: clocks and suppressions are sequences of pairs, siblings are their live values and their context.
+//! Deserialisation accepts only canonical forms.
 
 use alloc::vec::Vec;
 

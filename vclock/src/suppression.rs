@@ -72,14 +72,15 @@ impl<D> Suppression<D> {
 }
 
 impl<D: Ord + Clone> Suppression<D> {
-    /// Returns whether the digest is suppressed. O(log n) for n digests.
+    /// Returns whether the digest is suppressed. Takes O(log n) steps for n digests.
     #[must_use]
     pub fn is_suppressed(&self, digest: &D) -> bool {
         self.position(digest).is_ok_and(|at| self.lengths[at].1 % 2 == 1)
     }
 
-    /// Suppresses the digest, even if it is suppressed already: a concurrent release of an earlier
-    /// suppression then does not undo it. O(log n), O(n) if the digest is new.
+    /// Suppresses the digest. If it is already suppressed, the new suppression still protects it
+    /// from a concurrent release of the earlier one. Takes O(log n) steps, or O(n) if the digest is
+    /// new.
     ///
     /// The set may grow beyond its bound; call [`bound`](Self::bound) after the last suppression.
     pub fn suppress(&mut self, digest: D) -> Changed {
@@ -92,14 +93,14 @@ impl<D: Ord + Clone> Suppression<D> {
         }
     }
 
-    /// Releases the digest. O(log n).
+    /// Releases the digest. Takes O(log n) steps.
     pub fn release(&mut self, digest: &D) -> Changed {
         let suppressed = self.position(digest).ok().filter(|at| self.lengths[*at].1 % 2 == 1);
         suppressed.map_or(Changed::Already, |at| self.advance(at, 1))
     }
 
-    /// Takes the greater length of each digest. Returns whether the set changed. O(n + m) for n and m
-    /// digests; allocates only if `other` has a digest that this set lacks.
+    /// Joins `other` into this set, which keeps the greater length of each digest. Returns whether the set changed.
+    /// Takes O(n + m) steps for n and m digests, and allocates only if `other` has a digest that this set lacks.
     ///
     /// The set may grow beyond its bound; call [`bound`](Self::bound) afterwards. A change is reported even if
     /// `bound` then drops the new digests.
@@ -126,18 +127,18 @@ impl<D: Ord + Clone> Suppression<D> {
 
     /// Keeps the [`MAX_SUPPRESSED`] smallest digests and returns the others, in ascending order.
     ///
-    /// The result depends only on the set, so replicas that bound at different times agree after
-    /// they join and bound again.
+    /// The result depends only on the set, so replicas that call this method at different times
+    /// agree after they join and call it again.
     pub fn bound(&mut self) -> Vec<D> {
         let kept = self.lengths.len().min(MAX_SUPPRESSED);
         self.lengths.drain(kept..).map(|(digest, _)| digest).collect()
     }
 
-    /// Builds a set from entries that are canonical already. O(n).
+    /// Builds a set from entries that are already canonical. Takes O(n) steps.
     ///
     /// # Errors
     ///
-    /// [`SuppressionError::TooMany`] above [`MAX_SUPPRESSED`] digests,
+    /// [`SuppressionError::TooMany`] for more than [`MAX_SUPPRESSED`] digests,
     /// [`SuppressionError::ZeroLength`] and [`SuppressionError::TooLong`] if a length is not within
     /// 1..=[`MAX_LENGTH`], [`SuppressionError::OutOfOrder`] if the digests do not strictly ascend.
     pub fn from_sorted(
@@ -165,7 +166,7 @@ impl<D: Ord + Clone> Suppression<D> {
         self.lengths.binary_search_by(|(held, _)| held.cmp(digest))
     }
 
-    /// Adds `by` to the length at `at`, within the bound.
+    /// Adds `by` to the length at `at`, unless the sum would exceed [`MAX_LENGTH`].
     fn advance(&mut self, at: usize, by: u32) -> Changed {
         let length = &mut self.lengths[at].1;
         if *length > MAX_LENGTH - by {

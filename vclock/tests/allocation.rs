@@ -1,5 +1,5 @@
-//! Operations that change nothing allocate nothing. A single test, because the allocator counts the
-//! whole process.
+//! Tests that operations without a change allocate nothing. This is a single test, because the
+//! allocator counts the allocations of the whole process.
 
 use std::alloc::System;
 
@@ -9,7 +9,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The fewest allocations of several runs: the test harness also allocates now and then.
+/// Returns the fewest allocations in several runs, because the test harness also allocates now and
+/// then.
 fn allocations(mut run: impl FnMut()) -> usize {
     let count = |()| {
         let region = Region::new(ALLOCATOR);

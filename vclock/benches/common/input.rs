@@ -1,9 +1,10 @@
-//! Clocks from a fixed seed, the same for every crate: random nodes, and versions of one year.
+//! Clocks from a fixed seed, the same for every crate, with random nodes and with versions within
+//! one year.
 
 /// The number of inputs that a measurement cycles through.
 pub(crate) const POOL: usize = 64;
 
-/// A clock as entries, ascending by node.
+/// The entries of a clock in ascending order of node.
 pub(crate) type Clock = Vec<(u64, u64)>;
 
 /// The relation of the left clock of a pair to the right one.
@@ -20,7 +21,8 @@ pub(crate) fn pairs(nodes: usize, relation: Relation) -> Vec<(Clock, Clock)> {
     (0..POOL).map(|_| random.pair(nodes, relation)).collect()
 }
 
-/// Steele, Lea, Flood: *Fast splittable pseudorandom number generators* (2014).
+/// The SplitMix64 generator (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*,
+/// 2014).
 struct SplitMix(u64);
 
 impl SplitMix {

@@ -32,7 +32,7 @@ pub fn version() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1..=4_u64, 3 => 1..=300_u64, 1 => 1..=u64::MAX, 1 => u64::MAX - 1..=u64::MAX]
 }
 
-/// Generates clocks over `node`, with a number of entries within `len`.
+/// Generates clocks whose nodes come from `node` and whose number of entries is within `len`.
 pub fn clock<N: Ord + Clone + fmt::Debug>(
     node: impl Strategy<Value = N>,
     len: Range<usize>,
@@ -54,7 +54,8 @@ pub enum Step {
     Resolve(u8),
     /// The process removes all values that it holds.
     Remove(u8),
-    /// A client reads at the process, and keeps the context for a later write. There is one client.
+    /// A client reads at the process, and keeps the context for a later write. A history has only
+    /// one client.
     Read(u8),
     /// The client writes at the process, under the context of its last read.
     Write(u8),
@@ -65,7 +66,7 @@ pub enum Step {
         /// The receiving process.
         into: u8,
     },
-    /// The process `into` learns the wall clock of the process `from`, and the greatest version
+    /// The process `into` receives the wall clock of the process `from`, and the greatest version
     /// that `from` knows of the node of `into`.
     Greet {
         /// The process that sends.
@@ -91,7 +92,7 @@ pub enum Step {
 /// The faults of a history. Each variant includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Faults {
-    /// None: nodes write and exchange states.
+    /// No faults: nodes only write and exchange states.
     None,
     /// Restarts, lost disks, and restored backups. Wall clocks are correct.
     Disks,
@@ -99,7 +100,7 @@ pub enum Faults {
     Any,
 }
 
-/// Generates histories of `nodes` nodes, with a number of steps within `len`.
+/// Generates histories of `nodes` nodes whose number of steps is within `len`.
 pub fn steps(nodes: u8, faults: Faults, len: Range<usize>) -> impl Strategy<Value = Vec<Step>> {
     vec(step(nodes, faults), len)
 }

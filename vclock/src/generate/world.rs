@@ -17,14 +17,14 @@ pub type State = Siblings<u32, u8>;
 /// The error of a process's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WallClock {
-    /// Correct.
+    /// The clock is correct.
     Right,
-    /// Before the beginning of the history.
+    /// The clock is before the beginning of the history.
     Behind,
-    /// Ahead by less than [`MAX_AHEAD`].
+    /// The clock is ahead by less than [`MAX_AHEAD`].
     Ahead,
-    /// Ahead by more than [`MAX_AHEAD`]: peers refuse its versions until their own clocks are close
-    /// enough.
+    /// The clock is ahead by more than [`MAX_AHEAD`]. Peers refuse the versions of the process
+    /// until their own clocks are close enough.
     FarAhead,
 }
 
@@ -35,9 +35,10 @@ pub struct Process {
     pub node: u8,
     /// The state that it holds.
     pub state: State,
-    /// Its last write; `None` before the first, or if the last was a removal.
+    /// The last write of the process; `None` before the first write, or if the last write was a
+    /// removal.
     pub last_write: Option<LastWrite<u32>>,
-    /// Its source of versions.
+    /// The source of its versions.
     pub clock: HybridClock,
     wall_clock: WallClock,
     backup: State,
@@ -51,7 +52,7 @@ pub struct Write {
     pub dot: Dot<u8>,
     /// Whether the write has a value. If so, the value is the number of the write.
     pub has_value: bool,
-    /// The superseded dots that were live at the process, or at the one where the client read.
+    /// The superseded dots that were live at the process, or at the process where the client read.
     pub superseded: Vec<Dot<u8>>,
     /// The state of the writer after the write.
     pub state: State,
@@ -97,7 +98,7 @@ impl World {
         world
     }
 
-    /// Takes one step.
+    /// Runs one step.
     pub fn take(&mut self, step: Step) {
         self.time += STEP;
         match step {
@@ -137,7 +138,7 @@ impl World {
     }
 
     /// Joins the state of the process `from` into that of `into`, without the parts that `into`
-    /// finds implausible. `None` if one of the processes does not exist.
+    /// finds implausible. Returns `None` if one of the processes does not exist.
     pub fn join(&mut self, from: u8, into: u8) -> Option<OwnJoin<u32, u8>> {
         let mut sent = self.processes.get(usize::from(from))?.state.clone();
         let time = self.time;
@@ -203,7 +204,7 @@ impl World {
         let version = writer.clock.next(writer.now(time), random);
         let dot = Dot::new(writer.node, version);
         let before = writer.state.clone();
-        // Refused if too many values of the node are live.
+        // The write is refused if too many values of the node are live.
         if write(&mut writer.state, dot, value).is_err() {
             return;
         }
@@ -221,7 +222,8 @@ impl World {
         let (now, context) = (sender.now(time), sender.state.context().clone());
         self.alter(into, |receiver| {
             receiver.clock.hear(now);
-            // Refused if implausible: the receiver's versions do not change.
+            // If the version is implausible, it is refused, and the receiver's versions do not
+            // change.
             let _ = receiver.clock.observe(context.get(&receiver.node), receiver.now(time));
         });
     }

@@ -11,25 +11,26 @@ use crate::{Causality, Dot};
 pub struct Joined<N = [u8; 32]> {
     /// Whether the state changed.
     pub changed: bool,
-    /// The first dot under which the two states held different values. All of them stay. A clash
-    /// means that several processes write in the name of the node.
+    /// The first dot under which the two states held different values. All of these values are
+    /// kept. A clash means that several processes write in the name of the node.
     pub clash: Option<Dot<N>>,
     /// The number of values dropped because a node had more than [`MAX_NODE_DOTS`].
     pub dropped: usize,
 }
 
 impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
-    /// Joins another replica's state into this one: the least upper bound of both.
+    /// Joins another replica's state into this one. The result is the least upper bound of both.
     ///
     /// A value is kept if its dot is live in both states, even with different values, or if it is
     /// live in one and the other's context does not cover the dot. If a node then has more than
-    /// [`MAX_NODE_DOTS`] values, the greatest by version and value are kept. The context takes
-    /// the greater version for each node.
+    /// [`MAX_NODE_DOTS`] values, the greatest by version and value are kept. The context keeps the
+    /// greater version for each node.
     ///
-    /// Commutative and idempotent; associative as long as no value is dropped. Allocates nothing if
-    /// nothing changes. O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
+    /// A join is commutative and idempotent, and associative as long as no value is dropped. It
+    /// allocates nothing if nothing changes. The cost is O(n + m + (s + t) log (n m s t)) for s and
+    /// t values and n and m nodes.
     pub fn join(&mut self, other: &Self) -> Joined<N> {
-        // Replicas mostly hold the same values.
+        // Replicas usually hold the same values.
         if self.live == other.live {
             let changed = self.context.merge(&other.context);
             return Joined { changed, clash: None, dropped: 0 };
@@ -50,7 +51,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// Returns how this state relates to `other` in the order of the lattice: `Before` or `Equal`
     /// means that `other` gains nothing from this state by a join.
     ///
-    /// O(n + m + (s + t) log (n m s t)) for s and t values, n and m nodes.
+    /// The cost is O(n + m + (s + t) log (n m s t)) for s and t values and n and m nodes.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Causality {
         let contexts = self.context.compare(&other.context);

@@ -18,38 +18,38 @@ use crate::{Dot, SiblingsError, VectorClock};
 /// clients, or if several processes have written in its name.
 pub const MAX_NODE_DOTS: usize = 16;
 
-/// The concurrent values of one key, each under the dot that wrote it, and the context: the clock of
-/// all writes seen.
+/// The concurrent values of one key, each under the dot of its write, and the context, which is the clock of all writes
+/// seen.
 ///
 /// This is a dotted version vector set: a write that the context covers and that is not live was
 /// superseded. [`join`](Self::join) is the least upper bound of a lattice; replicas that have
 /// received the same states, in any order and any number of times, are equal, bit for bit.
 ///
-/// The operations that write differ in what they supersede:
+/// The write operations differ in the values that they supersede:
 ///
 /// | operation | for | supersedes |
 /// |-|-|-|
 /// | [`submit`](Self::submit) | a node that did not read the other values | its node's values |
-/// | [`withdraw`](Self::withdraw) | the same, without a value | its node's values |
+/// | [`withdraw`](Self::withdraw) | such a node, to remove its values | its node's values |
 /// | [`write`](Self::write) | a client that has read, on this or another replica | the values that it read |
 /// | [`resolve`](Self::resolve) | a reader of every value on this replica | all values on this replica |
-/// | [`remove`](Self::remove) | the same, without a value | all values on this replica |
+/// | [`remove`](Self::remove) | such a reader, to remove all values | all values on this replica |
 /// | [`supersede`](Self::supersede) | a caller that can name the values | the named values |
 ///
-/// Each takes a new dot, including the removals: without one, two replicas could have seen the same
-/// writes and hold different values.
+/// Each operation requires a new dot, even a removal: without one, two replicas could have seen the
+/// same writes and hold different values.
 ///
-/// A state is a product over nodes: each node's entry and its live dots travel together, but
-/// different nodes may travel separately, see [`parts`](Self::parts). An entry that arrives without
-/// its dots declares them superseded, and deletes them.
+/// A state is a product over nodes: the entry and the live dots of a node must be sent together,
+/// but different nodes may be sent separately, see [`parts`](Self::parts). An entry that arrives
+/// without its dots declares them superseded, and they are deleted.
 ///
 /// Two values under one dot are possible only if two processes have written in the name of one node
-/// (a copied disk, a restored virtual machine). Both stay.
+/// (a copied disk, a restored virtual machine). Both are kept.
 ///
 /// Preguiça, Baquero, Almeida, Fonte, Gonçalves: *Dotted version vectors* (2010); Almeida, Baquero,
 /// Gonçalves, Preguiça, Fonte: *Scalable and accurate causality tracking for eventually consistent
 /// stores* (2014); Almeida, Shoker, Baquero: *Delta state replicated data types* (2018). Riak is
-/// the best-known user.
+/// the best-known user of this structure.
 ///
 /// ```
 /// use engram_vclock::{Dot, Siblings};
@@ -68,7 +68,8 @@ pub const MAX_NODE_DOTS: usize = 16;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Siblings<V, N = [u8; 32]> {
-    /// Strictly ascending; each dot is covered by the context; at most `MAX_NODE_DOTS` of a node.
+    /// Strictly ascending. The context covers each dot, and each node has at most `MAX_NODE_DOTS`
+    /// values.
     live: Vec<(Dot<N>, V)>,
     context: VectorClock<N>,
 }
@@ -80,7 +81,7 @@ impl<V, N> Siblings<V, N> {
         Self { live: Vec::new(), context: VectorClock::new() }
     }
 
-    /// Frees the memory that the state does not use: a vector that grows to one value has room for four.
+    /// Frees the memory that the state does not use. A vector that has grown to one value has room for four.
     pub fn shrink_to_fit(&mut self) {
         self.live.shrink_to_fit();
         self.context.shrink_to_fit();
@@ -116,7 +117,7 @@ impl<V, N> Siblings<V, N> {
         &self.context
     }
 
-    /// Splits the state into live values and context. The inverse of [`from_parts`](Self::from_parts).
+    /// Splits the state into live values and context. This is the inverse of [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn into_parts(self) -> (Vec<(Dot<N>, V)>, VectorClock<N>) {
         (self.live, self.context)
@@ -130,8 +131,8 @@ impl<V, N> Siblings<V, N> {
 }
 
 impl<V, N: Ord> Siblings<V, N> {
-    /// Returns the live values of `node`, in ascending order of version and value. O(log s) for s
-    /// values.
+    /// Returns the live values of `node`, in ascending order of version and value. Takes O(log s)
+    /// steps for s values.
     #[must_use]
     pub fn of_node(&self, node: &N) -> &[(Dot<N>, V)] {
         let start = self.live.partition_point(|(dot, _)| dot.node < *node);
@@ -140,7 +141,7 @@ impl<V, N: Ord> Siblings<V, N> {
     }
 
     /// Returns the live values under `dot`: none if it was superseded or is unknown, several if its
-    /// version was used more than once. O(log s) for s values.
+    /// version was used more than once. Takes O(log s) steps for s values.
     #[must_use]
     pub fn of_dot(&self, dot: &Dot<N>) -> &[(Dot<N>, V)] {
         let start = self.live.partition_point(|(held, _)| held < dot);
@@ -155,15 +156,14 @@ impl<V, N: Ord> Siblings<V, N> {
 }
 
 impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
-    /// Builds a state from stored or received live values and their context. O(s log n) for s
-    /// values and n nodes.
+    /// Builds a state from stored or received live values and their context. Takes O(s log n) steps
+    /// for s values and n nodes.
     ///
     /// # Errors
     ///
-    /// [`SiblingsError::OutOfOrder`] if the pairs do not strictly ascend,
-    /// [`SiblingsError::ZeroVersion`] if a dot has version 0, [`SiblingsError::NotCovered`] if the
-    /// context does not cover a dot, [`SiblingsError::TooManyOfNode`] above [`MAX_NODE_DOTS`] values
-    /// of a node.
+    /// [`SiblingsError::OutOfOrder`] if the pairs do not strictly ascend, [`SiblingsError::ZeroVersion`] if a dot has
+    /// version 0, [`SiblingsError::NotCovered`] if the context does not cover a dot, [`SiblingsError::TooManyOfNode`]
+    /// if a node has more than [`MAX_NODE_DOTS`] values.
     pub fn from_parts(
         live: Vec<(Dot<N>, V)>,
         context: VectorClock<N>,

@@ -1,4 +1,5 @@
-//! Protects a node's own write from a later write under the same name whose writer never saw it.
+//! Protects a node's own write from a later write under the same name by a process that never saw
+//! it.
 
 use super::{Joined, Siblings};
 use crate::{Dot, HybridClock};
@@ -37,8 +38,8 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write
     /// and superseded it: nothing is written. The README lists the cases that this rule misses.
     ///
-    /// `last_write` is the last write that *this process* made or confirmed, `None` if it made none. Do
-    /// not pass writes of earlier processes. If the result has a `reissued` write, pass it next time.
+    /// `last_write` is the last write that *this process* made or confirmed, or `None` if it made none. Do not pass
+    /// writes of earlier processes. If the result has a `reissued` write, pass it next time.
     ///
     /// The arriving entry for `node` is recorded in `clock`. First check that `other` is plausible,
     /// see [`HybridClock::is_plausible`] and [`retain_nodes`](Self::retain_nodes).
@@ -59,7 +60,8 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
         let lost = mine.filter(|last_write| !self.holds_write(node, last_write));
         if let Some(lost) = lost.filter(|last_write| is_newer || !other.removes(node, last_write)) {
-            // Just above the arriving entry, not at the clock: it covers no unknown write.
+            // The version is just above the arriving entry, not at the clock, so it covers no
+            // unknown write.
             let last_write = LastWrite { version: arriving.saturating_add(1), ..lost.clone() };
             let dot = Dot::new(node.clone(), last_write.version);
             match self.supersede(dot, Some(last_write.value.clone()), |_| false) {

@@ -27,9 +27,9 @@ impl<V, N: Ord> Siblings<V, N> {
     /// Iterates over the nodes of the context in ascending order, each with its entry and its live
     /// values.
     ///
-    /// The parts are independent of each other: any subset of them, each with its entry and all of its
-    /// live values, is a state, and joining the parts in any order equals joining the whole. A
-    /// state that is too large for one message can therefore travel in several.
+    /// The parts are independent of each other: any subset of them, each with its entry and all of its live values, is
+    /// a state, and joining the parts in any order equals joining the whole. A state that is too large for one message
+    /// can therefore be sent in several.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_, V, N>> {
         let mut rest = self.live.as_slice();
         self.context.iter().map(move |(node, entry)| {
@@ -39,12 +39,11 @@ impl<V, N: Ord> Siblings<V, N> {
         })
     }
 
-    /// Keeps the parts for which `keep`, given a node and its entry, is true. O(n + s log n) for n
-    /// nodes and s values.
+    /// Keeps the parts for which `keep` returns true when called with the node and its entry. Takes
+    /// O(n + s log n) steps for n nodes and s values.
     ///
-    /// The remaining nodes form a state that can be joined or sent. A replica that drops a part
-    /// of its own state forgets that it has seen the writes of that node: superseded values may
-    /// return.
+    /// The remaining nodes form a state that can be joined or sent. A replica that drops a part of
+    /// its own state no longer covers the writes of that node, so superseded values may return.
     pub fn retain_nodes(&mut self, mut keep: impl FnMut(&N, u64) -> bool) {
         self.context.retain(|entry| keep(&entry.node, entry.version));
         let entries = self.context.entries();

@@ -6,17 +6,16 @@ use super::{MAX_NODE_DOTS, Siblings};
 use crate::{Dot, SiblingsError, VectorClock};
 
 impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
-    /// Writes for a node that did not read the other nodes' values: supersedes only the live values of
-    /// its own node.
+    /// Writes a value for a node that did not read the other nodes' values. Supersedes only the live values of that
+    /// node.
     ///
-    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. If
-    /// it superseded its peers' values, too, it would delete values that it has not read.
+    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. If it also superseded
+    /// its peers' values, it would delete values that it has not read.
     ///
-    /// A blind writer that repeats itself should compare with the value that it *submitted last*, and
-    /// write nothing if the two are equal. If it compares with the visible values, nodes answer each
-    /// other endlessly.
+    /// A blind writer that repeats itself should compare with the value that it *submitted last*, and write nothing if
+    /// the two are equal. If each node compared with the visible values, the nodes would answer each other endlessly.
     ///
-    /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
+    /// Returns the number of superseded values. Takes O(s + log n) steps for s values and n nodes.
     ///
     /// # Errors
     ///
@@ -36,12 +35,12 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, None, |older| older.node == node)
     }
 
-    /// Writes for a reader of every live value of this state: supersedes them all.
+    /// Writes a value for a reader of every live value of this state. Supersedes all of them.
     ///
-    /// Call it for a person or a program that compared the values, never automatically on receipt. A
-    /// concurrent value that this state does not know survives.
+    /// Call it on behalf of a person or a program that compared the values, never automatically when a state arrives. A
+    /// concurrent value that this state does not contain survives.
     ///
-    /// Returns the number of values superseded. O(s + log n) for s values and n nodes.
+    /// Returns the number of superseded values. Takes O(s + log n) steps for s values and n nodes.
     ///
     /// # Errors
     ///
@@ -62,17 +61,18 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         self.supersede(dot, None, |_| true)
     }
 
-    /// Writes for a client that has read: supersedes only the values that `seen` covers.
+    /// Writes a value for a client that has read the key. Supersedes only the values that `seen`
+    /// covers.
     ///
     /// `seen` is the [`context`](Self::context) under which the client read, on this or another
-    /// replica. It is merged into the context, so a value that the client read elsewhere is
-    /// superseded when it arrives.
+    /// replica. It is merged into the context of this state, so a value that the client read
+    /// elsewhere is superseded when it arrives.
     ///
     /// `seen` does not cover a first attempt, so a retry under the same `seen` adds a sibling. A client that does not
     /// know whether its write arrived must read again and then decide.
     ///
-    /// Returns the number of values superseded. O(s log n + m) for s values, and n and m nodes in the
-    /// context and in `seen`.
+    /// Returns the number of superseded values. Takes O(s log n + m) steps for s values, n nodes in the context and m
+    /// nodes in `seen`.
     ///
     /// # Errors
     ///
@@ -96,13 +96,13 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// Supersedes the live values for whose dots `superseded` returns true, and writes `value`, if
     /// any, under `dot`. The other operations are built on this one.
     ///
-    /// The context gains `dot` and nothing else. Never supersede a value that the writer does not
-    /// know: all replicas delete it.
+    /// The context gains only `dot`. Never supersede a value that the writer does not know, because
+    /// all replicas delete it.
     ///
     /// To retire a node permanently, supersede its dots under a dot of another node.
     ///
-    /// Returns the number of values superseded. Calls `superseded` once for each live value. O(s +
-    /// log n) for s values and n nodes.
+    /// Returns the number of superseded values. Calls `superseded` once for each live value. Takes
+    /// O(s + log n) steps for s values and n nodes.
     ///
     /// # Errors
     ///

@@ -60,7 +60,7 @@ fn d5_a_write_after_a_loss_and_before_a_sync() {
     let lost = [Submit(0), join(0, 1), LoseDisk(0)];
     let unsynced = [&lost[..], &[Submit(0)]].concat();
     assert_eq!(settled(World::run(3, &unsynced)), [1]);
-    assert_eq!(settled(World::run(3, &lost)), [0], "the peers bring it back");
+    assert_eq!(settled(World::run(3, &lost)), [0], "the peers return the lost write");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Histories in which a weaker rule loses a write, revives one, or never ends. Each test names the
-//! weaker rule that its history forbids.
+//! weaker rule that its history rules out.
 
 use Step::{Clone, Join, LoseDisk, Remove, Resolve, Restore, Save, SetClock, Submit};
 use engram_vclock::generate::{Process, State, Step, WallClock, World};
@@ -35,14 +35,14 @@ fn settled(mut world: World) -> Vec<u32> {
     world.settle();
     let reissues = world.reissues;
     world.settle();
-    assert_eq!(world.reissues, reissues, "writes without end");
+    assert_eq!(world.reissues, reissues, "re-issues never end");
     let mut shown = values(&world.processes[0]);
     assert!(world.processes.iter().all(|process| values(process) == shown));
     shown.sort_unstable();
     shown
 }
 
-/// Weaker rule: no write is reissued.
+/// Weaker rule: no write is re-issued.
 #[test]
 fn a_low_write_after_a_lost_disk_survives() {
     let mut steps = vec![Submit(0), join(0, 2)];
@@ -51,7 +51,7 @@ fn a_low_write_after_a_lost_disk_survives() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: a node reissues its write only if the foreign version is ahead of its clock.
+/// Weaker rule: a node re-issues its write only if the foreign version is ahead of its clock.
 #[test]
 fn the_wall_clock_does_not_judge_a_lost_write() {
     let mut steps = vec![Resolve(0), join(0, 1)];
@@ -60,14 +60,14 @@ fn the_wall_clock_does_not_judge_a_lost_write() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: a reissued write supersedes the arriving values.
+/// Weaker rule: a re-issued write supersedes the arriving values.
 #[test]
 fn two_clones_end_with_both_writes() {
     let world = run(&[Clone(0), Resolve(0), Submit(CLONE)]);
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a version that the process did not mint makes it reissue its writes to all keys.
+/// Weaker rule: a version that the process did not mint makes it re-issue its writes to all keys.
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
@@ -89,7 +89,7 @@ fn clones_that_write_two_keys_end() {
     assert_eq!(processes[0].0, processes[1].0);
 }
 
-/// Weaker rule: a resumed process reissues its write over the newer one of the same node.
+/// Weaker rule: a resumed process re-issues its write over the newer one of the same node.
 #[test]
 fn a_resumed_machine_keeps_the_newer_write() {
     let mut world = run(&[Resolve(0)]);
@@ -103,7 +103,7 @@ fn a_resumed_machine_keeps_the_newer_write() {
     assert_eq!(settled(world), [2]);
 }
 
-/// Weaker rule: a process reissues the live writes of earlier processes.
+/// Weaker rule: a process re-issues the live writes of earlier processes.
 #[test]
 fn a_restored_backup_reissues_nothing() {
     let mut steps = vec![Submit(0), Save(0), Submit(0), join(0, 2)];
@@ -114,7 +114,7 @@ fn a_restored_backup_reissues_nothing() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: the write is reissued at the clock, not just above the arriving entry.
+/// Weaker rule: the version of the re-issue is taken from the clock, not from the arriving entry.
 #[test]
 fn a_reissue_covers_no_unseen_write() {
     let mut world = run(&[Resolve(0)]);
@@ -138,7 +138,7 @@ fn a_confirmed_write_is_issued_again() {
     assert_eq!(values(&world.processes[0]), [1, 0]);
 }
 
-/// Weaker rule: a removal that saw the write counts as a loss of it.
+/// Weaker rule: a removal that saw the write counts as a loss of the write.
 #[test]
 fn seen_and_removed_write_stays_removed() {
     let world = run(&[Submit(0), join(0, 1), Remove(1), join(1, 0)]);
@@ -158,7 +158,7 @@ fn a_resumed_machine_mints_other_versions() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: at the limit the reissue drops the lowest own value.
+/// Weaker rule: at the limit the re-issue drops the lowest own value.
 #[test]
 fn many_clones_end_at_the_limit() {
     let node = 0_u8;
@@ -186,14 +186,14 @@ fn many_clones_end_at_the_limit() {
                     .or_else(|| last_write.take().filter(|_| outcome.given_up.is_none()));
             }
         }
-        assert!(round < 2 || reissues == 0, "writes without end");
+        assert!(round < 2 || reissues == 0, "re-issues never end");
     }
     assert!(given_up > 0);
     assert!(processes.iter().all(|(state, _)| *state == processes[0].0));
     assert_eq!(processes[0].0.len(), 16);
 }
 
-/// Weaker rule: a node accepts every own version that a peer names.
+/// Weaker rule: a node accepts every own version that a peer reports.
 #[test]
 fn a_lie_about_an_own_version_is_refused() {
     let now = 1_800_000_000_000_000_000;
@@ -258,7 +258,7 @@ impl Key {
     }
 }
 
-/// Weaker rule: the suppressed digests are a part of the removal's dot, or of the node's own write.
+/// Weaker rule: the suppressed digests are part of the removal's dot, or of the node's own write.
 #[test]
 fn later_writes_do_not_undo_a_suppression() {
     // The node that has forgotten the value writes another one.
@@ -279,7 +279,7 @@ fn later_writes_do_not_undo_a_suppression() {
     zero.join(&two);
     assert_eq!(zero.visible(), ["b"]);
 
-    // It withdraws.
+    // The node withdraws its value, and a peer holds the forgotten one.
     let (mut one, mut two) = (Key::default(), Key::default());
     one.submit(1, 1, "b");
     one.forget(1, 2);
@@ -289,7 +289,7 @@ fn later_writes_do_not_undo_a_suppression() {
     assert_eq!(two.visible(), [""; 0]);
 }
 
-/// Weaker rule: own writes carry the suppressed digests.
+/// Weaker rule: a node's own writes contain the suppressed digests.
 #[test]
 fn a_lost_disk_does_not_undo_a_suppression() {
     let mut node = Key::default();

@@ -1,5 +1,5 @@
-//! Visits every state that a small world can reach: three nodes, two writes each, in every order; and
-//! every short history of a small world with faults.
+//! Visits every state that a small world of three nodes with two writes each can reach, and runs every short history of
+//! a small world with faults.
 //!
 //! The specification uses bit sets of writes, without clocks. The same search with a plausible but
 //! wrong rule must find the fault of that rule.
@@ -24,16 +24,16 @@ type Rule = fn(&mut State, Dot<u8>, u32) -> Result<usize, SiblingsError>;
 const NOT_THE_MEANING: &str =
     "a node does not show exactly the known writes that no known write has replaced";
 const NOT_CANONICAL: &str = "a state is not canonical";
-const SPLIT: &str = "two nodes have seen the same and show different values";
+const SPLIT: &str = "two nodes have seen the same writes and show different values";
 
 #[derive(Clone)]
 struct World {
     states: [State; NODES],
-    /// Per node, its known writes.
+    /// For each node, the writes that it knows.
     known: [Writes; NODES],
-    /// Per node, the number of its writes.
+    /// For each node, the number of its writes.
     written: [u64; NODES],
-    /// Per write, the writes that it replaced.
+    /// For each write, the writes that it replaced.
     replaced: [Writes; NODES * WRITES as usize],
 }
 
@@ -140,7 +140,7 @@ fn explore(
     Ok(seen.len())
 }
 
-/// All possible next steps under the given rules.
+/// Returns every world that one step under the given rules can reach.
 fn steps(world: &World, submit: Rule, resolve: Rule) -> Vec<World> {
     let mut next = Vec::new();
     for node in 0..NODES {
@@ -160,15 +160,15 @@ fn no_write_is_lost() {
     assert_eq!(worlds, Ok(116_359));
 }
 
-/// The textbook's receive-then-tick: the clock claims that the writer has seen values that it never
-/// read.
+/// Textbooks merge the received clock and then increment it. The clock then claims that the writer
+/// has seen values that it never read.
 #[test]
 fn ticking_a_merged_clock_loses_writes() {
     let worlds = explore(|world| steps(world, State::resolve, State::resolve), World::fault);
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// If a writer keeps its own older values, every node's first value stays forever.
+/// If a writer keeps its own older values, the first value of every node remains forever.
 #[test]
 fn keeping_own_older_values_is_found() {
     let keep: Rule = |state, dot, value| state.supersede(dot, Some(value), |_| false);
@@ -176,7 +176,7 @@ fn keeping_own_older_values_is_found() {
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// Without its own dot a deletion cannot be distinguished from a value that never existed.
+/// Without its own dot, a deletion cannot be distinguished from a value that never existed.
 #[test]
 fn deleting_without_a_dot_splits_replicas() {
     let erase: Rule = |state, _, _| {

@@ -14,7 +14,7 @@ enum Event {
     Next(u64, u64),
 }
 
-/// Times around the build date and at both ends.
+/// Generates times around the build date and at both ends of the range.
 fn time() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => BUILT - YEAR..BUILT + 40 * YEAR,

@@ -1,4 +1,4 @@
-//! Reaches every limit; every refusal leaves the state unchanged.
+//! Tests every limit, and that a refusal leaves the state unchanged.
 
 use engram_vclock::{
     Causality, ClockError, Dot, HybridClock, LastWrite, MAX_NODE_DOTS, Siblings, SiblingsError,
@@ -67,7 +67,7 @@ fn a_hundred_nodes_disagree() {
 fn ten_thousand_restarts_leave_one_entry() {
     let mut peer = State::new();
     for now in (1..=10_000_u64).map(|start| start << 10) {
-        // Without a store: the process knows nothing of earlier processes.
+        // The process has no store, so it knows nothing of earlier processes.
         let (mut state, mut clock) = (State::new(), HybridClock::new(0));
         state.submit(Dot::new(1, clock.next(now, now)), now).expect("a new version");
         assert!(peer.join(&state).changed);
@@ -112,7 +112,7 @@ fn a_retry_adds_a_sibling_up_to_the_limit() {
     let full = cart.clone();
     assert_eq!(cart.write(Dot::new(1, 17), 0, &seen), Err(SiblingsError::TooManyValues));
     assert_eq!(cart, full);
-    // Another node has its own limit, and a write after a read frees the values.
+    // Another node has its own limit, and a write after a read supersedes the values.
     assert_eq!(cart.write(Dot::new(2, 1), 0, &seen), Ok(0));
     let seen = cart.context().clone();
     assert_eq!(cart.write(Dot::new(1, 17), 1, &seen), Ok(17));
@@ -136,14 +136,16 @@ fn the_greatest_16_values_of_a_node_stay() {
     assert_eq!((outcome.changed, outcome.dropped), (false, 16));
     assert_eq!(low, high);
 
-    // Greater versions win, and other nodes keep theirs.
+    // Greater versions win, and other nodes keep their values.
     let mut state = crowded(MAX_NODE_DOTS);
     let mut newer = crowded(MAX_NODE_DOTS);
     for state in [&mut state, &mut newer] {
         state.submit(Dot::new(0, 1), 7).expect("a new version");
         state.submit(Dot::new(2, 1), 7).expect("a new version");
     }
-    newer.supersede(Dot::new(1, 17), Some(0), |dot| *dot == Dot::new(1, 16)).expect("one goes");
+    newer
+        .supersede(Dot::new(1, 17), Some(0), |dot| *dot == Dot::new(1, 16))
+        .expect("a new version");
     let mut older = crowded(MAX_NODE_DOTS);
     older.join(&newer);
     assert_eq!(older.of_node(&1).len(), MAX_NODE_DOTS);
@@ -157,7 +159,7 @@ fn write_is_given_up_among_16_others() {
     state.submit(Dot::new(node, 1), 99).expect("a new version");
     let last_write = LastWrite { version: 1, value: 99 };
     let mut crowd = crowded(MAX_NODE_DOTS);
-    crowd.supersede(Dot::new(node, 17), Some(17), |dot| dot.version == 1).expect("one goes");
+    crowd.supersede(Dot::new(node, 17), Some(17), |dot| dot.version == 1).expect("a new version");
     let outcome = state.join_own(&crowd, &node, Some(&last_write), &mut clock);
     assert_eq!((outcome.reissued, outcome.given_up), (None, Some(last_write)));
     assert_eq!(state, crowd);

@@ -1,7 +1,8 @@
-//! The tests of clocks, siblings and suppression, in one binary to link only once.
+//! The tests of clocks, siblings and suppression, in one binary, which links only once.
 //!
-//! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two other test binaries are separate:
-//! the allocator of `tests/allocation.rs` counts the whole process, and the package omits the model in `tests/rules`.
+//! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two test binaries are separate: the
+//! allocator of `tests/allocation.rs` counts the allocations of the whole process, and the package does not contain the
+//! model in `tests/rules`.
 
 mod accepted;
 mod common;

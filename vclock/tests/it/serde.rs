@@ -1,4 +1,4 @@
-//! Serde writes one form and accepts no other.
+//! Tests that serde writes one form of each value and accepts no other.
 
 use engram_vclock::generate::{Faults, World, steps};
 use engram_vclock::{Dot, MAX_LENGTH, MAX_SUPPRESSED, Siblings, Suppression, VectorClock};
@@ -55,7 +55,7 @@ fn other_suppressions_are_refused() {
     assert!(serde_json::from_str::<Suppression<usize>>(&json).is_err());
 }
 
-/// An announced length of 2^60 entries allocates nothing.
+/// The bytes announce 2^60 entries.
 #[test]
 fn a_promised_length_allocates_nothing() {
     let mut bytes = vec![0xff; 8];

@@ -1,4 +1,4 @@
-//! Suppression: a lattice of causal lengths with a bound that depends only on the set.
+//! Tests suppression: a lattice of causal lengths with a bound that depends only on the set.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn lengths(set: &Set) -> BTreeMap<u16, u32> {
     set.iter().map(|(digest, length)| (*digest, length)).collect()
 }
 
-/// A set of `count` digests that begin at `first`.
+/// Returns a set of `count` consecutive digests from `first` on.
 fn range(first: u16, count: usize) -> Set {
     Set::from_sorted((first..).take(count).map(|digest| (digest, 1))).expect("sorted")
 }
@@ -63,7 +63,7 @@ proptest! {
         prop_assert_eq!(bytes(&joined(&set, &a)), bytes(&set));
     }
 
-    /// Replicas may bound before or after a join: the result is the same.
+    /// Replicas may apply the bound before or after a join; the result is the same.
     #[test]
     fn prop_bound_is_a_function_of_the_set(
         starts in proptest::collection::vec((0..2_000_u16, 1..=MAX_SUPPRESSED), 1..5),
@@ -127,7 +127,7 @@ fn malformed_entries_are_refused() {
     );
 }
 
-/// This holds in every state, even if the digest is suppressed already.
+/// The suppression wins in every state, even if the digest is already suppressed.
 #[test]
 fn a_suppression_beats_a_concurrent_release() {
     let mut before = Set::new();

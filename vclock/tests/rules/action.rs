@@ -28,18 +28,18 @@ pub(crate) enum Action {
 
     /// The engine of `m` receives the visible patterns.
     Take(usize),
-    /// Another reader of `m` receives them.
+    /// Another reader of `m` receives the visible patterns.
     Read(usize),
     /// The engine returns the whole snapshot that it received.
     Return(usize),
-    /// The engine returns one pattern of it in a separate snapshot: `(m, id)`.
+    /// The engine returns one of the received patterns in a separate snapshot: `(m, id)`.
     ReturnOne(usize, usize),
 
     /// A process starts on the intact store.
     Restart(usize, Time),
     /// A process starts on an empty store.
     LoseDisk(usize, Time),
-    /// A start finds one record damaged; its row is dropped: `(m, id, error)`.
+    /// A process starts, finds one record damaged and drops its row: `(m, id, error)`.
     Damage(usize, usize, Time),
     /// Machine 0 is copied, including its memory.
     Save,
@@ -57,13 +57,13 @@ pub(crate) enum Action {
     StopClone,
     /// `m` starts with an empty store under a new key, which replaces its old one (V11).
     NewKey(usize, Time),
-    /// The same, but the store is kept.
+    /// `m` starts under a new key, but keeps its store.
     RenewKey(usize, Time),
 
     SetClock(usize, Time),
     /// An operator of `m` drops the parts that are implausible by its clock.
     DropImplausible(usize),
-    /// A hello tells `m` a nonexistent version of its own node.
+    /// `m` receives a hello with a nonexistent version of its own node.
     Lie(usize, Version),
     /// A member sends `m` a context entry of an unlisted node: `(m, id)`.
     Forge(usize, usize),
@@ -80,7 +80,7 @@ pub(crate) enum Action {
     DeliverSome(usize, Subset),
     /// One record of a broken session: `(i, j, id)`.
     OneWay(usize, usize, usize),
-    /// Some parts of such a record.
+    /// Some parts of one record of a broken session: `(i, j, id, parts)`.
     OneWaySome(usize, usize, usize, Subset),
     Session(usize, usize),
 }
@@ -118,8 +118,8 @@ pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// The ways in which parts of records are sent: one node's part alone, all but one node's, the
-/// suppression alone, all but the suppression.
+/// The ways in which parts of records are sent: one node's part alone, all parts but one node's,
+/// the suppression alone, or all parts but the suppression.
 fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     let nodes = (0..machines).chain([machines, machines + 1].into_iter().filter(|n| *n < STRANGER));
     let single = nodes.flat_map(|node| [1 << node, WHOLE & !(1 << node)]);
@@ -154,10 +154,11 @@ const fn class(name: &'static str, accepted: &'static [Violation]) -> Class {
     Class { name, accepted }
 }
 
-/// D1: "unchanged" for a stale own write, then a restart or a second loss before the sync.
+/// D1: a submission is "unchanged" because of a stale own write, and a restart or a second loss
+/// follows before the sync.
 const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
-/// D2 and D3: lost state and a clock behind an earlier one, then a restart or loss before the node
-/// syncs with a peer that knows its older versions. D4: the later write of two clones covers the other's.
+/// D2 and D3: lost state and a clock behind an earlier one, then a restart or loss before the node syncs with a peer
+/// that knows its older versions. D4: the later of two clones' writes covers the other.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
 /// A node that lost a row or its memory does not remember a withdrawal: only a *forget* survives
@@ -285,6 +286,6 @@ pub(crate) fn faults(class: &str, machines: usize) -> Vec<Action> {
             let others = (0..machines).flat_map(|m| [Forget(m, 0), Forget(m, 0), Resolve(m, 0, 0)]);
             submits.chain(others).chain([LoseDisk(0, 0)]).collect()
         }
-        _ => panic!("no fault class {class}"),
+        _ => panic!("unknown fault class {class}"),
     }
 }

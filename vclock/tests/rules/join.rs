@@ -23,8 +23,8 @@ impl Machine {
         self.adopt(id, &before, rules);
     }
 
-    /// V1 and V2: removes the refused parts. Each part is refused on its own; at the cap, a record of
-    /// a new id is refused as a whole. A cap never refuses a held id or name.
+    /// V1 and V2: removes the refused parts. Each part is refused separately; at the cap, a record of a new id is
+    /// refused as a whole. A cap never refuses a held id or name.
     fn admit(
         &mut self,
         now: Time,
@@ -100,13 +100,13 @@ impl Machine {
                 if rules.has(Weaker::ReissueDropsLowest) { dots.remove(0) } else { last_write };
             self.notes.writes_cut[id][self.node] |= 1 << dropped.content;
             if dropped == last_write {
-                // The write is given up; the notes name it.
+                // The write is given up, and recorded in the notes.
                 self.memory.last_write[id] = 0;
                 return;
             }
         }
-        // Just above the arriving entry, not at the clock: the new entry must not cover unseen own
-        // dots.
+        // The version is just above the arriving entry, not at the clock, because the new entry
+        // must not cover unseen own dots.
         let version = match rules.weaker {
             Some(Weaker::ReissueAtClock) => self.mint(now, rules),
             _ => theirs.entry + 1,

@@ -9,11 +9,11 @@ use crate::world::World;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Owed {
     pub(crate) content: u8,
-    /// The node under which it was acknowledged.
+    /// The node under which the write was acknowledged.
     node: usize,
     /// The context entry of that node at the time of the acknowledgement.
     version: Version,
-    /// A join removed it on some machine.
+    /// Whether a join removed the write on some machine.
     dropped: bool,
 }
 
@@ -24,25 +24,25 @@ pub(crate) struct Ledger {
     /// The live contents and the visible pattern that a *forget* removed.
     pub(crate) forgotten: [Set; IDS],
     pub(crate) resolved: [Set; IDS],
-    /// How often each content was forgotten.
+    /// The number of times that each content was forgotten.
     forgets: [[u8; CONTENTS as usize]; IDS],
-    /// Contents chosen by a *resolve* that knew of the only *forget*.
+    /// The contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
-    /// By node: contents that an operation withdrew after it had shown them live, except those
+    /// By node: the contents that an operation withdrew while they were live, except those
     /// submitted again since.
     pub(crate) taken_back: [[Set; IDS]; NODES],
-    /// The same, including those submitted again since.
+    /// Like `taken_back`, but including the contents submitted again since.
     ever_taken_back: [[Set; IDS]; NODES],
-    /// V6: suppressed digests that the limit removed somewhere.
+    /// V6: the suppressed digests that the limit removed on some machine.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// A submission was "unchanged", but the machine does not hold its content, and no operation
-    /// withdrew it.
+    /// Whether a submission was "unchanged" although the machine did not hold its content and no
+    /// operation had withdrawn it.
     pub(crate) unheard: bool,
-    /// V9: an operation took effect before a waiting submission that preceded it.
+    /// V9: whether an operation took effect before a waiting submission that preceded it.
     pub(crate) reordered: bool,
-    /// A blend that no engine wrote became a write.
+    /// Whether a blend that no engine wrote became a write.
     pub(crate) wrote_echo: bool,
-    /// A fault destroyed the last copy of a write that a join had dropped elsewhere.
+    /// Whether a fault destroyed the last copy of a write that a join had dropped elsewhere.
     pub(crate) dropped_then_destroyed: bool,
     pub(crate) counts: Counts,
 }
@@ -50,9 +50,9 @@ pub(crate) struct Ledger {
 /// Counts for the tables; never a violation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Counts {
-    /// Owed writes whose last copy a fault destroyed.
+    /// The number of owed writes whose last copy a fault destroyed.
     pub(crate) destroyed: u32,
-    /// Owed writes that the limit of own dots removed.
+    /// The number of owed writes that the limit of own dots removed.
     pub(crate) writes_cut: u32,
     pub(crate) reissued: u32,
     pub(crate) refused: u32,
@@ -170,7 +170,7 @@ impl World {
             let live = record.parts[*node].live() & !self.ledger.taken_back[*node][id];
             contains(machine.names(), *node) && contains(live, content)
         };
-        // This node's own dot first.
+        // This node's own dot is tried first.
         if let Some(node) = [machine.node].into_iter().chain(0..NODES).find(promises) {
             return self.owe_as(m, id, content, node);
         }
@@ -254,7 +254,7 @@ impl World {
         }
     }
 
-    /// After a fault: settles the writes, suppressions and withdrawals that no copy holds any more.
+    /// Settles the writes, suppressions and withdrawals that no copy holds any more after a fault.
     pub(crate) fn settle_destroyed(&mut self, suppressed: &[Set; IDS]) {
         self.settle_destroyed_writes();
         let left = self.begin_step();

@@ -14,9 +14,9 @@ const STEP: Version = 256;
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Store {
     pub(crate) records: [Record; IDS],
-    /// V7: the engine's last submission, as far as the record shows it.
+    /// V7: the content of the engine's last submission; `None` if it is unknown.
     pub(crate) last_submitted: [Option<u8>; IDS],
-    /// V9: a session has completed since the store was created.
+    /// V9: whether a session has completed since the store was created.
     pub(crate) met_peer: bool,
     /// The greatest versions of reaped deletions; only for the weaker form of V8.
     pub(crate) reaped: [Version; NODES],
@@ -25,7 +25,7 @@ pub(crate) struct Store {
 /// The state that ends with the process.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Memory {
-    /// How far the clock is ahead of the true time.
+    /// The time by which the clock is ahead of the true time.
     pub(crate) clock_error: Time,
     /// V1: the highest own version known.
     pub(crate) highest: Version,
@@ -33,12 +33,12 @@ pub(crate) struct Memory {
     pub(crate) told: Option<Time>,
     /// V5: the version of the last write that this process made or confirmed.
     pub(crate) last_write: [Version; IDS],
-    /// V9: submissions wait for the first contact.
+    /// V9: whether submissions wait for the first contact.
     pub(crate) is_waiting: bool,
     pub(crate) waiting: [Option<u8>; IDS],
-    /// Summaries: this machine has handled all writes of a node at or below the version.
+    /// Summaries: for each node, the version up to which this machine has handled all writes.
     pub(crate) summary: [Version; NODES],
-    /// Echo: the last handed-out snapshot.
+    /// Echo: the last snapshot that was handed out.
     pub(crate) handed: [Option<u8>; IDS],
     /// Echo: the blends that this process handed out.
     pub(crate) blends: [Set; IDS],
@@ -53,11 +53,11 @@ pub(crate) struct Memory {
 pub(crate) struct Notes {
     pub(crate) reissued: u32,
     pub(crate) refused: u32,
-    /// Suppressed digests that the limit removed.
+    /// The suppressed digests that the limit removed.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// Writes that the limit of own dots removed, by node.
+    /// The writes that the limit of own dots removed, by node.
     pub(crate) writes_cut: [[Set; NODES]; IDS],
-    /// A blend that no engine wrote became a write of this node.
+    /// Whether a blend that no engine wrote became a write of this node.
     pub(crate) wrote_echo: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Machine {
     pub(crate) node: usize,
     /// V11: the nodes that this one replaces.
     pub(crate) replaces: Set,
-    /// The machine is at its caps and refuses new ids and new names of unknown nodes.
+    /// Whether the machine is at its caps, and refuses new ids and new names of unknown nodes.
     pub(crate) is_full: bool,
     pub(crate) store: Store,
     pub(crate) memory: Memory,
@@ -75,7 +75,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A machine with an empty store.
+    /// Creates a machine with an empty store, and starts its first process.
     pub(crate) fn new(node: usize, now: Time, clock_error: Time, rules: &Rules) -> Self {
         let mut machine = Self {
             node,
@@ -161,8 +161,8 @@ impl Machine {
         version
     }
 
-    /// V1: if the node's clock lies too far above every clock that peers reported, uses the greatest of
-    /// those.
+    /// V1: returns the node's clock or, if it lies too far above every clock that peers reported, the greatest reported
+    /// clock.
     fn trusted_clock(&self, now: Time, rules: &Rules) -> Version {
         let Some(told) = self.memory.told else { return self.clock(now) };
         let latest = (now + told).max(BUILT_AT) + rules.max_ahead;
@@ -179,7 +179,7 @@ impl Machine {
         *summary = (*summary).max(version);
     }
 
-    /// V1: records a version of this node that a record names.
+    /// V1: records a version of this node that a record or a hello contains.
     pub(crate) fn observe(&mut self, now: Time, version: Version, rules: &Rules) {
         let is_foreign = if rules.has(Weaker::IncarnationAndCounter) {
             version > self.memory.incarnation.0 * STEP + self.memory.incarnation.1
@@ -192,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// V1: handles a peer's hello, which carries the greatest version of this node that the peer
+    /// V1: handles a peer's hello, which contains the greatest version of this node that the peer
     /// knows, and the peer's clock.
     pub(crate) fn hear(&mut self, now: Time, version: Version, error: Time, rules: &Rules) {
         self.memory.told = self.memory.told.max(Some(error));
@@ -212,7 +212,7 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5: reissues writes because a version arrived, not because a write was
+    /// The weaker forms of V5: re-issues writes when a version arrives, not when a write was
     /// removed.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);
@@ -233,7 +233,7 @@ impl Machine {
         }
     }
 
-    /// Summaries: raises a summary entry, never above the greatest entry of the records held.
+    /// Summaries: raises a summary entry, but never above the greatest entry of the records held.
     pub(crate) fn raise_summary(&mut self, node: usize, version: Version) {
         let limit = version.min(self.greatest_entry(node));
         self.memory.summary[node] = self.memory.summary[node].max(limit);

@@ -1,22 +1,22 @@
 //! The rules of the replicated state as an executable model, without dependencies.
 //!
-//! Machines submit, withdraw, forget and resolve contents under a few pattern ids, exchange records
-//! whole, in parts, late and repeatedly, and suffer faults: restarts, lost disks, damaged rows, older
-//! copies, clones, clock steps, lies, caps, new keys. At the end of each history all faults end,
-//! sessions run until nothing changes, and the laws are checked ([`verdict`]).
+//! Machines submit, withdraw, forget and resolve contents under a few pattern ids, exchange records whole, in parts,
+//! late and repeatedly, and suffer faults: restarts, lost disks, damaged rows, older copies, clones, clock steps, lies,
+//! caps and new keys. At the end of each history all faults end, sessions run until nothing changes, and the laws are
+//! checked ([`verdict`]).
 //!
 //! | rule | statement | module |
 //! |-|-|-|
 //! | V1 | a version is one number of a hybrid clock; nodes refuse a version too far ahead | `machine` |
-//! | V2 | a record is a product over nodes; each part may travel or be refused separately; caps | `record`, `join` |
+//! | V2 | a record is a product over nodes; each part may be sent or refused separately; caps | `record`, `join` |
 //! | V3 | *submit* and *withdraw* supersede own dots, *forget* and *resolve* all dots | `operations` |
-//! | V4 | a dot stays if both have it, or one has it and the other's context does not cover it | `record` |
-//! | V5 | a write of this process that a join removed is reissued; the arriving dots stay | `join` |
+//! | V4 | a dot is kept if both records have it, or if one has it and the other does not cover it | `record` |
+//! | V5 | a write of this process that a join removed is re-issued; the arriving dots are kept | `join` |
 //! | V6 | suppression is a causal-length set, a separate part of the record | `record` |
 //! | V7 | `last_submitted` follows a join; an unchanged submission claims its write | `join`, `operations` |
-//! | V8 | deletions are records without dots, and stay | `record` |
-//! | V9 | a node without a completed session keeps submissions waiting | `machine`, `world` |
-//! | V10 | clones reissue, and the exchange ends | `join` |
+//! | V8 | deletions are records without dots, and are kept | `record` |
+//! | V9 | submissions wait until the node has completed a session | `machine`, `world` |
+//! | V10 | clones re-issue their writes, and the exchange ends | `join` |
 //! | V11 | a new key takes over the writes of the keys that it replaces | `operations` |
 //! | echo | a returned blend is not written | `operations` |
 //! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |
@@ -24,7 +24,7 @@
 //! Laws: S1 all replicas become equal. S2 no acknowledged write is lost. S3 nothing forgotten is
 //! visible again. S4 dots are bounded. S5 sessions and engines stop writing.
 //!
-//! Each weaker rule ([`rules::Weaker`]) has its smallest counterexample as a test. The bounds are
+//! The smallest counterexample to each weaker rule ([`rules::Weaker`]) is a test. The bounds are
 //! small, so that short histories reach them: two own dots and two suppressed contents per id, a
 //! version at most 300 steps ahead. `cargo xtask model` runs the long searches.
 

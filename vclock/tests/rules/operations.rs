@@ -20,8 +20,8 @@ pub(crate) enum Outcome {
 }
 
 impl Machine {
-    /// V3, *submit*: the new dot supersedes the dots held here of this node and of the nodes that
-    /// it replaces, and no others, because the engine never saw the peers' versions.
+    /// V3, *submit*: the new dot supersedes the local dots of this node and of the nodes that it
+    /// replaces. It supersedes no others, because the engine never saw the peers' versions.
     pub(crate) fn submit(&mut self, now: Time, id: usize, content: u8, rules: &Rules) -> Outcome {
         if self.memory.is_waiting {
             self.memory.waiting[id] = Some(content);
@@ -71,9 +71,9 @@ impl Machine {
         }
     }
 
-    /// V3 and V11: whether the content equals `last_submitted` and the record is held. False while
-    /// a replaced node's dot is live, so the first submission under a new key takes over its
-    /// writes.
+    /// V3 and V11: whether the content equals `last_submitted` and the record is held. Returns
+    /// false while a replaced node's dot is live, so the first submission under a new key takes
+    /// over its writes.
     fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let replaced = record
@@ -198,7 +198,7 @@ impl Machine {
         }
     }
 
-    /// V3, *resolve*: replaces all dots by a new own dot with the result, and releases its suppression.
+    /// V3, *resolve*: replaces all dots with a new own dot for the result, and releases the result if it is suppressed.
     pub(crate) fn resolve(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let suppressed = self.store.records[id].suppressed();
         self.remove_all(id);

@@ -14,10 +14,11 @@ pub(crate) const IDS: usize = 4;
 pub(crate) const CONTENTS: u8 = 8;
 /// The number of contents that engines submit.
 pub(crate) const SUBMITTED: u8 = 3;
-/// The slots for live dots of one node: more than any history without a limit fills.
+/// The number of slots for live dots of one node: more than any history fills, even without a
+/// limit.
 const SLOTS: usize = 5;
 
-/// A version; a step of the clock is 256 of them.
+/// A version. One step of the clock spans 256 versions.
 pub(crate) type Version = u32;
 
 /// A set of contents or of nodes, one bit each.
@@ -51,7 +52,7 @@ impl fmt::Debug for Dot {
 pub(crate) struct Part {
     pub(crate) entry: Version,
     slots: [Dot; SLOTS],
-    /// Suppressed digests in this node's last write; only for the weaker forms of V6.
+    /// The suppressed digests in this node's last write; only for the weaker forms of V6.
     pub(crate) carried: Set,
 }
 
@@ -122,14 +123,14 @@ pub(crate) struct Record {
     lengths: [u8; CONTENTS as usize],
 }
 
-/// Some parts of a record: a bit for each node, and one for the suppression.
+/// A set of parts of a record: one bit for each node, and one for the suppression.
 pub(crate) type Subset = u8;
 /// The suppression alone.
 pub(crate) const SUPPRESSION: Subset = 1 << NODES;
 /// The whole record.
 pub(crate) const WHOLE: Subset = u8::MAX;
 
-/// Contents that the limits removed from a record.
+/// The contents that the limits removed from a record.
 #[derive(Default)]
 pub(crate) struct Trimmed {
     pub(crate) suppressed: Set,
@@ -181,7 +182,7 @@ impl Record {
         *length += *length % 2;
     }
 
-    /// Returns the parts of the record that are in `subset`, to send them in one message.
+    /// Returns the parts of the record that are in `subset`, for one message.
     pub(crate) fn subset(&self, subset: Subset, rules: &Rules) -> Self {
         let mut some = *self;
         for (node, part) in some.parts.iter_mut().enumerate() {

@@ -1,11 +1,11 @@
-//! The adopted rules, their bounds, and the weaker rules that a counterexample forbids.
+//! The adopted rules, their bounds, and the weaker rules that counterexamples rule out.
 
 /// One rule that differs from the adopted ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Weaker {
     /// V1: a version is (incarnation, counter); a start takes a new incarnation.
     IncarnationAndCounter,
-    /// V1: a version above the clock is the highest known + 1, without a random step.
+    /// V1: a version above the clock is the highest known version + 1, without a random step.
     NextWithoutRandom,
     /// V1: a node accepts any version of itself from a hello, however far in the future.
     ImplausibleHelloBelieved,
@@ -13,7 +13,8 @@ pub(crate) enum Weaker {
     ImplausibleRecordRefused,
     /// V1: the node's clock is used, however far it lies above every clock that peers reported.
     OwnClockTrusted,
-    /// V1: the highest known version replaces an implausible own clock, not the reported clock.
+    /// V1: an implausible own clock is replaced by the highest known version, not by the reported
+    /// clock.
     OwnClockByHighest,
     /// V1: dropping a node's own implausible part does not rewrite its contents.
     DropForgetsWrites,
@@ -27,25 +28,26 @@ pub(crate) enum Weaker {
     CapRefusesHeld,
     /// V4: the number of live dots of one node has no limit.
     TwinsUnbounded,
-    /// V5: a removed write is never reissued.
+    /// V5: a removed write is never re-issued.
     ReissueNever,
-    /// V5: a higher own version makes the node reissue all its own live writes.
+    /// V5: a higher own version makes the node re-issue all its own live writes.
     ReissueAllOfNode,
-    /// V5: a higher own version makes the process reissue all its own live writes.
+    /// V5: a higher own version makes the process re-issue all its own live writes.
     ReissueAllOfProcess,
     /// V5: only a version that is ahead of the clock counts as foreign.
     ReissueIfAheadOfClock,
-    /// V5: the reissued dot supersedes the node's own dots that arrived.
+    /// V5: the re-issued dot supersedes the node's own dots that arrived.
     ReissueSupersedes,
-    /// V5: the reissued version is a new one, not the arriving entry + 1.
+    /// V5: the re-issued version is a new one, not the arriving entry + 1.
     ReissueAtClock,
-    /// V5: a reissue at the limit of own dots drops the lowest.
+    /// V5: a re-issue at the limit of own dots drops the lowest dot.
     ReissueDropsLowest,
-    /// V3: a submission of a suppressed content keeps the node's own dots that it replaces.
+    /// V3: a submission of a suppressed content does not supersede the node's own dots.
     SuppressedSupersedesNothing,
-    /// V6: suppressed digests live in the forgetting node's dot; its next write removes them.
+    /// V6: the dot of the node that forgot a content holds the suppressed digest; the node's next
+    /// write removes it.
     SuppressedInTombstone,
-    /// V6: the same, but the node's next writes carry the digests on.
+    /// V6: like `SuppressedInTombstone`, but the node's next writes keep the digests.
     SuppressedCarriedOn,
     /// V7: a join never changes `last_submitted`.
     LastSubmittedKept,
@@ -63,11 +65,11 @@ pub(crate) enum Weaker {
     OperationPassesWaiting,
     /// V11: a replaced node's dots count as own dots for "unchanged" and `last_submitted`.
     ReplacedCountsAsOwn,
-    /// V11: a new key replaces one key only, not the keys that this one had replaced.
+    /// V11: a new key replaces only the last key, not the keys that the last key had replaced.
     ReplacesOne,
     /// Echo: a returned blend is written like any other content.
     EchoWritten,
-    /// Echo: only the current blend is recognised, not those handed out before.
+    /// Echo: only the current blend is recognised, not the blends handed out before.
     EchoOfCurrentOnly,
     /// Echo: a content that equals the shown one is an echo even if a peer's live dot holds it.
     EchoOfLive,
@@ -83,21 +85,22 @@ pub(crate) enum Weaker {
     DescentInFixedOrder,
 }
 
-/// The rules under test: the adopted ones, or these with one weakness, within small bounds.
+/// The rules under test, with small bounds: the adopted rules, or all of them except one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// The one rule that differs.
     pub(crate) weaker: Option<Weaker>,
-    /// V2, V4: live dots of one node on one id (16 in the product).
+    /// V2, V4: the maximum number of live dots of one node on one id (16 in the product).
     pub(crate) max_dots: usize,
-    /// V6: suppressed digests of one id (1,024 in the product).
+    /// V6: the maximum number of suppressed digests of one id (1,024 in the product).
     pub(crate) max_suppressed: usize,
-    /// V1: steps by which a version may lie above the clock (10 years in the product).
+    /// V1: the number of steps by which a version may lie above the clock (10 years in the
+    /// product).
     pub(crate) max_ahead: i64,
 }
 
 impl Rules {
-    /// The rules as adopted.
+    /// The adopted rules.
     pub(crate) const ADOPTED: Self =
         Self { weaker: None, max_dots: 2, max_suppressed: 2, max_ahead: 300 };
 

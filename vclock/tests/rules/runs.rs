@@ -1,6 +1,6 @@
-//! Runs of the adopted rules: short ones in the ordinary tests, long ones whose sizes come from the
-//! environment (`cargo xtask model` sets it). Each prints a table; a row is one fault class, or one
-//! fault class under one condition of sessions.
+//! Runs of the adopted rules: short ones in the ordinary tests, and long ones whose sizes come from
+//! environment variables (`cargo xtask model` sets them). Each run prints a table. A row is one
+//! fault class, or one fault class under one condition of sessions.
 
 use crate::action::{CLASSES, Class};
 use crate::rules::Rules;
@@ -15,7 +15,8 @@ fn size(name: &str, default: u64) -> u64 {
     }
 }
 
-/// Whether the class is chosen: `MODEL_CLASSES`, names separated by commas, is not set or names it.
+/// Whether the class is chosen: `MODEL_CLASSES`, a list of names separated by commas, is not set or
+/// contains it.
 fn is_chosen(name: &str) -> bool {
     let Ok(chosen) = std::env::var("MODEL_CLASSES") else { return true };
     for chosen in chosen.split(',') {

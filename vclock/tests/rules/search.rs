@@ -8,7 +8,7 @@ use crate::rules::Rules;
 use crate::verdict::{Verdict, Violation};
 use crate::world::World;
 
-/// xorshift64*: the same seed gives the same histories everywhere.
+/// The xorshift64* generator, in which the same seed gives the same histories everywhere.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -33,7 +33,7 @@ impl Random {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) histories: u64,
-    /// Histories whose replicas were not yet equal once all clocks were correct.
+    /// The number of histories whose replicas were not yet equal when all clocks were correct.
     pub(crate) late: u64,
     pub(crate) rounds: usize,
     pub(crate) dots: usize,
@@ -141,12 +141,12 @@ fn shrink(rules: Rules, nodes: usize, history: &[Action], violation: Violation) 
 pub(crate) enum Alphabet {
     /// Submissions, whole sessions, and the faults.
     Submissions,
-    /// In addition, all operations, and records sent outside of sessions.
+    /// Everything in `Submissions`, all operations, and records sent outside sessions.
     Everything,
 }
 
 /// Runs all histories of up to `depth` steps, with one id and two contents. Equal states at the
-/// same depth count once; only histories are kept, and states are recomputed from them.
+/// same depth count once. The run keeps only histories and recomputes the states from them.
 pub(crate) fn exhaustive(
     rules: Rules,
     class: &str,

@@ -17,53 +17,55 @@ const MAX_LEFT: u8 = 4;
 pub(crate) struct Session {
     pub(crate) ends: [usize; 2],
     streams: [Stream; 2],
-    /// The session changed a record.
+    /// Whether the session changed a record.
     moved: bool,
     /// The records that the descent has yet to send: receiver, id, record.
     descent: Option<Vec<(usize, usize, Record)>>,
-    /// Records that the descent may still send.
+    /// The number of records that the descent may still send.
     budget: usize,
-    /// The records of both ends after its last step.
+    /// The records of both ends after the last step of the session.
     expected: [[Record; IDS]; 2],
-    /// A side refused a record.
+    /// Whether a side refused a record.
     refused: bool,
-    /// Another event changed a record during the session.
+    /// Whether another event changed a record during the session.
     is_disturbed: bool,
     /// The number of reissues before the session. A reissue during the session is a write, like that of an engine.
     reissued: u32,
 }
 
-/// The costs of sessions, and `unequal`, which must stay 0.
+/// The costs of sessions, and `unequal`, which must remain 0.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Sessions whose roots differed.
+    /// The number of sessions whose roots differed.
     pub(crate) differed: u64,
     pub(crate) equal: u64,
     pub(crate) descents: u64,
-    /// Sessions that left records to the next one because of a budget or a claim.
+    /// The number of sessions that left records to the next one because of a budget or a claim.
     pub(crate) left: u64,
-    /// Sessions that left records to the next one because new records had arrived meanwhile.
+    /// The number of sessions that left records to the next one because new records had arrived
+    /// meanwhile.
     pub(crate) left_as_news: u64,
     pub(crate) apart_by_refusal: u64,
-    /// Records sent by clocks.
+    /// The number of records sent by version summaries.
     pub(crate) sent: u64,
-    /// Records sent by clocks, without effect at the receiver.
+    /// The number of records sent by version summaries that had no effect at the receiver.
     pub(crate) in_vain: u64,
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
     pub(crate) broken: u64,
-    /// Sessions that ended unequal although nothing disturbed them and nothing was refused or left out: forbidden.
+    /// The number of sessions that ended unequal although nothing disturbed them and nothing was refused or left out.
+    /// It must be 0.
     pub(crate) unequal: u64,
 }
 
 pub(crate) struct Sessions {
     pub(crate) world: World,
     pub(crate) open: Vec<Session>,
-    /// By machine: the id that it refuses, and until when.
+    /// By machine: the id that it refuses, and the time at which the refusal ends.
     pub(crate) refusals: Vec<Option<(usize, Time)>>,
     left_in_row: BTreeMap<[usize; 2], u8>,
     pub(crate) counts: Counts,
-    /// Draws the session key, and with it the order of a descent.
+    /// Draws the session key, which determines the order of a descent.
     random: Random,
 }
 
@@ -107,7 +109,8 @@ impl Sessions {
         streams.filter(|stream| stream.to == m).flat_map(Stream::on_its_way).collect()
     }
 
-    /// Opens a session. Each side sends at most `budget` records by clocks and in the descent.
+    /// Opens a session. `budget` limits the records that each side sends by version summaries, and
+    /// the records of the descent.
     pub(crate) fn open(&mut self, ends: [usize; 2], budget: usize) {
         let [i, j] = ends;
         self.world.exchange_hellos(i, j);
@@ -119,7 +122,7 @@ impl Sessions {
             Stream::open(&self.world, i, j, budget, &self.claimed(j)),
             Stream::open(&self.world, j, i, budget, &self.claimed(i)),
         ];
-        // Empty ranges are complete at once.
+        // Empty ranges are already complete.
         streams.iter().for_each(|stream| stream.raise(&mut self.world));
         let expected = self.records(ends);
         let reissued = self.world.ledger.counts.reissued;
@@ -179,7 +182,8 @@ impl Sessions {
         changed
     }
 
-    /// Compares the roots after the records by clocks, and decides whether the session descends.
+    /// Compares the roots after the records were sent by version summaries, and decides whether the
+    /// session descends.
     fn end_streams(&mut self, n: usize) -> Progress {
         let session = &self.open[n];
         let (ends, moved) = (session.ends, session.moved);

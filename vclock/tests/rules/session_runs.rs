@@ -1,4 +1,5 @@
-//! Random histories in which sessions run record by record, and may be cut, refused or doubled.
+//! Random histories in which sessions run record by record, and may be cut, refused or run in
+//! parallel.
 
 use crate::action::{Action, faults, travel, writes};
 use crate::record::{IDS, SUBMITTED};
@@ -13,13 +14,13 @@ pub(crate) struct Conditions {
     pub(crate) name: &'static str,
     /// Half of the sessions have a budget of 0 to 2 records per direction.
     budgets: bool,
-    /// A session breaks at any record, by clocks or during the descent.
+    /// A session breaks at any record, before or during the descent.
     breaks: bool,
     /// A receiver refuses an id for a while.
     refusals: bool,
     /// Two sessions run at once.
     two_at_once: bool,
-    /// Single records travel outside sessions.
+    /// Single records are sent outside sessions.
     single_records: bool,
     /// Writes happen during sessions.
     writes_inside: bool,
@@ -87,9 +88,9 @@ pub(crate) const CLASSES: [&str; 11] = [
 #[derive(Default)]
 pub(crate) struct SessionTally {
     pub(crate) counts: Counts,
-    /// Histories after which sessions of one record never make two machines equal.
+    /// The number of histories after which sessions of one record never make two machines equal.
     pub(crate) stalls: u64,
-    /// Histories after which machines still differ after whole sessions.
+    /// The number of histories after which machines still differ after whole sessions.
     pub(crate) apart: u64,
     /// The shortest history that stalls.
     pub(crate) stalled: Option<Vec<String>>,

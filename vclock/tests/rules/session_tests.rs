@@ -1,4 +1,4 @@
-//! The weaker rules of sessions: they stall, or descend unnecessarily.
+//! Tests the weaker rules of sessions, which stall or descend unnecessarily.
 
 use crate::action::Action::{self, *};
 use crate::rules::{Rules, Weaker};
@@ -51,7 +51,8 @@ fn records_above_the_own_entry_go_last() {
 
 #[test]
 fn equal_versions_stay_together() {
-    // The disk is lost and the clock goes back: the second write takes the version of the first.
+    // The disk is lost and the clock is set back, so the second write takes the version of the
+    // first.
     let history = [
         Submit(0, 0, 0),
         OneWay(0, 1, 0),
@@ -102,7 +103,7 @@ fn a_descent_cut_on_one_side_repeats() {
         Restart(1, 0),
     ];
     let mut sessions = after(Rules::ADOPTED, &history);
-    // Listing, then one record of one side, then the session breaks.
+    // The session lists the records, sends one record of one side, and breaks.
     sessions.open([0, 1], ALL);
     sessions.step(0, 0);
     assert_eq!(sessions.counts.descents, 1);

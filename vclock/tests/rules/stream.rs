@@ -6,19 +6,20 @@ use crate::record::{IDS, NODES, Record, Version};
 use crate::rules::Weaker;
 use crate::world::World;
 
-/// The records that one side sends by clocks; all fields but `sent` are fixed at the hello.
+/// The records that one side sends by version summaries. All fields except `sent` are fixed at the
+/// hello.
 pub(crate) struct Stream {
     pub(crate) to: usize,
     records: [Record; IDS],
     /// The receiver's summary.
     base: [Version; NODES],
-    /// The ranges that the receiver takes.
+    /// Whether the receiver accepts the range of each node.
     takes: [bool; NODES],
-    /// The sender declares that it sends all records of a node up to this version.
+    /// For each node, the version up to which the sender declares that it sends all records.
     upper: [Version; NODES],
     order: Vec<usize>,
     pub(crate) sent: usize,
-    /// Nothing was left out.
+    /// Whether nothing was left out.
     pub(crate) is_whole: bool,
 }
 
@@ -64,7 +65,8 @@ impl Stream {
                 }
             }
         }
-        // No range can cover records above this node's entry: they go last, and only if all fit.
+        // No range can cover records above this node's entry. They are sent last, and only if all
+        // of them fit.
         above_own.retain(|id| !self.order.contains(id));
         if self.order.len() + above_own.len() <= budget {
             self.order.extend(above_own);
@@ -108,7 +110,7 @@ impl Stream {
         cut
     }
 
-    /// The next record.
+    /// Returns the next record.
     pub(crate) fn next(&self) -> Option<(usize, Record)> {
         self.order.get(self.sent).map(|id| (*id, self.records[*id]))
     }

@@ -18,7 +18,7 @@ pub(crate) enum Violation {
     Lost,
     /// S2: a join dropped a write, and then a fault destroyed its last copy.
     DroppedThenDestroyed,
-    /// S2: a live write is suppressed although it was never forgotten, or was released since.
+    /// S2: a live write is suppressed although it was never forgotten, or was released afterwards.
     Hidden,
     /// S2: a submission was "unchanged", but the machine did not hold its content.
     Unheard,
@@ -41,12 +41,12 @@ pub(crate) enum Violation {
 #[derive(Clone, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: BTreeSet<Violation>,
-    /// With all clocks corrected, the replicas were not equal yet, because implausible versions
-    /// were still refused.
+    /// Whether the replicas still differed after all clocks were corrected, because implausible
+    /// versions were refused.
     pub(crate) is_late: bool,
     /// The number of rounds of pairwise sessions until nothing changed.
     pub(crate) rounds: usize,
-    /// The most live dots of one node on one id.
+    /// The greatest number of live dots of one node on one id.
     pub(crate) dots: usize,
     pub(crate) counts: Counts,
 }
@@ -117,7 +117,7 @@ impl World {
         changed
     }
 
-    /// Whether a machine lacks a plausible part that its caps may not refuse.
+    /// Whether a machine lacks a plausible part that its caps do not refuse.
     fn withholds(&self) -> bool {
         (0..IDS).any(|id| {
             let records = || self.machines.iter().map(|machine| &machine.store.records[id]);

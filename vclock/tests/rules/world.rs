@@ -17,15 +17,15 @@ pub(crate) struct World {
     /// The number of nodes, without clones.
     pub(crate) nodes: usize,
     pub(crate) saved: Option<Box<Machine>>,
-    /// A record in flight: pattern id and content. It may arrive at any time and repeatedly.
+    /// A record in flight, with its pattern id. It may arrive at any time and repeatedly.
     pub(crate) mail: Option<(usize, Record)>,
-    /// The next new key.
+    /// The node number of the next new key.
     next_key: usize,
     pub(crate) ledger: Ledger,
 }
 
 impl World {
-    /// A new cluster in which every machine has completed its first contact.
+    /// Creates a cluster in which every machine has completed its first contact.
     pub(crate) fn new(nodes: usize, rules: Rules) -> Self {
         let now = 1000;
         let mut machines: Vec<_> =
@@ -34,7 +34,7 @@ impl World {
             (machine.memory.is_waiting, machine.store.met_peer) = (false, true);
         }
         let ledger = Ledger::new(nodes);
-        // New keys take the nodes 4 and 5, whether there are three nodes or four.
+        // New keys have the node numbers 4 and 5, whether there are three nodes or four.
         Self { rules, now, machines, nodes, saved: None, mail: None, next_key: 4, ledger }
     }
 
@@ -134,7 +134,7 @@ impl World {
         self.end_step(action, &before);
     }
 
-    /// Faults of a whole machine.
+    /// Applies a fault of a whole machine.
     fn fault(&mut self, action: &Action) {
         use Action::*;
         let (now, rules) = (self.now, self.rules);
@@ -205,7 +205,7 @@ impl World {
         self.join(m, id, &record);
     }
 
-    /// V9: applies the waiting submissions of `ids` like any others. The wait ends if these are all ids.
+    /// V9: applies the waiting submissions of `ids` like any others. The wait ends if `ids` contains all ids.
     pub(crate) fn take_in(&mut self, m: usize, ids: std::ops::Range<usize>) {
         if !self.machines[m].memory.is_waiting {
             return;
@@ -300,7 +300,7 @@ impl World {
         self.book_join(m, id, &before);
     }
 
-    /// V1: exchanges hellos. Each carries the greatest known version of the receiver's node, and
+    /// V1: exchanges hellos. Each contains the greatest known version of the receiver's node, and
     /// the sender's clock.
     pub(crate) fn exchange_hellos(&mut self, i: usize, j: usize) {
         let (a, b) = (&self.machines[i], &self.machines[j]);

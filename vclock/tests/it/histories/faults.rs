@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// The number of nodes; the clone is the process after theirs.
+/// The number of nodes. The clone is the process with this number.
 const NODES: u8 = 3;
 
 /// The dots superseded by a write whose writer held them live.
@@ -16,8 +16,8 @@ fn knowingly_superseded(world: &World) -> BTreeSet<Dot<u8>> {
     world.writes.iter().flat_map(|write| &write.superseded).copied().collect()
 }
 
-/// The number of writers that used the name of `node`, each from a state of its own: the first process,
-/// each that started without the state of the one before, and the clones.
+/// Counts the writers under the name of `node` that started from separate states: the first process, each process that
+/// started without the state of its predecessor, and the clones.
 fn writers(steps: &[Step], node: u8) -> usize {
     let clones = steps.iter().filter(|step| **step == Step::Clone(node)).count();
     let is_without_its_state = |step: &&Step| match step {
@@ -50,9 +50,9 @@ proptest! {
         prop_assert_eq!(settled, (world.reissues, bytes(&world.processes[0].state)));
     }
 
-    /// The last write of a running process is live, or a writer that saw it replaced it. The
-    /// exceptions: two clones used one version, one of them for a removal; or three writers without
-    /// a common state used one name (D6 of the README).
+    /// The last write of a running process is live, or a writer that saw it replaced it. There are
+    /// two exceptions: two clones used the same version, one of them for a removal; or three
+    /// writers without a common state used one name (D6 of the README).
     #[test]
     fn prop_a_running_process_keeps_its_write(steps in steps(NODES, Faults::Any, 1..60)) {
         let mut world = World::run(NODES, &steps);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// The known writes of each process, and the replaced writes of each write.
+/// The known writes of each process, and the writes that each write has replaced.
 #[derive(Default)]
 struct Meaning {
     known: Vec<BTreeSet<u32>>,

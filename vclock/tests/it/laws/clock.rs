@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// Few nodes and versions, so that all four relations are frequent.
+/// Generates clocks with few nodes and versions, so that all four relations are frequent.
 fn small_clock() -> impl Strategy<Value = VectorClock<u8>> {
     proptest::collection::vec((0..4_u8, 0..4_u64), 0..6).prop_map(VectorClock::from_iter)
 }
@@ -17,7 +17,7 @@ fn merged(a: &VectorClock<u8>, b: &VectorClock<u8>) -> VectorClock<u8> {
     both
 }
 
-/// The definition of `compare`, node by node.
+/// Compares two clocks node by node, as the definition says.
 fn compare_by_definition(a: &VectorClock<u8>, b: &VectorClock<u8>) -> Causality {
     let nodes = || (0..=u8::MAX).map(|node| (a.get(&node), b.get(&node)));
     match (nodes().all(|(a, b)| a <= b), nodes().all(|(a, b)| a >= b)) {

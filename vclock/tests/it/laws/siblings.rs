@@ -20,14 +20,14 @@ fn is_at_most(a: &State, b: &State) -> bool {
     matches!(a.compare(b), Causality::Before | Causality::Equal)
 }
 
-/// Every state of a history, at its writes and at its end.
+/// Returns every state of a history, after each write and at the end.
 fn all_states(world: &World) -> Vec<State> {
     let ends = world.processes.iter().map(|process| &process.state);
     world.writes.iter().map(|write| &write.state).chain(ends).cloned().collect()
 }
 
-/// Three states of one history, or any three: few nodes and versions, several values
-/// under one dot, within the limit of a node.
+/// Generates three states of one history, or any three states with few nodes and versions and with
+/// several values under one dot.
 fn three_states() -> impl Strategy<Value = [State; 3]> {
     let real = (steps(3, Faults::Any, 0..24), any::<[Index; 3]>()).prop_map(|(steps, at)| {
         let states = all_states(&World::run(3, &steps));
@@ -36,7 +36,7 @@ fn three_states() -> impl Strategy<Value = [State; 3]> {
     prop_oneof![real, [any_state(3), any_state(3), any_state(3)]]
 }
 
-/// Any state with up to three nodes, versions up to 3, and values below `values`.
+/// Generates any state with up to three nodes, versions up to 3, and values below `values`.
 fn any_state(values: u32) -> impl Strategy<Value = State> {
     let node = (0..4_u64, btree_set((1..4_u64, 0..values), 0..MAX_NODE_DOTS));
     btree_map(0..3_u8, node, 0..4).prop_map(|nodes| {
@@ -51,7 +51,7 @@ fn any_state(values: u32) -> impl Strategy<Value = State> {
     })
 }
 
-/// The definition of the join, pair by pair.
+/// Joins two states pair by pair, as the definition says.
 fn join_by_definition(a: &State, b: &State) -> State {
     let context: VectorClock<u8> =
         a.context().iter().chain(b.context()).map(|(n, v)| (*n, v)).collect();
@@ -91,7 +91,7 @@ proptest! {
         prop_assert_eq!(bytes(&joined(&a, &b)), bytes(&joined(&b, &a)));
     }
 
-    /// Holds even if values are dropped: joining a state again changes nothing.
+    /// Joining a state again changes nothing, even if values are dropped.
     #[test]
     fn prop_join_is_idempotent([a, b] in [any_state(9), any_state(9)]) {
         let mut both = joined(&a, &b);
@@ -170,7 +170,6 @@ proptest! {
         }
     }
 
-    /// Order, repetition and grouping of joins do not matter.
     #[test]
     fn prop_order_and_grouping_do_not_matter(
         steps in steps(3, Faults::Any, 1..24),

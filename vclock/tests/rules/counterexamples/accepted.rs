@@ -1,4 +1,4 @@
-//! Accepted losses: documented, rare, and without a rule that avoids them.
+//! Accepted losses: they are documented and rare, and no rule avoids them.
 
 use super::judge;
 use crate::action::Action::{self, *};

@@ -1,4 +1,4 @@
-//! The echo rule.
+//! Counterexamples to weaker echo rules.
 
 use super::forbids;
 use crate::action::Action::*;

@@ -54,7 +54,7 @@ fn operation_applies_waiting_writes() {
 
 #[test]
 fn a_node_waits_until_a_session_completes() {
-    // One record arrives, then the process restarts: the store is no longer empty.
+    // One record arrives before the process restarts, so the store is no longer empty.
     let history = [
         Submit(2, 1, 0),
         Submit(0, 0, 0),
