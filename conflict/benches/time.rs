@@ -1,4 +1,4 @@
-//! Measures the cosine, the blend, the strategies and the view, each next to its reference.
+//! Measures the cosine, the blend, the strategies and the view, and compares them with references.
 
 #![allow(missing_docs, reason = "criterion_main writes a main without documentation")]
 
@@ -99,7 +99,7 @@ fn strategies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Generates patterns: mixtures of two real ones, with some episodes of each.
+/// Generates patterns that are mixtures of two real ones, with some episodes of each.
 fn mixtures(number: usize) -> Vec<(u32, common::Sibling)> {
     let real: Vec<OwnedPattern> = common::excerpt().into_iter().map(|r| r.version.value).collect();
     let mut state = 7u64;

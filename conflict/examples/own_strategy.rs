@@ -1,5 +1,5 @@
-//! A custom strategy for a custom value: the cheapest version of a product, with the tags of all. The law suite checks
-//! that replicas can rely on it.
+//! A custom strategy for a custom value: the cheapest version of a product, with the tags of all versions. The law
+//! suite checks that replicas can rely on it.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -39,7 +39,7 @@ impl Strategy<Product> for Cheapest {
     }
 }
 
-/// The same with a common mistake: the first version wins.
+/// A strategy with a common mistake: the first version wins.
 struct FirstWins;
 
 impl Strategy<Product> for FirstWins {

@@ -25,11 +25,11 @@ pub struct Explanation {
 pub struct Contribution {
     /// The digest of the version.
     pub digest: [u8; 32],
-    /// Its share of the visible value: 1 for the whole, 0 for nothing.
+    /// The share of the version in the visible value: 1 for the whole, 0 for nothing.
     pub share: f64,
-    /// The number of independent writes that hold it.
+    /// The number of independent writes that hold the version.
     pub confirmations: u32,
-    /// Whether it stays visible as a separate version.
+    /// Whether the version remains visible separately.
     pub kept: bool,
 }
 
@@ -37,8 +37,8 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` is an empty [`Outcome::Kept`], which law [`Valid`](crate::Law::Valid)
-    /// forbids.
+    /// If `resolution` is an empty [`Outcome::Kept`], which breaks law
+    /// [`Valid`](crate::Law::Valid).
     #[must_use]
     pub fn new<T>(
         strategy: StrategyId,

@@ -7,10 +7,10 @@ use core::fmt;
 use core::num::NonZeroU16;
 use core::str::FromStr;
 
-/// Name, version and parameters of a strategy.
+/// The name, the version and the parameters of a strategy.
 ///
 /// Two nodes whose strategies have equal ids must show the same value for the same versions, so
-/// everything that can change a result belongs in the id. A handshake carries the canonical text,
+/// everything that can change a result belongs in the id. A handshake contains the canonical text,
 /// for example `confidence-weighted/1;weight=confidence`. `Display` writes it, and `FromStr`
 /// accepts nothing else.
 ///
@@ -29,7 +29,7 @@ pub struct StrategyId {
     parameters: BTreeMap<Cow<'static, str>, Cow<'static, str>>,
 }
 
-/// The identity of a strategy is invalid. Nothing was changed.
+/// The error for an invalid identity of a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidStrategyId {
@@ -61,8 +61,8 @@ const MAX_NAME: usize = 64;
 const MAX_PARAMETERS: usize = 16;
 
 impl StrategyId {
-    /// Creates an identity without parameters from literals. Implementations of [`Strategy::id`](crate::Strategy::id)
-    /// use it because they cannot return an error.
+    /// Creates an identity without parameters from literals. Use it to implement [`Strategy::id`](crate::Strategy::id),
+    /// which cannot return an error.
     ///
     /// ```
     /// # use engram_conflict::StrategyId;
@@ -115,7 +115,7 @@ impl StrategyId {
         &self.name
     }
 
-    /// The version of the rule. Any change of results needs a new version.
+    /// The version of the rule. Any change of results requires a new version.
     pub fn version(&self) -> u16 {
         self.version.get()
     }

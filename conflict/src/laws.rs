@@ -37,7 +37,8 @@ use crate::{Resolution, Strategy, Value, Versions};
 ///     }
 /// }
 ///
-/// // Few numbers, so ties are frequent; for law `Names`, numbers that ascend with their position.
+/// // The first generator draws few numbers, so ties are frequent. For law `Names`, the second draws
+/// // numbers that ascend with their position.
 /// let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
 /// laws.assert(&Greatest);
 ///
@@ -103,7 +104,7 @@ pub enum Law {
     Pure,
     /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,
-    /// S8, for [patterns](crate::pattern): the confidence is not above the greatest of the set.
+    /// S8, for [patterns](crate::pattern): the confidence does not exceed the greatest of the set.
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
@@ -115,7 +116,7 @@ pub enum Law {
     OfValues(&'static str),
 }
 
-/// The strategy keeps the laws.
+/// The result of a check in which the strategy kept the laws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Passed {
@@ -126,11 +127,11 @@ pub struct Passed {
     pub fingerprint: u64,
 }
 
-/// A strategy breaks a law, or the suite cannot check it: see [`Law::Input`].
+/// The error for a strategy that breaks a law, or that the suite cannot check: see [`Law::Input`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The law.
+    /// The broken law, or [`Law::Input`].
     pub law: Law,
     /// The seed of the case: [`Laws::replay`] checks only this case.
     pub seed: u64,
@@ -157,7 +158,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         )
     }
 
-    /// Creates the same suite with generators that draw a whole set at a time.
+    /// Creates a suite like [`new`](Self::new), with generators that draw a whole set at a time.
     pub(crate) fn of_sets(
         values: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
         values_without_ties: impl Fn(&mut Random, usize) -> Vec<T> + Send + Sync + 'static,
@@ -218,14 +219,14 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Limits the suite to one case, with a seed that a [`Violation`] named.
+    /// Limits the suite to the case with the seed of a [`Violation`].
     #[must_use]
     pub fn replay(mut self, seed: u64) -> Self {
         self.cases = Cases::Only(seed);
         self
     }
 
-    /// Exempts the strategy from a law that it does not promise.
+    /// Exempts the strategy from a law that it does not promise to keep.
     #[must_use]
     pub fn except(mut self, law: Law) -> Self {
         self.excepted.push(law);
@@ -236,8 +237,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     ///
     /// # Errors
     /// [`Violation`] with the first law that is broken, or with [`Law::Input`], and the seed of the case. With the
-    /// feature `std` a panic of the strategy, of a generator or of your own law is such an error, too; without it, the
-    /// panic propagates.
+    /// feature `std`, a panic of the strategy, of a generator or of your own law is also such an error; without the
+    /// feature, the panic propagates.
     pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
         run::run(self, &strategy)
     }

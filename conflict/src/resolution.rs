@@ -26,7 +26,7 @@ pub enum Outcome<T> {
     Chosen(usize),
     /// A value composed of the versions; it need not equal any of them.
     Composed(Composed<T>),
-    /// All these versions stay visible, in display order.
+    /// All these versions remain visible, in display order.
     Kept(Vec<usize>),
 }
 
@@ -107,7 +107,7 @@ impl<T> Resolution<T> {
         Self::blended(value, shares.collect(), reason)
     }
 
-    /// The value to show. If several versions are kept, the first.
+    /// Returns the value to show; if several versions are kept, the first of them.
     ///
     /// # Panics
     /// If an index is out of range of `versions`, or nothing was kept: the resolution belongs to another set, or
@@ -120,7 +120,7 @@ impl<T> Resolution<T> {
         }
     }
 
-    /// All visible values: one, or all kept ones.
+    /// Returns all visible values: a single one, or all that were kept.
     ///
     /// # Panics
     /// If an index is out of range of `versions`.

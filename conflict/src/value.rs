@@ -42,8 +42,8 @@ pub trait Value: Hash {
     /// Checks the value itself, and that it is compatible with `first`, a value of the same set.
     ///
     /// # Errors
-    /// The cause. Sets refuse invalid values, and law [`Valid`](crate::Law::Valid) forbids a strategy from composing
-    /// one.
+    /// The reason, if the value is invalid. Sets refuse invalid values, and a strategy that composes one breaks law
+    /// [`Valid`](crate::Law::Valid).
     fn validate(&self, first: &Self) -> Result<(), Self::Invalid>;
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn same<T: Hash>(left: &T, right: &T) -> bool {
     bytes(left) == bytes(right)
 }
 
-/// 64 bits of FNV-1a (RFC 9923) over the bytes of a value, continued from `state`.
+/// Computes 64 bits of FNV-1a (RFC 9923) over the bytes of a value, continued from `state`.
 pub(crate) fn fingerprint<T: Hash + ?Sized>(state: u64, value: &T) -> u64 {
     let mut hasher = Portable(Fnv(state));
     value.hash(&mut hasher);
@@ -119,7 +119,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Feeds a sink with the same bytes on every machine: integers big-endian, `usize` as 64 bits.
+/// Feeds a sink with the same bytes on every machine: integers are big-endian, and `usize` has 64
+/// bits.
 struct Portable<S>(S);
 
 macro_rules! portable {

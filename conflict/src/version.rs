@@ -55,16 +55,16 @@ impl<T: Value> Version<T> {
 /// A non-empty set of valid versions in canonical order: by digest, each digest once.
 ///
 /// A strategy receives nothing but this set. The set does not depend on the order in which versions arrived, so a
-/// strategy cannot depend on it, either.
+/// strategy cannot depend on that order.
 #[derive(Clone, Debug)]
 pub struct Versions<T> {
     sorted: Vec<Version<T>>,
 }
 
-/// Versions do not form a set that a strategy can resolve.
+/// The error for versions that do not form a set that a strategy can resolve.
 ///
-/// Nothing was changed. Leave out the named version, or correct it where it entered the
-/// system: a stored version should have passed the same checks.
+/// Leave out the named version, or correct it where it entered the system: a stored version should
+/// have passed the same checks.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidVersions<E> {
@@ -74,8 +74,8 @@ pub enum InvalidVersions<E> {
     /// A value is invalid.
     #[error(transparent)]
     Value(InvalidValue<E>),
-    /// A version has no confirmation.
-    #[error("version {}: 0 confirmations, a live version has at least 1", short(.digest))]
+    /// A version has no confirmations.
+    #[error("version {}: 0 confirmations, but a live version has at least 1", short(.digest))]
     Unconfirmed {
         /// The digest of the version.
         digest: [u8; 32],
@@ -88,7 +88,7 @@ pub enum InvalidVersions<E> {
     },
 }
 
-/// A value is invalid. Nothing was changed.
+/// The error for an invalid value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("version {}: {cause}", short(.digest))]
 #[non_exhaustive]
@@ -112,11 +112,11 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
 impl<T: Value> Versions<T> {
     /// Validates the versions, sorts them by digest and merges equal ones.
     ///
-    /// Confirmations of equal versions add up (saturating at `u32::MAX`), so pass each write once: a version per dot, or
-    /// a version per value with the number of its dots. `O(n log n)`, plus one validation of each value.
+    /// Confirmations of equal versions add up (saturating at `u32::MAX`), so pass each write once: a version per dot,
+    /// or a version per value with the number of its dots. Takes `O(n log n)` steps and one validation of each value.
     ///
     /// # Errors
-    /// [`InvalidVersions`] names the first version, in order of digests, that is invalid, and the cause.
+    /// [`InvalidVersions`] names the first invalid version, in order of digests, and the cause.
     pub fn new(
         versions: impl IntoIterator<Item = Version<T>>,
     ) -> Result<Self, InvalidVersions<T::Invalid>> {

@@ -139,9 +139,9 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Applies edits in order, but hashes each affected node only once.
     ///
-    /// This is also the fastest way to build a tree from scratch. If a key occurs more than once,
-    /// only its last edit takes effect. For m edits, the cost is O(m log m) comparisons and at most
-    /// O(m log n) hashes.
+    /// This is also the way to build a tree from scratch. If a key occurs more than once, only its
+    /// last edit takes effect. For m edits, the cost is O(m log m) comparisons and at most O(m log
+    /// n) hashes.
     ///
     /// ```
     /// use engram_merkle::{Digest, Edit, Sha256, Tree};

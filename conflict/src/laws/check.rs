@@ -26,8 +26,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
 
     /// Checks all laws on one case.
     ///
-    /// Purity comes before the laws that compare answers to different sets, because an impure strategy breaks those,
-    /// too.
+    /// Purity comes before the laws that compare answers to different sets, because an impure strategy also breaks
+    /// those laws.
     pub(super) fn run(mut self) -> Checked<Seen> {
         let versions = self.versions()?;
         let answer = self.answer(Generator::Value, &versions)?;
@@ -150,7 +150,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             .map_err(|panic| self.violation(Law::Total, format!("explain panics: {panic}")))
     }
 
-    /// Checks that the answer stays the same if half of the versions occur twice, with their confirmations divided
+    /// Checks that the answer remains the same if half of the versions occur twice, with their confirmations divided
     /// between both copies, and all versions are shuffled.
     fn set(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let mut copies = versions.to_vec();
@@ -169,11 +169,11 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         self.unchanged(answer)?;
         self.expect(Law::Set, false, || {
             let change = answer.change(&shuffled);
-            format!("another order of the same versions, some of them twice, changes it: {change}")
+            format!("another order of the same versions, some of them twice, changes the answer: {change}")
         })
     }
 
-    /// Checks that the answer stays the same after the strategy has resolved another set and each version alone.
+    /// Checks that the answer remains the same after the strategy has resolved another set and each version alone.
     fn pure(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let (other, mut parts) = (self.versions()?, versions.to_vec());
         self.random.shuffle(&mut parts);
@@ -251,8 +251,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         ))
     }
 
-    /// Checks law [`Law::Valid`], and the indices even if the strategy is exempt from it, because later checks read the
-    /// versions at these indices.
+    /// Checks law [`Law::Valid`]. Checks the indices even if the strategy is exempt from this law, because later checks
+    /// read the versions at these indices.
     fn valid(&self, versions: &Versions<T>, resolution: &Resolution<T>) -> Checked {
         if let Some(fault) = fault::of_indices(versions, resolution) {
             return Err(self.violation(Law::Valid, fault));

@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The sorted union of citation lists: each id occurs as often as in the list that repeats it most.
+/// Returns the sorted union of citation lists: each id occurs as often as in the list that repeats
+/// it most.
 ///
 /// This is the union of multisets, so it is commutative, associative and idempotent, and it
 /// loses neither an id nor a repetition: `[a, a, b]` and `[a, c]` give `[a, a, b, c]`.
@@ -25,7 +26,7 @@ pub fn union<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Vec<String> {
     all.into_iter().map(|(id, _)| String::from(id)).collect()
 }
 
-/// Every citation of a list with the number of its earlier occurrences, sorted.
+/// Returns every citation of a list with the number of its earlier occurrences, sorted.
 fn occurrences(list: &[String]) -> impl Iterator<Item = (&str, usize)> {
     let mut sorted: Vec<&str> = list.iter().map(String::as_str).collect();
     sorted.sort_unstable();
@@ -49,7 +50,7 @@ pub(crate) fn added(list: &[String], others: &[String]) -> usize {
     occurrences(list).filter(|citation| known.binary_search(citation).is_err()).count()
 }
 
-/// Every id once, sorted.
+/// Returns every id once, sorted.
 pub(crate) fn distinct(citations: &[String]) -> Vec<&str> {
     let mut ids: Vec<&str> = citations.iter().map(String::as_str).collect();
     ids.sort_unstable();

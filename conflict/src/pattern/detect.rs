@@ -39,9 +39,9 @@ impl<'a> Observed<'a> {
 pub struct Conflict {
     /// The kind of conflict.
     pub kind: ConflictKind,
-    /// Cosine similarity; `None` if [`cosine`] is undefined, which counts as not similar.
+    /// The cosine similarity; `None` if [`cosine`] is undefined, which counts as not similar.
     pub cosine: Option<f32>,
-    /// Common episodes, seen from the left pattern.
+    /// The overlap of the episodes, seen from the left pattern.
     pub overlap: Overlap,
 }
 
@@ -63,23 +63,23 @@ pub enum ConflictKind {
 ///
 /// The defaults are the values published in Engram's plan for divergent consolidation. They were
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
-/// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so cosine
-/// alone says little there. The fields state how many pairs of these patterns are in each kind of
-/// conflict by default.
+/// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so the
+/// cosine alone says little there. The fields state how many pairs of these patterns are in each
+/// kind of conflict by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thresholds {
-    /// Divergent consolidation: the cosine is above this, and the Jaccard index is high enough.
-    /// Default 0.8.
+    /// Divergent consolidation: the cosine is above this value, and the Jaccard index is high
+    /// enough. Default 0.8.
     pub divergent_cosine: f32,
-    /// Divergent consolidation: the Jaccard index is at least this. Default 0.5: the plan's own
-    /// example, `{1, 2, 3}` and `{1, 2, 4}`, has exactly 0.5. Real data: 70,868 pairs.
+    /// Divergent consolidation: the Jaccard index is at least this value. Default 0.5: the plan's
+    /// own example, `{1, 2, 3}` and `{1, 2, 4}`, has exactly 0.5. Real data: 70,868 pairs.
     pub divergent_jaccard: f32,
-    /// Concurrent creation: the cosine is above this. Default 0.85. Real data: 959,108 pairs with
-    /// common episodes, but too few for divergent consolidation, and 759,850 pairs with none.
+    /// Concurrent creation: the cosine is above this value. Default 0.85. Real data: 959,108 pairs
+    /// with common episodes, but too few for divergent consolidation, and 759,850 pairs with none.
     pub creation_cosine: f32,
-    /// Episode ownership: the cosine is below this, and an episode is shared. Default 0.6. Real
-    /// data: 668 pairs.
+    /// Episode ownership: the cosine is below this value, and an episode is shared. Default 0.6.
+    /// Real data: 668 pairs.
     pub ownership_cosine: f32,
 }
 
@@ -125,10 +125,10 @@ impl Thresholds {
 
     /// Returns the conflict between two patterns, or `None` if there is none.
     ///
-    /// `causality` is the order of the write of `left` relative to that of `right`, `None` if the writes are
-    /// concurrent. Ordered writes never conflict, because the later one knew the earlier. By default, patterns that
-    /// share an episode at a cosine from 0.6 to 0.8 are neither one memory nor in dispute. Every input gives an answer,
-    /// even with NaN or infinite numbers.
+    /// `causality` is the order of the write of `left` relative to that of `right`, or `None` if the writes are
+    /// concurrent. Ordered writes never conflict, because the later writer had seen the earlier write. By default,
+    /// patterns that share an episode at a cosine from 0.6 to 0.8 are neither one memory nor in dispute. Every input
+    /// gives an answer, even if it contains NaN or infinite numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};
@@ -161,7 +161,7 @@ impl Thresholds {
         Some(Conflict { kind, cosine, overlap })
     }
 
-    /// The kind of conflict between concurrent patterns of different ids.
+    /// Returns the kind of conflict between concurrent patterns of different ids.
     pub(crate) fn between_ids(
         &self,
         cosine: Option<f32>,

@@ -34,19 +34,19 @@ pub struct Explanation {
 pub struct Contribution {
     /// The digest of the version.
     pub digest: [u8; 32],
-    /// Its share of the visible embedding: 1 for the whole, 0 for nothing.
+    /// The share of the version in the visible embedding: 1 for the whole, 0 for nothing.
     pub share: f64,
-    /// Its confidence.
+    /// The confidence of the version.
     pub confidence: f32,
-    /// Its time, in nanoseconds since 1970-01-01 UTC.
+    /// The time of the version, in nanoseconds since 1970-01-01 UTC.
     pub consolidated_at: i64,
-    /// The number of independent writes that hold it.
+    /// The number of independent writes that hold the version.
     pub confirmations: u32,
-    /// The number of its citations, including repetitions.
+    /// The number of citations of the version, including repetitions.
     pub citations: usize,
-    /// The number of its citations that no other version has.
+    /// The number of citations that no other version has.
     pub citations_of_its_own: usize,
-    /// Whether it stays visible as a separate version.
+    /// Whether the version remains visible separately.
     pub kept: bool,
 }
 

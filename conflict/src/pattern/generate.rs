@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use crate::Version;
 use crate::pattern::OwnedPattern;
 
-/// Valid patterns, all of the same dimension.
+/// Generates valid patterns, all of the same dimension.
 pub fn pattern(dimension: usize) -> impl Strategy<Value = OwnedPattern> {
     let parts = (
         vec(component(), dimension),
@@ -40,13 +40,13 @@ pub fn pattern(dimension: usize) -> impl Strategy<Value = OwnedPattern> {
     })
 }
 
-/// Valid versions, all of the same dimension. Equal patterns have equal digests.
+/// Generates valid versions, all of the same dimension. Equal patterns have equal digests.
 pub fn version(dimension: usize) -> impl Strategy<Value = Version<OwnedPattern>> {
     let parts = (pattern(dimension), 1u32..4);
     parts.prop_map(|(pattern, confirmations)| Version::named(pattern).confirmed(confirmations))
 }
 
-/// Sets of valid versions, all of the same dimension; some of the versions may be equal.
+/// Generates sets of valid versions, all of the same dimension; some of the versions may be equal.
 pub fn versions(
     number: RangeInclusive<usize>,
     dimension: usize,
@@ -54,12 +54,12 @@ pub fn versions(
     vec(version(dimension), number)
 }
 
-/// Confidences, with ties and both zeros.
+/// Generates confidences, with ties and both zeros.
 pub fn confidence() -> impl Strategy<Value = f32> {
     prop_oneof![0.0f32..=1.0, prop::sample::select(&[0.0f32, -0.0, 1e-45, 0.5, 0.9, 1.0][..])]
 }
 
-/// Sorted multisets of few episodes, so they overlap.
+/// Generates sorted multisets of few different episodes, so that they overlap.
 pub fn citations() -> impl Strategy<Value = Vec<String>> {
     vec(0u8..12, 0..6).prop_map(|mut numbers| {
         numbers.sort_unstable();
@@ -67,7 +67,7 @@ pub fn citations() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// Finite components: mostly ordinary, some zero, subnormal or huge.
+/// Generates finite components: most are ordinary, and some are zero, subnormal or huge.
 fn component() -> impl Strategy<Value = f32> {
     prop_oneof![
         8 => -1.0f32..=1.0,

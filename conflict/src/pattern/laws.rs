@@ -30,7 +30,7 @@ pub fn laws() -> Laws<OwnedPattern> {
     laws_of(|pattern| pattern)
 }
 
-/// Creates the same suite for your own type, which `make` creates from a pattern.
+/// Creates a suite like [`laws`] for your own type, which `make` creates from a pattern.
 pub fn laws_of<T: PatternValue + Clone + Debug + 'static>(
     make: impl Fn(OwnedPattern) -> T + Clone + Send + Sync + 'static,
 ) -> Laws<T> {
@@ -94,13 +94,13 @@ fn confidence<T: PatternValue>(
     (!within).then(|| format!("{shown} is above every version"))
 }
 
-/// A set with ties and extremes.
+/// Draws a set with ties and extremes.
 fn patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let (dimension, extreme) = (dimension(random), random.below(4) == 0);
     (0..number).map(|_| pattern(random, dimension, extreme)).collect()
 }
 
-/// A set in which no two patterns are equal by any measure.
+/// Draws a set in which no two patterns are equal by any measure.
 fn distinct_patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let dimension = dimension(random);
     let patterns = (0..number).map(|i| {
@@ -122,7 +122,7 @@ fn dimension(random: &mut Random) -> usize {
 }
 
 fn pattern(random: &mut Random, dimension: usize, extreme: bool) -> OwnedPattern {
-    // Few episodes and few confidences: overlaps, repetitions and ties are frequent.
+    // There are few episodes and few confidences, so overlaps, repetitions and ties are frequent.
     let mut citations: Vec<String> =
         (0..random.below(6)).map(|_| episode(random.below(8))).collect();
     citations.sort();
@@ -144,7 +144,8 @@ fn component(random: &mut Random, extreme: bool) -> f32 {
     }
 }
 
-/// A time long ago, so the suite detects a strategy that reads a clock; sometimes the smallest or greatest time.
+/// Draws a time long ago, so that the suite detects a strategy that reads a clock, and sometimes the smallest or
+/// greatest time.
 fn time(random: &mut Random) -> i64 {
     match random.below(40) {
         0 => random.pick(&[i64::MIN, i64::MAX]),

@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use crate::pattern::citation::distinct;
 
-/// How many distinct episodes each of two patterns cites, and how many both cite.
+/// The number of distinct episodes that each of two patterns cites, and the number that both cite.
 ///
 /// Repeated citations count once, because the engine repeats them for technical reasons.
 ///
@@ -28,20 +28,20 @@ pub struct Overlap {
 /// The relation of the episodes of the left pattern to those of the right one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Containment {
-    /// No episode in common; also if one pattern cites none.
+    /// The patterns have no episode in common, or one of them cites no episode.
     Disjoint,
-    /// Some episodes in common, and each pattern has others.
+    /// The patterns have some episodes in common, and each has others.
     Partial,
-    /// All episodes of the left pattern are in the right one, and the right one has more.
+    /// The right pattern has all episodes of the left one, and more.
     Subset,
-    /// All episodes of the right pattern are in the left one, and the left one has more.
+    /// The left pattern has all episodes of the right one, and more.
     Superset,
-    /// The same episodes.
+    /// The patterns have the same episodes.
     Equal,
 }
 
 impl Overlap {
-    /// Compares two lists of citations, in any order. `O(n log n)`.
+    /// Compares two lists of citations, in any order. Takes `O(n log n)` steps.
     pub fn of(left: &[String], right: &[String]) -> Self {
         let (left, right) = (distinct(left), distinct(right));
         let shared = left.iter().filter(|id| right.binary_search(id).is_ok()).count();
@@ -50,11 +50,11 @@ impl Overlap {
 
     /// Creates an overlap from counts of distinct episodes; `shared` must be at most the smaller of `left` and `right`.
     pub(crate) fn from_counts(shared: usize, left: usize, right: usize) -> Self {
-        debug_assert!(shared <= left.min(right), "both sets hold what they share");
+        debug_assert!(shared <= left.min(right), "shared episodes are in both sets");
         Self { shared, left, right }
     }
 
-    /// The number of distinct episodes that both cite.
+    /// The number of distinct episodes that both patterns cite.
     pub fn shared(&self) -> usize {
         self.shared
     }

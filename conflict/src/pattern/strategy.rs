@@ -19,7 +19,7 @@ use crate::pattern::PatternValue;
 struct Winner<'a, T> {
     index: usize,
     value: &'a T,
-    /// The best of the others, if any.
+    /// The best of the other versions, if any.
     runner_up: Option<&'a T>,
     /// The number of versions, including the winner, that are equal to the winner by `order`.
     tied: usize,

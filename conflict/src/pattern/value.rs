@@ -15,10 +15,10 @@ pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
     /// The embedding. All versions of a set have the same dimension, which may be 0.
     fn embedding(&self) -> &[f32];
 
-    /// The ids of the cited episodes. A multiset: ids may repeat, in any order.
+    /// The ids of the cited episodes, a multiset: ids may repeat, and their order does not matter.
     fn citations(&self) -> &[String];
 
-    /// The coherence of the pattern: finite, not negative, may slightly exceed 1.
+    /// The coherence of the pattern. It is finite and not negative, and may slightly exceed 1.
     fn strength(&self) -> f32;
 
     /// The confidence, in `0..=1`.
@@ -36,15 +36,15 @@ pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Merged {
-    /// A new embedding; `None` to share that of the base pattern.
+    /// A new embedding; `None` to share the embedding of the base pattern.
     pub embedding: Option<Vec<f32>>,
     /// The citations, sorted.
     pub citations: Vec<String>,
-    /// The strength: finite, not negative.
+    /// The strength: finite and not negative.
     pub strength: f32,
-    /// The confidence: at most the greatest of the versions.
+    /// The confidence: at most the greatest confidence of the versions.
     pub confidence: f32,
-    /// Nanoseconds since 1970-01-01 UTC.
+    /// The time of consolidation, in nanoseconds since 1970-01-01 UTC.
     pub consolidated_at: i64,
 }
 
@@ -64,8 +64,8 @@ impl Merged {
     }
 
     /// Shows the version at `base` with these parts. The outcome is a composition if they differ from the parts of that
-    /// version, otherwise a choice of it. The order of citations does not matter. The version at `base` gets a share of
-    /// 1.
+    /// version, otherwise a choice of that version. The order of citations does not matter. The version at `base` gets
+    /// a share of 1.
     #[must_use]
     pub fn over<T: PatternValue>(
         self,
@@ -101,7 +101,7 @@ pub struct OwnedPattern {
     pub strength: f32,
     /// The confidence, in `0..=1`.
     pub confidence: f32,
-    /// Nanoseconds since 1970-01-01 UTC.
+    /// The time of consolidation, in nanoseconds since 1970-01-01 UTC.
     pub consolidated_at: i64,
 }
 
@@ -183,24 +183,25 @@ impl<P: PatternValue> PatternValue for Arc<P> {
     }
 }
 
-/// A pattern is invalid. Nothing was changed.
+/// The error for an invalid pattern.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPattern {
-    /// The dimension of an embedding differs from that of the others.
+    /// The dimension of an embedding differs from that of the other embeddings.
     #[error("embedding of {found} dimensions among versions of {expected}")]
     Dimension {
-        /// The dimension of the others; in a set, of the version with the smallest digest.
+        /// The dimension of the other embeddings; in a set, that of the version with the smallest
+        /// digest.
         expected: usize,
-        /// The dimension of this one.
+        /// The dimension of this embedding.
         found: usize,
     },
     /// A component of an embedding is NaN or infinite.
     #[error("component {component} of the embedding is {value}, not a finite number")]
     Component {
-        /// Index of the first such component.
+        /// The index of the first such component.
         component: usize,
-        /// Its value.
+        /// The value of the component.
         value: f32,
     },
     /// A confidence is NaN or outside `0..=1`.

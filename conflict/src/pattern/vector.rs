@@ -1,4 +1,5 @@
-//! Cosine similarity and weighted blend with the same bits on every machine and in every build.
+//! The cosine similarity and the weighted blend, with the same bits on every machine and in every
+//! build.
 //!
 //! A sum of floats depends on its order, so the order is part of the definition here: element `i`
 //! goes to lane `i % 32`, and the lanes are added by halves. Compilers turn 32
@@ -14,18 +15,19 @@ use core::array;
 /// The number of independent sums.
 const LANES: usize = 32;
 
-/// Three sums of this many lanes fit into 16 registers of 128 bits; three sums of all lanes do not.
+/// Half of the lanes. Three sums of this many lanes fit into 16 registers of 128 bits; three sums
+/// of all lanes do not.
 const HALF: usize = LANES / 2;
 
 /// Squared norms within these bounds neither overflow nor lose precision in `f32` lanes.
 const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 
-/// The cosine of the angle between two vectors, in `-1..=1`, never `-0.0`.
+/// Returns the cosine of the angle between two vectors, in `-1..=1` and never `-0.0`.
 ///
-/// `None` if the angle is undefined: dimensions differ, a vector is zero or empty, or a component
-/// is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, and the lanes in `f64`.
-/// If a sum in `f32` would overflow or underflow, all sums are computed in `f64`. The relative
-/// error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
+/// Returns `None` if the angle is undefined: the dimensions differ, a vector is zero or empty, or a
+/// component is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, and the lanes
+/// in `f64`. If a sum in `f32` would overflow or underflow, all sums are computed in `f64`. The
+/// relative error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
 ///
 /// ```
 /// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
@@ -125,7 +127,8 @@ pub(crate) fn squared_length(vector: &[f32]) -> f64 {
     dot(vector, vector)
 }
 
-/// [`cosine`] of two vectors of the same dimension: the same bits with less work.
+/// Computes the [`cosine`] of two measured vectors of the same dimension: the same bits with less
+/// work.
 pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>) -> Option<f32> {
     match FAST.contains(&left) && FAST.contains(&right) {
         true => Some(angle(dot(a, b), left, right)),
@@ -193,10 +196,10 @@ impl Sketch {
     }
 }
 
-/// The weighted blend of vectors of the same dimension: `sum(share * vector)`.
+/// Returns the weighted blend of vectors of the same dimension: `sum(share * vector)`.
 ///
 /// `parts` are pairs of a share and a vector; the shares should add up to 1. Each component is
-/// summed in `f64` in the order of `parts` and rounded once to `f32`; it is never `-0.0`.
+/// summed in `f64` in the order of `parts` and rounded once to `f32`; it is never `-0.0`. Returns
 /// `None` if the dimensions differ or there are no parts.
 ///
 /// ```
@@ -264,7 +267,7 @@ mod tests {
 
     use super::{Sketch, cosine, measured_cosine, squared_length};
 
-    /// Compares the verdicts of sketches with exact cosines, for pairs of vectors at many angles.
+    /// Compares sketches with exact cosines, for pairs of vectors at many angles.
     #[test]
     fn sketch_filters_only_dissimilar_pairs() {
         for dimension in [1, 31, 95, 96, 97, 300, 768] {

@@ -88,7 +88,7 @@ pub struct CrossIdView<K> {
 
 type Slot = u32;
 
-/// No representative yet: the pattern is new and undecided.
+/// Stands for the representative of a new pattern, which is not decided yet.
 const UNDECIDED: Slot = Slot::MAX;
 
 /// The position of a pattern in the ranking: the bits of its confidence, its digest and its id. No confidence is
@@ -101,11 +101,11 @@ struct Node<K> {
     confidence: f32,
     embedding: Arc<[f32]>,
     squared_length: f64,
-    /// Distinct episodes.
+    /// The distinct episodes that the pattern cites.
     citations: Vec<Arc<str>>,
     /// All patterns that may influence the decision about this one, or be influenced by it.
     edges: Vec<Edge>,
-    /// The slot of its representative: its own slot if it is a representative.
+    /// The slot of the representative, or the pattern's own slot if it is a representative.
     representative: Slot,
 }
 
@@ -114,7 +114,7 @@ struct Node<K> {
 struct Edge {
     slot: Slot,
     shared: u32,
-    /// NaN if the angle is undefined.
+    /// The cosine; NaN if the angle is undefined.
     cosine: f32,
 }
 

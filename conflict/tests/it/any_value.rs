@@ -26,7 +26,7 @@ impl Value for Product {
     }
 }
 
-/// The lowest price, with the tags of all.
+/// The lowest price, with the tags of all versions.
 struct Cheapest;
 
 impl Strategy<Product> for Cheapest {
@@ -74,7 +74,7 @@ fn a_strategy_of_products_keeps_the_laws() {
     assert_eq!(kept, laws().check(&Box::new(Cheapest)).unwrap());
 }
 
-/// `Cheapest` with another rule.
+/// A strategy with a wrong rule.
 struct Wrong<F>(F);
 
 impl<F: Fn(&Versions<Product>) -> Resolution<Product> + Send + Sync> Strategy<Product>
@@ -121,7 +121,8 @@ fn each_law_stops_a_wrong_strategy_of_products() {
     });
     let calls = AtomicUsize::new(0);
     killed(Law::Pure, move |versions| {
-        // The base changes every three calls, so resolving a set twice in a row rarely detects it.
+        // The base changes every three calls, so resolving a set twice in a row rarely detects the
+        // fault.
         let base = calls.fetch_add(1, Ordering::Relaxed) / 3 % versions.len();
         let tags = versions.values().flat_map(|product| product.tags.iter().cloned()).collect();
         let product = Product { tags, ..versions[base].value.clone() };

@@ -1,4 +1,5 @@
-//! Bad input: an error that names the version and the cause, or a documented result.
+//! Tests that bad input gives an error that names the version and the cause, or a documented
+//! result.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, CrossIdView, InvalidPattern, KeepBoth, LastWriter,
@@ -11,7 +12,7 @@ use engram_conflict::{
 
 type Sibling = Version<OwnedPattern>;
 
-/// A valid version, changed.
+/// Creates a valid version and applies `change` to its pattern.
 fn version(digest: u8, change: impl FnOnce(&mut OwnedPattern)) -> Sibling {
     let mut pattern = OwnedPattern::new(vec![0.5; 40], vec!["e".to_string()]);
     (pattern.confidence, pattern.consolidated_at) = (0.5, 7);
@@ -93,7 +94,7 @@ fn extremes_are_valid_and_resolved() {
             version(i as u8, change).confirmed(u32::MAX)
         })
         .collect();
-    // Twice each: confirmations saturate.
+    // Each version occurs twice, so the confirmations saturate.
     let versions = Versions::new(owned.iter().chain(&owned).cloned()).unwrap();
     assert_eq!(versions.len(), 64);
     assert!(versions.iter().all(|version| version.confirmations == u32::MAX));
@@ -146,7 +147,7 @@ fn detection_is_total() {
     let observed = |id, embedding| Observed::new(id, [0; 32], embedding, &citations);
     let thresholds = Thresholds::default();
     let conflict = thresholds.detect(None, &observed("a", &[]), &observed("b", &[f32::NAN]));
-    // Without a cosine two patterns are not similar, so a shared episode is disputed.
+    // Without a cosine, two patterns are not similar, so a shared episode is disputed.
     assert_eq!(
         conflict.unwrap().to_string(),
         "episode ownership: no cosine, 1 episode in common (Jaccard 1.000, the same episodes)"

@@ -1,6 +1,7 @@
-//! Results on real and fixed inputs, as bits. Every machine and every build must reproduce them.
+//! Checks the bits of results on real and fixed inputs. Every machine and every build must
+//! reproduce them.
 //!
-//! A change to `tests/data/golden.tsv` means that results have changed, and needs new versions
+//! A change to `tests/data/golden.tsv` means that results have changed, and requires new versions
 //! of the strategies. To write the file: `WRITE_GOLDEN=1 cargo test --test it golden::`.
 
 use std::fmt::Write;
@@ -26,7 +27,7 @@ fn results_match_the_golden_file() {
     assert_eq!(found.lines().count(), golden.lines().count());
 }
 
-/// Real patterns as siblings, in sets of one to seven, and one set of extremes.
+/// Resolves real patterns as siblings, in sets of one to seven, and one set of extremes.
 fn strategies() -> String {
     let real: Vec<Sibling> = excerpt().into_iter().map(|real| real.version).collect();
     let mut sets: Vec<Vec<Sibling>> = (1..8).map(|n| real[n * 8..n * 9].to_vec()).collect();
@@ -95,8 +96,8 @@ fn cosines() -> String {
     text
 }
 
-/// The positions of the lanes and the order in which they are added: two huge products cancel, and
-/// the rest depends on the order. One digest for each lane of the first product.
+/// Covers the positions of the lanes and the order in which they are added: two huge products
+/// cancel, and the rest depends on the order. Writes one digest for each lane of the first product.
 fn lanes() -> String {
     const HUGE: f32 = (1_u32 << 30) as f32;
     let mut text = String::new();
@@ -123,7 +124,7 @@ fn view() -> String {
     })
 }
 
-/// FNV-1a over the bits.
+/// Computes FNV-1a over the bits.
 fn digest(embedding: &[f32]) -> u64 {
     embedding
         .iter()

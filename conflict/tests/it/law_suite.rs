@@ -1,4 +1,4 @@
-//! Faults that the suite names: impure calls, changing identities, false explanations and unsound input.
+//! Tests the faults that the suite names: impure calls, changing identities, false explanations and unsound input.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -221,7 +221,7 @@ fn memory_of_earlier_cases_is_found() {
             answer
         }
     }
-    // Large numbers, so no later case has the first set.
+    // The numbers are large, so no later case has the first set.
     let laws = Laws::new(Random::draw, |_, place| place as u64).cases(50);
     let broken = laws.check(&Remembers(Mutex::default())).unwrap_err();
     assert_eq!(broken.law, Law::Pure, "{broken}");

@@ -1,4 +1,4 @@
-//! The built-in strategies keep their laws.
+//! Tests that the built-in strategies keep their laws.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter, OwnedPattern, explain, laws,
@@ -67,7 +67,7 @@ fn version(digest: u8, embedding: [f32; 3], citation: &str) -> Version<OwnedPatt
     Version::new([digest; 32], pattern)
 }
 
-/// Replicas join sets. Folding pairs of results would not converge.
+/// Replicas join sets; if they folded pairs of results, they would not converge.
 #[test]
 fn equal_confidences_agree_in_six_merge_orders() {
     let nodes = [

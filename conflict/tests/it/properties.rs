@@ -1,4 +1,4 @@
-//! Laws as properties over the exported generators, compared as bits.
+//! Tests the laws as properties over the exported generators, and compares results as bits.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, Containment, KeepBoth, LastWriter, Overlap, OwnedPattern,
@@ -22,7 +22,7 @@ fn set(owned: &[Version<OwnedPattern>]) -> Versions<OwnedPattern> {
     Versions::new(owned.iter().cloned()).unwrap()
 }
 
-/// The visible values as bits.
+/// Returns the visible values as bits.
 fn bits(
     strategy: &dyn Strategy<OwnedPattern>,
     owned: &[Version<OwnedPattern>],
@@ -48,7 +48,7 @@ fn vectors(dimensions: std::ops::Range<usize>) -> impl Generator<Value = [Vec<f3
     })
 }
 
-/// The cosine by its definition.
+/// Computes the cosine by its definition.
 fn defined_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
     let sum = |a: &[f32], b: &[f32]| {
         let mut lanes = [0f32; 32];

@@ -1,4 +1,4 @@
-//! The view across ids: the incremental view, a rebuilt one and the naive twin are equal, bit for bit.
+//! Tests that the incremental view across ids, a rebuilt one and the naive twin are equal, bit for bit.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,8 @@ fn view_of_real_patterns_matches_the_naive_one() {
     assert!(rivals > 10, "{rivals} patterns have a rival");
 }
 
-/// A small generator with a printed seed: the same edits everywhere.
+/// A small random number generator. A failure prints its seed, which gives the same edits
+/// everywhere.
 struct Random(u64);
 
 impl Random {
@@ -50,7 +51,7 @@ impl Random {
     }
 }
 
-/// Patterns near a few centres, in `dimension` dimensions; some are zero or huge.
+/// Generates patterns near a few centres, in `dimension` dimensions; some are zero or huge.
 fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(String, Sibling)> {
     let component = |random: &mut Random| random.below(2001) as f32 / 1000.0 - 1.0;
     let centres: Vec<Vec<f32>> =
@@ -62,14 +63,14 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
         let embedding = centre.iter().map(|c| (c + spread * component(random)) * scale).collect();
         let citations = (0..random.below(5)).map(|_| format!("e{}", random.below(12))).collect();
         let mut pattern = OwnedPattern::new(embedding, citations);
-        // Few values, so digests often decide ranks.
+        // There are few values, so digests often decide ranks.
         pattern.confidence = [0.0, -0.0, 0.05, 0.5, 0.9, 1.0][random.below(6)];
         (format!("p{i:03}"), Version::named(pattern))
     };
     (0..number).map(make).collect()
 }
 
-/// Random edits, one by one and in batches; after each the view equals a rebuild.
+/// Applies random edits, one by one and in batches. After each step, the view equals a rebuilt one.
 #[test]
 fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
@@ -149,7 +150,7 @@ fn members_conflict_with_their_representative() {
                 panic!("{member} is not a member")
             };
             assert_eq!(representative, group.representative);
-            // Directly, not transitively.
+            // The conflict is direct, not transitive.
             let all = view.scan_conflicts(member);
             assert!(
                 all.iter()

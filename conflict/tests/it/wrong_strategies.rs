@@ -40,7 +40,7 @@ fn voted(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer 
     Resolution::composed(value, base, versions, RULE)
 }
 
-/// The same, but a single version stays unchanged.
+/// Like [`voted`], but leaves a single version unchanged.
 fn voted_of_several(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer {
     match versions.len() {
         1 => Resolution::chosen(0, RULE),
@@ -94,14 +94,14 @@ fn counts_its_own_calls() {
         Law::Pure,
         Rule(move |versions: &Versions| {
             let nth = calls.fetch_add(1, Ordering::Relaxed) as usize;
-            // The base changes every three calls, so resolving a set twice in a row rarely detects it.
+            // The base changes every three calls, so resolving a set twice in a row rarely detects the fault.
             let base = nth / 3 % versions.len();
             Merged::of(base, versions).over(base, versions, RULE)
         }),
     );
 }
 
-/// "If the remote version is at least as confident, take it": which one is remote depends on the node.
+/// The rule is "if the remote version is at least as confident, take it", but each node has another remote version.
 #[test]
 fn remote_version_wins_ties() {
     let local: Mutex<Option<[u8; 32]>> = Mutex::new(None);
@@ -168,7 +168,7 @@ fn panics_if_no_version_has_confidence() {
 #[test]
 fn changes_a_single_version() {
     let rule = |versions: &Versions| {
-        // Rounds -0.0 to 0.0: equal as numbers, different as bits.
+        // Turns -0.0 into 0.0, which is the same number with different bits.
         voted(versions, |value| value.embedding.iter_mut().for_each(|x| *x += 0.0))
     };
     killed(Law::Single, Rule(rule));
@@ -246,7 +246,7 @@ fn an_invented_reason() {
     assert_eq!(broken.law, Law::Valid);
 }
 
-/// The sum overflows: a panic here, a wrong number in a build without overflow checks.
+/// The sum overflows. It panics here, and gives a wrong number in a build without overflow checks.
 #[test]
 #[cfg(debug_assertions)]
 fn a_sum_of_confirmations_that_overflows() {
@@ -257,8 +257,8 @@ fn a_sum_of_confirmations_that_overflows() {
     killed(Law::Total, Rule(rule));
 }
 
-/// Not detectable by the suite: the answer differs between machines. Comparing fingerprints of several machines (law S6,
-/// [`engram_conflict::Passed::fingerprint`]) finds it.
+/// The suite cannot detect an answer that differs between machines. A comparison of the fingerprints of several
+/// machines (law S6, [`engram_conflict::Passed::fingerprint`]) detects it.
 #[test]
 fn machine_dependence_needs_two_machines() {
     let on = |is_wide: bool| {
@@ -271,7 +271,8 @@ fn machine_dependence_needs_two_machines() {
     assert_ne!(fingerprints[0], fingerprints[1]);
 }
 
-/// Not detectable by the suite: two parameters, one identity. The suite runs one strategy, and each keeps the laws.
+/// The suite cannot detect that strategies with different parameters have the same identity. It runs one strategy at a
+/// time, and each keeps the laws.
 #[test]
 fn parameter_outside_the_identity_is_not_seen() {
     let weighted = |by_confirmations| match by_confirmations {

@@ -5,10 +5,10 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 /// Chooses the version with the greatest confidence, with the citations of all versions. This is Engram's default
 /// strategy.
 ///
-/// Embedding, strength and confidence are the winner's, bit for bit. Citations are the [`union`](crate::pattern::union)
-/// of all versions, and the time is the latest of all, because it is the time of the newest
-/// citation. The greater digest breaks ties. Hides the embeddings of the other versions; all versions stay in the
-/// replicated set.
+/// The embedding, the strength and the confidence are the winner's, bit for bit. The citations are the
+/// [`union`](crate::pattern::union) of all versions, and the time is the latest of all, because it is the time of the
+/// newest citation. The greater digest breaks ties. Hides the embeddings of the other versions; all versions stay in
+/// the replicated set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceVoting;
 

@@ -4,12 +4,12 @@ use super::latest;
 use crate::pattern::{Merged, PatternValue, blend};
 use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 
-/// Computes the mean of all versions in one step, weighted by confidence, with the citations of all.
+/// Computes the mean of all versions in one step, weighted by confidence, with the citations of all versions.
 ///
 /// The strength, the confidence and each component of the embedding are weighted means, summed in `f64` and rounded
-/// once; each lies between the smallest and the greatest of its inputs. If every weight is zero, all versions weigh
-/// the same. Citations are the [`union`](crate::pattern::union) of all, and the time is the latest. No original
-/// embedding stays visible, so use it only if a mean of embeddings is meaningful.
+/// once; each lies between the smallest and the greatest of its inputs. If every weight is zero, all versions weigh the
+/// same. The citations are the [`union`](crate::pattern::union) of all versions, and the time is the latest. No
+/// original embedding remains visible, so use this strategy only if a mean of embeddings is meaningful.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceWeighted {
     weight: Weight,
@@ -23,13 +23,13 @@ enum Weight {
 }
 
 impl ConfidenceWeighted {
-    /// Weighs each version by its confidence. The same as `default()`.
+    /// Weighs each version by its confidence, like `default()`.
     pub const fn new() -> Self {
         Self { weight: Weight::Confidence }
     }
 
-    /// Weighs each version by its confidence times its confirmations: a version that two nodes
-    /// found counts twice.
+    /// Weighs each version by its confidence times its confirmations: a version with two
+    /// confirmations counts twice.
     pub const fn by_confirmations() -> Self {
         Self { weight: Weight::Confirmations }
     }
@@ -53,7 +53,7 @@ impl ConfidenceWeighted {
         }
     }
 
-    /// The share of each version, and the order in which shares are summed.
+    /// Returns the share of each version, the order in which shares are summed, and the reason.
     fn shares<T: PatternValue>(&self, versions: &Versions<T>) -> (Vec<f64>, Vec<usize>, Reason) {
         let mut weights: Vec<f64> = versions.iter().map(|v| self.weight(v)).collect();
         // Sums the heaviest part first; digests decide only the order of equal weights.

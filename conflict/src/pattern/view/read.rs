@@ -13,19 +13,19 @@ use crate::pattern::{Conflict, ConflictKind};
 pub struct Viewed<'v, K> {
     /// The id of the pattern.
     pub id: &'v K,
-    /// The digest of its content.
+    /// The digest of the content.
     pub digest: [u8; 32],
     /// The stored confidence of the pattern.
     pub confidence: f32,
     /// The confidence that the view shows: at most [`confidence`](Self::confidence).
     pub shown: f32,
-    /// The factor on the confidence for the distance to its representative: 1 for no loss.
+    /// The factor by which the distance to the representative lowers the confidence: 1 for no loss.
     pub ambiguity: f64,
-    /// The factor on the confidence for a disputed episode: 1 for no loss.
+    /// The factor by which a disputed episode lowers the confidence: 1 for no loss.
     pub rivalry: f64,
-    /// Its role.
+    /// The role of the pattern.
     pub role: Role<'v, K>,
-    /// The pattern with the greatest overlap among those that dispute an episode with it.
+    /// The pattern with the greatest overlap among those that dispute an episode with this one.
     pub rival: Option<Related<'v, K>>,
 }
 
@@ -37,7 +37,7 @@ pub enum Role<'v, K> {
         /// The number of its members.
         members: usize,
     },
-    /// The pattern belongs to the memory of a better-ranked one.
+    /// The pattern belongs to the memory of a better-ranked pattern.
     Member {
         /// The id of the representative.
         representative: &'v K,
@@ -72,7 +72,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.slots.len()
     }
 
-    /// Whether the view has no pattern.
+    /// Whether the view has no patterns.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -82,12 +82,14 @@ impl<K: Ord + Clone> CrossIdView<K> {
         self.slots.get(id).map(|&slot| self.viewed(slot))
     }
 
-    /// All patterns, best rank first: greater confidence, then greater digest, then smaller id.
+    /// Iterates over all patterns, best rank first: greater confidence, then greater digest, then
+    /// smaller id.
     pub fn iter(&self) -> impl Iterator<Item = Viewed<'_, K>> {
         self.ranking.values().map(|&slot| self.viewed(slot))
     }
 
-    /// All groups, best representative first. A representative without members is a separate group.
+    /// Iterates over all groups, best representative first. A representative without members is a
+    /// separate group.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_, K>> {
         let representatives =
             self.ranking.values().filter(|&&slot| self.node(slot).representative == slot);
@@ -97,10 +99,11 @@ impl<K: Ord + Clone> CrossIdView<K> {
         })
     }
 
-    /// Finds every conflict of the pattern with this id, best rank first; none for an unknown id.
+    /// Finds every conflict of the pattern with this id, best rank first. Returns no conflicts for
+    /// an unknown id.
     ///
-    /// Compares the pattern with all others. Returns every conflict that the thresholds define; the
-    /// view uses far fewer of them to form groups.
+    /// Compares the pattern with all others. The result contains every conflict that the thresholds
+    /// define; the view uses far fewer of them to form groups.
     pub fn scan_conflicts(&self, id: &K) -> Vec<Related<'_, K>> {
         let Some(&slot) = self.slots.get(id) else {
             return Vec::new();

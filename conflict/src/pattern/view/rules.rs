@@ -9,32 +9,32 @@ use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 pub struct Rules {
     /// The thresholds that decide whether two patterns are in conflict.
     pub thresholds: Thresholds,
-    /// Concurrently created patterns are one concept if their cosine is at least this. Default 0.95,
-    /// the cosine at which Engram's own store merges two episodes. On 10,433 real patterns this gives
-    /// 1,817 groups, the largest of 167; the 0.85 at which a conflict is reported would give 735, the
-    /// largest of 576.
+    /// Concurrently created patterns are one concept if their cosine is at least this value. Default 0.95, the cosine
+    /// at which Engram's own store merges two episodes. On 10,433 real patterns, the default gives 1,817 groups, of
+    /// which the largest has 167 patterns. A value of 0.85, at which a conflict is reported, would give 735 groups, of
+    /// which the largest has 576 patterns.
     pub concept_cosine: f32,
-    /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3.
-    /// A member whose episodes contain those of the representative, or are contained in them, keeps all of it:
-    /// one is an earlier state of the other, and they do not disagree.
+    /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3. A member
+    /// whose episodes contain those of the representative, or are contained in them, keeps its whole confidence: one is
+    /// an earlier state of the other, and they do not disagree.
     pub ambiguity: f32,
     /// Two patterns that dispute an episode each keep `1 - rivalry * Jaccard index` of their confidence;
     /// if there are several rivals, only the strongest one lowers it. Default 0.5.
     pub rivalry: f32,
-    /// No confidence is lowered below this. Default 0.1.
+    /// No confidence is lowered below this value. Default 0.1.
     pub floor: f32,
 }
 
-/// A field of the rules is out of range.
+/// The error for rules with a field that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("{field} is {value}, but must be {range}; if in doubt, use its default")]
 #[non_exhaustive]
 pub struct InvalidRules {
     /// The name of the field.
     pub field: &'static str,
-    /// Its value.
+    /// The value of the field.
     pub value: f32,
-    /// The allowed numbers.
+    /// The allowed range.
     pub range: &'static str,
 }
 
@@ -125,7 +125,7 @@ impl Rules {
         Some(Conflict { kind, cosine, overlap })
     }
 
-    /// Whether a conflict makes two patterns one memory. Symmetric.
+    /// Whether a conflict makes two patterns one memory. The relation is symmetric.
     pub(super) fn groups(&self, conflict: &Conflict) -> bool {
         match conflict.kind {
             ConflictKind::DivergentConsolidation => true,
@@ -136,7 +136,7 @@ impl Rules {
         }
     }
 
-    /// The factor on the confidence of a member.
+    /// The factor that lowers the confidence of a member.
     pub(super) fn ambiguity_factor(&self, conflict: &Conflict) -> f64 {
         if conflict.overlap.containment().is_nested() {
             return 1.0;
@@ -145,7 +145,7 @@ impl Rules {
         1.0 - f64::from(self.ambiguity) * (1.0 - cosine)
     }
 
-    /// The factor on the confidence of a disputed pattern.
+    /// The factor that lowers the confidence of a disputed pattern.
     pub(super) fn rivalry_factor(&self, conflict: &Conflict) -> f64 {
         1.0 - f64::from(self.rivalry) * f64::from(conflict.overlap.jaccard())
     }

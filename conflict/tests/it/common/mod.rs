@@ -1,4 +1,4 @@
-//! Shared by the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
+//! Helpers of the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
 
 pub(crate) mod naive;
 
@@ -17,7 +17,7 @@ pub(crate) struct Real {
     pub(crate) version: Sibling,
 }
 
-/// 76 real patterns; `tests/data/PROVENANCE.md` names their source.
+/// Returns 76 real patterns; `tests/data/PROVENANCE.md` names their source.
 pub(crate) fn excerpt() -> Vec<Real> {
     let components: Vec<f32> = include_bytes!("../../data/embeddings.f16")
         .chunks_exact(2)
@@ -39,7 +39,7 @@ pub(crate) fn excerpt() -> Vec<Real> {
         .collect()
 }
 
-/// A number of half precision (IEEE 754 binary16), finite.
+/// Converts a finite number of half precision (IEEE 754 binary16) to `f32`.
 fn half(bits: u16) -> f32 {
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     let magnitude = match exponent {

@@ -1,4 +1,5 @@
-//! The view across ids by its definition: slow, without an index, always rebuilt.
+//! The naive twin of the view across ids: it follows the definition, has no index and is always
+//! rebuilt.
 
 use std::collections::BTreeMap;
 

@@ -14,7 +14,7 @@ use engram_conflict::{Version, Versions};
 
 struct NoMemory;
 
-// SAFETY: it never returns memory.
+// SAFETY: the allocator never returns memory.
 unsafe impl GlobalAlloc for NoMemory {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         core::ptr::null_mut()
