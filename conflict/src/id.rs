@@ -34,21 +34,21 @@ pub struct StrategyId {
 #[non_exhaustive]
 pub enum InvalidStrategyId {
     /// A name of a strategy or parameter is empty, too long or has invalid characters.
-    #[error("{0:?} is not a name: 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
+    #[error("{0:?} is not a name, which has 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
     Name(String),
     /// A version is not a number from 1 to 65535 without leading zeros.
-    #[error("{0:?} is not a version: a number from 1 to 65535 without leading zeros")]
+    #[error("{0:?} is not a version, which is a number from 1 to 65535 without leading zeros")]
     Version(String),
     /// A value of a parameter is empty, too long or has invalid characters.
     #[error(
-        "{0:?} is not a value: 1 to {MAX_NAME} characters of A-Z, a-z, 0-9, '.', '_', '+' and -"
+        "{0:?} is not a value, which has 1 to {MAX_NAME} characters of A-Z, a-z, 0-9, '.', '_', '+' and -"
     )]
     Value(String),
     /// A parameter occurs twice, or out of order.
-    #[error("parameter {0:?} occurs twice or out of order: names must ascend")]
+    #[error("parameter {0:?} occurs twice or out of order; names must ascend")]
     Order(String),
     /// The identity has too many parameters.
-    #[error("more than {MAX_PARAMETERS} parameters")]
+    #[error("the identity has more than {MAX_PARAMETERS} parameters")]
     TooMany,
     /// The text does not have the form of an identity.
     #[error("{0:?} is not of the form name/version;parameter=value")]

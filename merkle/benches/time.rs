@@ -1,5 +1,6 @@
-//! Measures times and compares them with floors and peers: `cargo bench -p engram-merkle --bench
-//! time`.
+//! Measures times and compares them with floors and peers.
+//!
+//! `cargo bench -p engram-merkle --bench time`
 //!
 //! A floor is the time of the bare hashes that a change needs, computed with the hash crate alone; as in the tree, each
 //! hash is an input of the next. A peer is a published crate that does the same job on the same entries.

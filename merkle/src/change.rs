@@ -16,7 +16,8 @@ use crate::{Digest, Entry};
 /// A change of one key: the hash of the key, and what the tree holds for it afterwards.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
-    /// The key and its new value; `None` removes the key. Applying the change leaves `None`.
+    /// The key and its new value; `None` removes the key. Applying the change takes the value and
+    /// leaves `None`.
     pub(crate) outcome: Option<(K, Digest)>,
 }
 

@@ -104,7 +104,7 @@ impl<K> LeafBlock<K> {
         starts.is_some()
     }
 
-    /// Applies one change in place, like [`apply`](Self::apply).
+    /// Does the same as [`apply`](Self::apply) for one change, in place.
     fn apply_one(&mut self, level: u16, change: &mut Change<K>) -> bool {
         let slot = usize::from(nibble(&change.key_hash, level));
         match (self.position(level, &change.key_hash), change.take_entry()) {

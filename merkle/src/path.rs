@@ -114,7 +114,7 @@ impl Path {
         self.level
     }
 
-    /// The fixed bits, padded with zeros. This is the least key hash below this node.
+    /// The fixed bits, padded with zeros. This is the least possible key hash below this node.
     #[must_use]
     pub fn bits(&self) -> &Digest {
         &self.bits

@@ -47,7 +47,7 @@ pub enum ProofError {
         found: u8,
     },
     /// The number of bytes differs from the number that their header announces.
-    #[error("the proof announces {expected} bytes, found {found}")]
+    #[error("the proof announces {expected} bytes, but has {found}")]
     Length {
         /// The announced length or, if the header is truncated, the minimum length of the header.
         expected: usize,

@@ -106,7 +106,10 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
     fn resolved_twice(&self, versions: &Versions<T>) -> Checked<Resolution<T>> {
         let (resolution, again) = (self.resolved(versions)?, self.resolved(versions)?);
         self.expect(Law::Pure, alike(&resolution, &again), || {
-            format!("two calls for the same set: {}", change(versions, &resolution, &again))
+            format!(
+                "two calls for the same set give different answers: {}",
+                change(versions, &resolution, &again)
+            )
         })?;
         self.subject.identity(self.seed)?;
         Ok(resolution)
@@ -139,7 +142,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             String::from("two explanations for the same set differ")
         })?;
         self.expect(Law::Identity, given.strategy == *id, || {
-            format!("the identity is {id}, the explanation names {}", given.strategy)
+            format!("the identity is {id}, but the explanation names {}", given.strategy)
         })?;
         let fault = fault::of_explanation(&given, &due);
         self.expect(Law::Valid, fault.is_none(), || fault.unwrap_or_default())

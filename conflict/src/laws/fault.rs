@@ -16,7 +16,7 @@ pub(super) fn of_indices<T>(versions: &Versions<T>, resolution: &Resolution<T>) 
     distinct.dedup();
     let sound = distinct.len() == indices.len()
         && distinct.last().is_some_and(|&last| last < versions.len());
-    (!sound).then(|| format!("indices {indices:?} of {} versions", versions.len()))
+    (!sound).then(|| format!("the indices {indices:?} are invalid for {} versions", versions.len()))
 }
 
 pub(super) fn of_value<T: Value>(
@@ -53,7 +53,7 @@ pub(super) fn of_reason<T>(versions: &Versions<T>, resolution: &Resolution<T>) -
         Reason::Digest { tied } => (2..=number).contains(tied),
         Reason::All => matches!(outcome, Outcome::Kept(indices) if indices.len() == number),
         Reason::Mean | Reason::PlainMean => composed,
-        // NaN is not a distance, and one version has no distance to a second one.
+        // NaN is not a distance, and a single version has no distance to another one.
         Reason::Confidence { lead } => number > 1 && *lead >= 0.0,
         Reason::Time { .. } => number > 1,
         Reason::Other(_) => true,
@@ -70,9 +70,11 @@ pub(super) fn of_explanation(given: &Explanation, due: &Explanation) -> Option<S
     let custom = |reason: &Reason| matches!(reason, Reason::Other(_));
     if given.reason != due.reason && !(custom(&given.reason) && custom(&due.reason)) {
         let (given, due) = (&given.reason, &due.reason);
-        return Some(format!("the explanation gives the reason \"{given}\", the answer \"{due}\""));
+        return Some(format!(
+            "the explanation gives the reason \"{given}\", but the answer gives \"{due}\""
+        ));
     }
     let mut pairs = given.contributions.iter().zip(&due.contributions);
     let (given, due) = pairs.find(|(given, due)| given != due)?;
-    Some(format!("the explanation says \"{given}\", the answer \"{due}\""))
+    Some(format!("the explanation says \"{given}\", but the answer says \"{due}\""))
 }

@@ -50,7 +50,10 @@ fn valid<T: PatternValue>(versions: &Versions<T>, resolution: &Resolution<T>) ->
     let (first, last) = (times.clone().min()?, times.max()?);
     let composed = matches!(resolution.outcome, Outcome::Composed(_));
     if !(first..=last).contains(&shown.consolidated_at()) {
-        Some(format!("time {}, the versions have {first}..={last}", shown.consolidated_at()))
+        Some(format!(
+            "the time is {}, but the versions have {first}..={last}",
+            shown.consolidated_at()
+        ))
     } else if composed && !shown.citations().is_sorted() {
         Some(format!("the citations of a composed pattern are not sorted: {:?}", shown.citations()))
     } else {
@@ -82,7 +85,7 @@ fn citations<T: PatternValue>(
 ) -> Option<String> {
     let all = union(versions.values().map(T::citations));
     let visible = union(resolution.all_visible(versions).iter().map(|value| value.citations()));
-    (visible != all).then(|| format!("it shows {visible:?}, the versions cite {all:?}"))
+    (visible != all).then(|| format!("it shows {visible:?}, but the versions cite {all:?}"))
 }
 
 fn confidence<T: PatternValue>(
@@ -91,7 +94,7 @@ fn confidence<T: PatternValue>(
 ) -> Option<String> {
     let shown = resolution.visible(versions).confidence();
     let within = versions.values().any(|value| value.confidence() >= shown);
-    (!within).then(|| format!("{shown} is above every version"))
+    (!within).then(|| format!("the confidence {shown} is above that of every version"))
 }
 
 /// Draws a set with ties and extremes.

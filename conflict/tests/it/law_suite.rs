@@ -334,7 +334,7 @@ fn panic_of_an_own_law_is_refused() {
     refused(&laws, "the check of law own panics: no law");
 }
 
-/// `distinct` ascends, but not by the measure of the strategy.
+/// The values of `distinct` ascend, but not by the measure of the strategy.
 #[test]
 fn ties_that_the_strategy_finds_are_refused() {
     let tens = |_, versions: &Set| {

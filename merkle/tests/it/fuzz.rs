@@ -29,7 +29,7 @@ fn the_corpus_is_survived() {
     }
 }
 
-/// Runs the targets on no bytes, and on each byte value once and 64 times.
+/// Runs the targets on the empty input, and on one byte and 64 bytes of each value.
 #[test]
 fn simple_inputs_are_survived() {
     for (_, body) in bodies::ALL {

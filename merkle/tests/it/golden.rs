@@ -70,13 +70,13 @@ fn the_messages_of_a_descent_are_golden() {
     }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let messages: Vec<_> = messages.iter().map(|(ask, tell)| (hex(ask), hex(tell))).collect();
-    // A request is the count, then for each node the number of nibbles and the nibbles, padded to
-    // whole bytes.
+    // A request consists of the count and, for each node, the number of nibbles and the nibbles,
+    // padded to whole bytes.
     let asked = ["010000", "01000100"];
     assert_eq!(messages.iter().map(|(ask, _)| ask).collect::<Vec<_>>(), asked);
     let told: Vec<_> = messages.iter().map(|(_, tell)| tell.as_str()).collect();
-    // A response is the count, then the nodes. Form 0 is the mask of the children and their tags. Form 1 is the number
-    // of entries, then the first 8 bytes of the key hash and the tag of each.
+    // A response consists of the count and the nodes. Form 0 is the mask of the children, followed by their tags. Form
+    // 1 is the number of entries, followed by the first 8 bytes of the key hash and the tag of each entry.
     let golden = [
         "010000bfffd9c89d27128879245e06d75534f0badd5f823c0d1538a34a0b0d02c71578113f6340a27bcabf87a29a69b6278825083bde065ee5ac1fa84c5361ed79347b61c2ebdce0b568d07fdfab212d",
         "010001020005fa7b022c2056e6180c52cd9007fbc6ca7157e88cbe1fabf154",

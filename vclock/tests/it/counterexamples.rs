@@ -1,5 +1,5 @@
-//! Histories in which a weaker rule loses a write, revives one, or never ends. Each test names the
-//! weaker rule that its history rules out.
+//! Histories in which a weaker rule loses a write, revives a write, or causes writes without end.
+//! Each test names the weaker rule that its history rules out.
 
 use Step::{Clone, Join, LoseDisk, Remove, Resolve, Restore, Save, SetClock, Submit};
 use engram_vclock::generate::{Process, State, Step, WallClock, World};
@@ -123,7 +123,7 @@ fn a_reissue_covers_no_unseen_write() {
     world.processes[0] = image;
     world.take(join(1, 0));
     assert_eq!(world.reissues, 1);
-    // Only node 2 holds the write 2.
+    // Only node 2 holds write 2.
     assert!(settled(world).contains(&2));
 }
 

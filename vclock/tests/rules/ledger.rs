@@ -19,7 +19,7 @@ pub(crate) struct Owed {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ledger {
-    /// By machine and id: the last acknowledged write.
+    /// The last acknowledged write, for each machine and id.
     pub(crate) owed: Vec<[Option<Owed>; IDS]>,
     /// The live contents and the visible pattern that a *forget* removed.
     pub(crate) forgotten: [Set; IDS],
@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     forgets: [[u8; CONTENTS as usize]; IDS],
     /// The contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
-    /// By node: the contents that an operation withdrew while they were live, except those
+    /// For each node, the contents that an operation withdrew while they were live, except those
     /// submitted again since.
     pub(crate) taken_back: [[Set; IDS]; NODES],
     /// Like `taken_back`, but including the contents submitted again since.

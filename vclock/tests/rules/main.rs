@@ -21,12 +21,13 @@
 //! | echo | a returned blend is not written | `operations` |
 //! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |
 //!
-//! Laws: S1 all replicas become equal. S2 no acknowledged write is lost. S3 nothing forgotten is
-//! visible again. S4 dots are bounded. S5 sessions and engines stop writing.
+//! The laws are: S1, all replicas become equal; S2, no acknowledged write is lost; S3, no forgotten
+//! content becomes visible again; S4, the number of dots is bounded; S5, sessions and engines stop
+//! writing.
 //!
 //! The smallest counterexample to each weaker rule ([`rules::Weaker`]) is a test. The bounds are
-//! small, so that short histories reach them: two own dots and two suppressed contents per id, a
-//! version at most 300 steps ahead. `cargo xtask model` runs the long searches.
+//! small, so that short histories reach them: two own dots and two suppressed contents per id, and
+//! versions at most 300 steps ahead. `cargo xtask model` runs the long searches.
 
 mod action;
 mod counterexamples;

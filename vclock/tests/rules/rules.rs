@@ -81,7 +81,7 @@ pub(crate) enum Weaker {
     AboveOwnEntryFirst,
     /// Summaries: a budget may separate records of equal version.
     EqualVersionsSeparated,
-    /// Descent: a limited descent sends in the order of the ids.
+    /// Descent: a limited descent sends records in the order of the ids.
     DescentInFixedOrder,
 }
 

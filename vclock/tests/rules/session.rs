@@ -61,7 +61,7 @@ pub(crate) struct Counts {
 pub(crate) struct Sessions {
     pub(crate) world: World,
     pub(crate) open: Vec<Session>,
-    /// By machine: the id that it refuses, and the time at which the refusal ends.
+    /// For each machine, the id that it refuses, and the time at which the refusal ends.
     pub(crate) refusals: Vec<Option<(usize, Time)>>,
     left_in_row: BTreeMap<[usize; 2], u8>,
     pub(crate) counts: Counts,

@@ -167,7 +167,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
             };
             let cosine = measured_cosine(node.measured(), other.measured());
             if self.rules.between(node, other, shared, cosine).as_ref().is_some_and(matters) {
-                let slot = Slot::try_from(slot).expect("slots are counted in this type");
+                let slot = Slot::try_from(slot).expect("slot numbers fit into this type");
                 edges.push(Edge::new(slot, shared, cosine));
             }
         }
