@@ -94,7 +94,7 @@ pub enum Law {
     /// checks, so run the suite in such a build.
     Total,
     /// S3: the answer is valid. Its indices are in range, [`Value::validate`] accepts its value, its shares add up to
-    /// 1, its reason holds for the set as far as the suite can check, and the explanation agrees with it. The suite
+    /// 1, its reason is true for the set as far as the suite can check, and the explanation agrees with it. The suite
     /// does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,

@@ -18,9 +18,9 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// reference count. The first change to a shared part of the tree copies the three to five blocks
 /// on the path to the change.
 ///
-/// The costs below are for n entries. With the default base depth, log n stands for 12 levels up to
-/// about 10,000 entries, and for one more level for each further doubling. If k crafted keys share
-/// a slot, they add about log2(k / 8) levels.
+/// The costs below are for n entries. Here, log n is the number of levels: with the default base
+/// depth, 12 up to about 10,000 entries, and one more for each further doubling. If k crafted keys
+/// share a slot, they add about log2(k / 8) levels.
 ///
 /// ```
 /// use engram_merkle::{Digest, Sha256, Tree};

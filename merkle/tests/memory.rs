@@ -14,8 +14,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The number of bytes that `make` leaves allocated.
 ///
-/// The counter covers the whole process, and the thread of the test harness sometimes allocates,
-/// too. The function therefore repeats the measurement until two in a row are equal.
+/// The counter covers the whole process, and the thread of the test harness sometimes also
+/// allocates. The function therefore repeats the measurement until two in a row are equal.
 fn held<T>(mut make: impl FnMut() -> T) -> (usize, T) {
     let mut measure = || {
         let region = Region::new(ALLOCATOR);

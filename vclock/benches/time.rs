@@ -99,7 +99,7 @@ fn join(criterion: &mut Criterion) {
     for nodes in [1, 3, 16] {
         let input = pairs(nodes, Relation::Equal);
         cycle(&mut group, "ours", nodes, both(&input, siblings), |(a, b)| a.join(b));
-        // crdts merges registers by value, too.
+        // crdts also merges registers by value.
         cycle(&mut group, "crdts", nodes, both(&input, register), |(a, b)| a.merge(b.clone()));
     }
     group.finish();

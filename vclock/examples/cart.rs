@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     items.insert("jam");
     lisbon.write(items, &seen, tick())?;
 
-    // The link is back: the carts are siblings, and a read shows the items of both.
+    // The link works again: the two carts are now siblings, and a read shows the items of both.
     berlin.cart.join(&lisbon.cart);
     let (mut items, seen) = berlin.read();
     println!("{} siblings, read as {items:?}", berlin.cart.len());

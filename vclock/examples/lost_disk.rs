@@ -35,7 +35,7 @@ fn main() -> Result<(), SiblingsError> {
     println!("issued again: {:?}", outcome.reissued);
     assert_eq!(key.values().collect::<Vec<_>>(), [&"monday's view", &"tuesday's view"]);
 
-    // The next write of the node replaces both, on both nodes.
+    // The next write of the node replaces both values, and the peer receives it.
     let dot = Dot::new("berlin", clock.next(wall_clock, random));
     key.submit(dot, "wednesday's view")?;
     let mut peer = peer;

@@ -49,7 +49,8 @@ pub struct Conflict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConflictKind {
-    /// Mostly the same episodes, consolidated differently: two ids, one memory.
+    /// Two ids for one memory: most episodes are the same, but the nodes consolidated them
+    /// differently.
     DivergentConsolidation,
     /// Similar patterns from different episodes: two nodes formed the same concept independently.
     ConcurrentCreation,

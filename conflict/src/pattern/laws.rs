@@ -1,6 +1,7 @@
 //! The laws of patterns, and the sets of patterns on which strategies are tested.
 //!
-//! Many cases are extreme on purpose: equal confidences, zeros of both signs, subnormal and huge numbers, no citations.
+//! Many cases are extreme on purpose: equal confidences, zeros of both signs, subnormal and huge numbers, and missing
+//! citations.
 
 use alloc::format;
 use alloc::string::String;

@@ -50,7 +50,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
 /// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
-    // Three arrays and no closure, so that compilers keep the sums in registers.
+    // Uses three arrays and no closure, so that compilers keep the sums in registers.
     let (mut dot, mut left_norm, mut right_norm) = ([0f32; HALF], [0f32; HALF], [0f32; HALF]);
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
     let (right_chunks, right_rest) = right.as_chunks::<LANES>();

@@ -11,7 +11,7 @@ const START: u64 = 1_800_000_000_000_000_000;
 /// The nanoseconds between two steps.
 const STEP: u64 = 1 << 12;
 
-/// A state of the key. Values are the numbers of the writes of the history, from 0.
+/// A state of the key. The values are the numbers of the writes in the history, counted from 0.
 pub type State = Siblings<u32, u8>;
 
 /// The error of a process's wall clock.

@@ -52,7 +52,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// Removes every live value of this state: [`resolve`](Self::resolve) without a value.
     ///
     /// A node that submits a removed value again makes it live again. To prevent that, suppress the
-    /// values, see [`Suppression`](crate::Suppression).
+    /// values with [`Suppression`](crate::Suppression).
     ///
     /// # Errors
     ///

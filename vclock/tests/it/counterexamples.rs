@@ -158,7 +158,7 @@ fn a_resumed_machine_mints_other_versions() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: at the limit the re-issue drops the lowest own value.
+/// Weaker rule: at the limit, the re-issue drops the lowest own value.
 #[test]
 fn many_clones_end_at_the_limit() {
     let node = 0_u8;

@@ -5,7 +5,7 @@ use crate::record::{Dot, NODES, Part, Record, Set, contains};
 use crate::rules::{Rules, Weaker};
 
 impl Machine {
-    /// Joins the admitted parts of the arriving record. `listed` are the members.
+    /// Joins the admitted parts of the arriving record. `listed` is the set of members.
     pub(crate) fn join(
         &mut self,
         now: Time,

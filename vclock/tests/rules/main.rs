@@ -7,7 +7,7 @@
 //!
 //! | rule | statement | module |
 //! |-|-|-|
-//! | V1 | a version is one number of a hybrid clock; nodes refuse a version too far ahead | `machine` |
+//! | V1 | a version is one number of a hybrid clock; nodes refuse a version that is too far ahead | `machine` |
 //! | V2 | a record is a product over nodes; each part may be sent or refused separately; caps | `record`, `join` |
 //! | V3 | *submit* and *withdraw* supersede own dots, *forget* and *resolve* all dots | `operations` |
 //! | V4 | a dot is kept if both records have it, or if one has it and the other does not cover it | `record` |

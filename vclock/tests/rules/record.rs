@@ -182,7 +182,7 @@ impl Record {
         *length += *length % 2;
     }
 
-    /// Returns the parts of the record that are in `subset`, for one message.
+    /// Returns the parts of the record that are in `subset`, to be sent in one message.
     pub(crate) fn subset(&self, subset: Subset, rules: &Rules) -> Self {
         let mut some = *self;
         for (node, part) in some.parts.iter_mut().enumerate() {

@@ -18,7 +18,7 @@ pub(crate) struct Conditions {
     breaks: bool,
     /// A receiver refuses an id for a while.
     refusals: bool,
-    /// Two sessions run at once.
+    /// Two sessions run at the same time.
     two_at_once: bool,
     /// Single records are sent outside sessions.
     single_records: bool,

@@ -90,7 +90,7 @@ impl Stream {
         ids
     }
 
-    /// The number of records to send: the budget, extended so that records of equal version stay together.
+    /// The number of records to send: the budget, extended so that records of equal version are sent together.
     fn cut(&self, budget: usize, world: &World) -> usize {
         let mut cut = budget.min(self.order.len());
         let are_equal = |a: usize, b: usize| {
