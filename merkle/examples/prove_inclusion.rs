@@ -13,10 +13,8 @@ fn main() -> Result<(), ProofError> {
         // The verifier does not need the tree, and the bytes may be untrusted.
         let proof = Proof::from_bytes(&bytes)?;
         match proof.verify(&Sha256, BaseDepth::default(), &root, key.to_be_bytes())? {
-            Some(value) => {
-                println!("{key} has the value {value}, proven with {} bytes", bytes.len())
-            }
-            None => println!("{key} is not in the tree, proven with {} bytes", bytes.len()),
+            Some(value) => println!("{key} has the value {value}, proven by {} bytes", bytes.len()),
+            None => println!("{key} is not in the tree, proven by {} bytes", bytes.len()),
         }
     }
 
