@@ -35,14 +35,14 @@ fn settled(mut world: World) -> Vec<u32> {
     world.settle();
     let reissues = world.reissues;
     world.settle();
-    assert_eq!(world.reissues, reissues, "re-issues never end");
+    assert_eq!(world.reissues, reissues, "reissues never end");
     let mut shown = values(&world.processes[0]);
     assert!(world.processes.iter().all(|process| values(process) == shown));
     shown.sort_unstable();
     shown
 }
 
-/// Weaker rule: no write is re-issued.
+/// Weaker rule: no write is reissued.
 #[test]
 fn a_low_write_after_a_lost_disk_survives() {
     let mut steps = vec![Submit(0), join(0, 2)];
@@ -51,7 +51,7 @@ fn a_low_write_after_a_lost_disk_survives() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: a node re-issues its write only if the foreign version is ahead of its clock.
+/// Weaker rule: a node reissues its write only if the foreign version is ahead of its clock.
 #[test]
 fn the_wall_clock_does_not_judge_a_lost_write() {
     let mut steps = vec![Resolve(0), join(0, 1)];
@@ -60,14 +60,14 @@ fn the_wall_clock_does_not_judge_a_lost_write() {
     assert_eq!(settled(run(&steps)), [0, 1]);
 }
 
-/// Weaker rule: a re-issued write supersedes the arriving values.
+/// Weaker rule: a reissued write supersedes the arriving values.
 #[test]
 fn two_clones_end_with_both_writes() {
     let world = run(&[Clone(0), Resolve(0), Submit(CLONE)]);
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a version that the process did not mint makes it re-issue its writes to all keys.
+/// Weaker rule: a version that the process did not mint makes it reissue its writes to all keys.
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
@@ -89,7 +89,7 @@ fn clones_that_write_two_keys_end() {
     assert_eq!(processes[0].0, processes[1].0);
 }
 
-/// Weaker rule: a resumed process re-issues its write over the newer one of the same node.
+/// Weaker rule: a resumed process reissues its write over the newer one of the same node.
 #[test]
 fn a_resumed_machine_keeps_the_newer_write() {
     let mut world = run(&[Resolve(0)]);
@@ -103,7 +103,7 @@ fn a_resumed_machine_keeps_the_newer_write() {
     assert_eq!(settled(world), [2]);
 }
 
-/// Weaker rule: a process re-issues the live writes of earlier processes.
+/// Weaker rule: a process reissues the live writes of earlier processes.
 #[test]
 fn a_restored_backup_reissues_nothing() {
     let mut steps = vec![Submit(0), Save(0), Submit(0), join(0, 2)];
@@ -114,7 +114,7 @@ fn a_restored_backup_reissues_nothing() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: the version of the re-issue is taken from the clock, not from the arriving entry.
+/// Weaker rule: the version of the reissue is taken from the clock, not from the arriving entry.
 #[test]
 fn a_reissue_covers_no_unseen_write() {
     let mut world = run(&[Resolve(0)]);
@@ -158,7 +158,7 @@ fn a_resumed_machine_mints_other_versions() {
     assert_eq!(settled(world), [1, 2]);
 }
 
-/// Weaker rule: at the limit, the re-issue drops the lowest own value.
+/// Weaker rule: at the limit, the reissue drops the lowest own value.
 #[test]
 fn many_clones_end_at_the_limit() {
     let node = 0_u8;
@@ -186,7 +186,7 @@ fn many_clones_end_at_the_limit() {
                     .or_else(|| last_write.take().filter(|_| outcome.given_up.is_none()));
             }
         }
-        assert!(round < 2 || reissues == 0, "re-issues never end");
+        assert!(round < 2 || reissues == 0, "reissues never end");
     }
     assert!(given_up > 0);
     assert!(processes.iter().all(|(state, _)| *state == processes[0].0));

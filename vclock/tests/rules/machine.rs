@@ -212,7 +212,7 @@ impl Machine {
         self.greatest_entry(node).max(own)
     }
 
-    /// The weaker forms of V5: re-issues writes when a version arrives, not when a write was
+    /// The weaker forms of V5: reissues writes when a version arrives, not when a write was
     /// removed.
     fn reissue_all(&mut self, now: Time, rules: &Rules) {
         let all = rules.has(Weaker::ReissueAllOfNode);

@@ -28,19 +28,19 @@ pub(crate) enum Weaker {
     CapRefusesHeld,
     /// V4: the number of live dots of one node has no limit.
     TwinsUnbounded,
-    /// V5: a removed write is never re-issued.
+    /// V5: a removed write is never reissued.
     ReissueNever,
-    /// V5: a higher own version makes the node re-issue all its own live writes.
+    /// V5: a higher own version makes the node reissue all its own live writes.
     ReissueAllOfNode,
-    /// V5: a higher own version makes the process re-issue all its own live writes.
+    /// V5: a higher own version makes the process reissue all its own live writes.
     ReissueAllOfProcess,
     /// V5: only a version that is ahead of the clock counts as foreign.
     ReissueIfAheadOfClock,
-    /// V5: the re-issued dot supersedes the node's own dots that arrived.
+    /// V5: the reissued dot supersedes the node's own dots that arrived.
     ReissueSupersedes,
-    /// V5: the re-issued version is a new one, not the arriving entry + 1.
+    /// V5: the reissued version is a new one, not the arriving entry + 1.
     ReissueAtClock,
-    /// V5: a re-issue at the limit of own dots drops the lowest dot.
+    /// V5: a reissue at the limit of own dots drops the lowest dot.
     ReissueDropsLowest,
     /// V3: a submission of a suppressed content does not supersede the node's own dots.
     SuppressedSupersedesNothing,
