@@ -27,7 +27,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use engram_gossip_net::PeerStatus;
+use engram_gossip_net::{PeerStatus, SyncError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -160,7 +160,13 @@ async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize>
     let peer = Asked::read(&uri)?.peer(&node)?;
     match SyncPreview::compute(node.store(), node.gossip(), peer.member.id).await {
         Ok(preview) => Ok(Json(answer::Planned::of(&peer, &preview))),
-        Err(error) => Err(Wrong(StatusCode::BAD_GATEWAY, error.to_string())),
+        Err(error) => {
+            let status = match error {
+                SyncError::TooManyPreviews { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_GATEWAY,
+            };
+            Err(Wrong(status, error.to_string()))
+        }
     }
 }
 
