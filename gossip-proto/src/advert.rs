@@ -1,4 +1,4 @@
-//! Root adverts: one datagram with the roots of this node's spaces.
+//! Root adverts: datagrams with the roots of a node's spaces.
 //!
 //! An advert is only a hint: it may be lost, repeated or late. If an advertised root differs from
 //! the receiver's root of the same space, the receiver opens a session; only the session changes
@@ -55,8 +55,8 @@ impl RootAdvert {
         room.min(MAX_ADVERT).saturating_sub(OVERHEAD) / ENTRY
     }
 
-    /// Encodes the roots of `spaces` into at most `room` bytes, or into 4 bytes, the size of an advert
-    /// without roots, if `room` is smaller.
+    /// Encodes the roots of `spaces` into at most `room` bytes. An advert without roots takes 4
+    /// bytes, even if `room` is smaller.
     ///
     /// If not all spaces fit, only the first [`capacity`](Self::capacity) spaces are encoded: put
     /// changed spaces first and rotate the others. If there is no room for any space, the advert

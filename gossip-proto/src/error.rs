@@ -1,4 +1,4 @@
-//! Errors of decoding, of session setup and of sessions.
+//! Errors from decoding, session setup and sessions.
 
 use alloc::string::String;
 

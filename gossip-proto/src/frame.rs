@@ -41,7 +41,7 @@ pub enum Kind {
     RangeOffer = 9,
     /// The offered ranges that the sender takes.
     RangeAnswer = 10,
-    /// A part of a content that is too large for one frame.
+    /// One part of a content; the content is too large for a single frame.
     ContentPart = 11,
 }
 

@@ -1,4 +1,4 @@
-//! Every cap of the wire and of the session, in one place.
+//! All limits of the wire format and of sessions, in one place.
 //!
 //! Each cap is checked before memory of that size is allocated. A peer that exceeds a limit of the
 //! wire is refused, and the refusal names the limit. Changing such a limit requires a new wire
@@ -42,7 +42,7 @@ pub const MAX_CONTENTS: usize = 4_096;
 pub const MAX_NODE_IDS: usize = 16_384;
 /// Maximum length of a pattern id in bytes.
 pub const MAX_ID: usize = 128;
-/// Maximum number of parts of one `Record` in a message; a record with more parts travels in
+/// Maximum number of parts of one `Record` in a message; a record with more parts is sent in
 /// pieces.
 pub const MAX_PARTS: usize = 8_192;
 /// Maximum number of live dots that one node may have in a record.
@@ -55,7 +55,7 @@ pub const MAX_SUPPRESSION_LENGTH: u32 = 1 << 31;
 /// a separate cap of the same size.
 pub const MAX_UNFOLDED: usize = 4 << 20;
 /// Maximum size of one content on the wire, in bytes without compression. A content that does not
-/// fit into a frame travels in parts.
+/// fit into a frame is sent in parts.
 pub const MAX_CONTENT_LEN: usize = 12 << 20;
 /// Maximum memory, in bytes, that the decoder of one content in parts may allocate.
 pub const MAX_CONTENT_MEMORY: usize = 2 * MAX_CONTENT_LEN + (64 << 10);
@@ -92,8 +92,8 @@ pub const MAX_BASES: usize = 16;
 /// Maximum number of nodes without held records for which a [`ClockIndex`](crate::ClockIndex) notes
 /// refused versions.
 pub const MAX_REFUSED_NODES: usize = 256;
-/// Maximum number of consecutive sessions of one pair of nodes that may leave a difference to the
-/// next session without comparing the trees, because records by clocks are still outstanding.
+/// Maximum number of consecutive sessions between two nodes that may leave a difference to the next
+/// session without comparing the trees, because records by clocks are still outstanding.
 pub const MAX_POSTPONED: u8 = 4;
 /// Maximum number of unsendable records of one side that a session may name in `Done` and in the
 /// outcome; further ones are only counted.
@@ -104,7 +104,7 @@ pub const MAX_EVENTS: usize = 1_024;
 pub const MAX_TURNS: u32 = 4_096;
 /// Maximum memory of a session in bytes, in addition to its views and the current frame.
 ///
-/// This limit follows from those above, and a test measures it.
+/// This limit follows from those above, and a test checks it.
 pub const MAX_SESSION_MEMORY: usize = 96 << 20;
 
 /// Maximum size of a root advert in bytes.

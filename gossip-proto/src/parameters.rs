@@ -72,14 +72,14 @@ impl Parameters {
         Self { hash: hash.into(), depth, pairs: BTreeMap::new() }
     }
 
-    /// Adds a pair that must be the same on both sides, or replaces the pair of this name.
+    /// Adds a pair that must be the same on both sides, or replaces the pair with this name.
     ///
     /// The session is also refused if only one side has the pair.
     pub fn require(self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.with(name.into(), value.into(), ParameterRule::Required)
     }
 
-    /// Adds a pair that is compared and reported, or replaces the pair of this name.
+    /// Adds a pair that may differ, or replaces the pair with this name. A difference is reported.
     pub fn report(self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.with(name.into(), value.into(), ParameterRule::Reported)
     }

@@ -79,7 +79,7 @@ impl Prefix {
         self.contains(&hash)
     }
 
-    /// The node of all key hashes that begin with these bytes.
+    /// The node that contains all key hashes that begin with these bytes.
     pub(crate) fn of_key(key: &[u8; KEY_LEN]) -> Self {
         let mut bits = [0; 32];
         bits[..KEY_LEN].copy_from_slice(key);

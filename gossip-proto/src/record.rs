@@ -13,8 +13,8 @@ pub(crate) type NodeId = [u8; 32];
 
 /// The replicated state of one pattern id, whole or restricted to some of its nodes.
 ///
-/// A record is a product over nodes: every subset of its parts is a record, and joining these
-/// records gives the same result as joining the whole record.
+/// A record is a product over nodes: every subset of its parts is itself a record, and joining
+/// subsets that together contain all parts gives the same result as joining the whole record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The pattern id, 1 to 128 bytes, unique within its space.
@@ -35,7 +35,7 @@ pub struct Record {
 /// if its version is above the entry of the side that lacks it: a side that lacks a dot although
 /// its entry covers it has seen the dot replaced or deleted. The part with the greater entry is not
 /// always the join: a write by another node removes dots and leaves the entry as it is. A side
-/// without a part of the node counts as having entry 0 and no dots.
+/// without a part for the node counts as having entry 0 and no dots.
 ///
 /// Every write and every deletion takes a new version from the node that makes it. A write replaces
 /// the dots that its writer sees with a single new dot. A deletion removes these dots and raises

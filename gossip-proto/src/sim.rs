@@ -8,11 +8,11 @@
 //! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one
 //!   way, both ways or intermittently. A session's frames travel over a reliable stream, as over
 //!   QUIC, or separately ([`Transport::Frames`]). No real transport sends them separately, but the
-//!   sync machine must survive it.
+//!   sync machine must tolerate this.
 //!
 //! The scheduler alone decides the actions of a node. The world carries them out as gossip-net
 //! does: a dial takes a handshake of three packets, a silent connection times out, and a restarted
-//! node resets the connections of its former run.
+//! node resets the connections of its previous run.
 //!
 //! A run has two phases: first, faults occur; then everything heals, and the nodes have until a
 //! hard deadline to agree ([`World::run_until_agreed`]).

@@ -125,8 +125,9 @@ pub trait View {
 
     /// The digests of the sixteen children of `prefix`; `None` for a child without entries.
     ///
-    /// Two digests of one child are equal if and only if the records below it are. If the roots
-    /// differ, a session looks for the difference below the children whose digests differ.
+    /// Two trees have equal digests for a child if and only if they hold the same records below it.
+    /// If the roots differ, a session looks for the difference below the children whose digests
+    /// differ.
     fn children(&self, prefix: &Prefix) -> [Option<[u8; 32]>; 16];
 
     /// The entries below `prefix` in ascending key order.
@@ -150,9 +151,9 @@ pub trait View {
     /// The session has checked only that each record is canonical and within the limits of the
     /// wire: the id has 1 to 128 bytes; parts, dots and suppressed digests are in ascending order;
     /// and each dot has a version from 1 to the entry of its part. A content might not match the
-    /// digest that names it, and if contents contain their id, it might contain another id.
-    /// Versions can be any number up to `u64::MAX`: refuse those that are implausible for your
-    /// clock ([`Rejection::ImplausibleVersion`]).
+    /// digest that names it, and, if contents contain their id, might contain another id. Versions
+    /// can be any number up to `u64::MAX`: refuse those that are implausible for your clock
+    /// ([`Rejection::ImplausibleVersion`]).
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, including everything applied so far.

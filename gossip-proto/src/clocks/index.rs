@@ -1,4 +1,4 @@
-//! A clock index in memory. A large index takes at most 16 bytes per context entry.
+//! An in-memory clock index. A large index takes at most 16 bytes per context entry.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -20,13 +20,13 @@ type Slot = [u8; SLOT];
 
 /// Indexes the records of one space by context entry, and keeps its version summary and bases.
 ///
-/// The host keeps one index per space, reports every change of a context entry to it, and passes it
+/// The host keeps one index per space, informs it of every change to a context entry, and passes it
 /// to sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not
 /// persistent: after a start, add the held records, then call [`restart`](Self::restart).
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// Nodes that have refused records but, so far, no held record.
+    /// Nodes that occur only in refused records so far, not in held ones.
     unheld: BTreeSet<ShortNode>,
     /// The kept bases, oldest first.
     bases: VecDeque<Base>,
@@ -73,8 +73,8 @@ impl ClockIndex {
 
     /// Marks all held records as handled; call it after a start.
     ///
-    /// This marks too much if the node stopped during a session; the descent then finds the missing
-    /// records.
+    /// If the node stopped during a session, this marks too many versions as handled; the descent
+    /// then finds the missing records.
     pub fn restart(&mut self) {
         self.nodes.values_mut().for_each(|node| node.handled = node.greatest());
     }

@@ -32,15 +32,15 @@ pub struct VersionRange {
 /// The version summary of one space, and its records by version.
 ///
 /// Clocks are only a hint: wrong clocks lose no data, because sessions compare the roots at the
-/// end, and then the trees if the roots differ. [`ClockIndex`] is a ready-made implementation in
-/// memory.
+/// end, and then the trees if the roots differ. [`ClockIndex`] is a ready-made in-memory
+/// implementation.
 pub trait Clocks {
     /// The version summary: this side has handled all versions of a node up to the node's entry.
     ///
     /// This node's own entry covers only writes that are durable and in the tree.
     fn summary(&self) -> VersionSummary;
 
-    /// The greatest context entry of each node among the records held.
+    /// The greatest context entry for each node among the held records.
     fn greatest(&self) -> VersionSummary;
 
     /// Number of records in a range.
@@ -59,9 +59,9 @@ pub trait Clocks {
     /// records and the [refused](Self::refuse) ones.
     fn raise(&mut self, node: ShortNode, version: u64);
 
-    /// Notes that a record with this context entry of `node` was refused permanently, so that a
-    /// range that ends with it may count as handled. An implementation may ignore nodes without
-    /// held records if there are many of them.
+    /// Notes that a record whose context entry for `node` is `version` was refused permanently, so
+    /// that a range that ends at this version may count as handled. An implementation may ignore
+    /// nodes without held records if there are many of them.
     fn refuse(&mut self, node: ShortNode, version: u64);
 
     /// Keeps the summary as a base, because the space has the same `root` here and at `peer`.

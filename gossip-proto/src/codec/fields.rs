@@ -51,8 +51,8 @@ pub(super) fn encode(
     out
 }
 
-/// Returns the digests of a batch's contents in canonical order: each at the first dot that names
-/// it, then those that no record names, ascending.
+/// Returns the digests of a batch's contents in canonical order: first those that records name, in
+/// the order of the dots that first name them; then the others, ascending.
 pub(crate) fn order<'a>(
     records: &'a [Record],
     contents: impl Iterator<Item = &'a [u8; 32]>,

@@ -18,7 +18,7 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
         let start = out.len();
         out.push(LZ4);
         put_count(out, section.len());
-        // The packed form contains one more length than the raw form, of at most five bytes.
+        // Unlike the raw form, the packed form contains a second length, of at most five bytes.
         if append_lz4(out, section) + 5 < section.len() {
             return;
         }
@@ -28,7 +28,8 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &[u8], compression: Compression) {
     put_bytes(out, section);
 }
 
-/// Packs `plain` into an LZ4 block and appends its length and the block; returns that length.
+/// Packs `plain` into an LZ4 block, appends the block's length and the block, and returns that
+/// length.
 ///
 /// Compresses directly into `out`, because a new buffer for a large batch would cost more than the
 /// compression.
@@ -63,7 +64,7 @@ pub(crate) fn take<'a>(
     }
 }
 
-/// Unpacks to exactly `len` bytes, which are counted before they are allocated.
+/// Unpacks `packed` to exactly `len` bytes, which are counted before they are allocated.
 pub(crate) fn unpack(
     packed: &[u8],
     len: usize,

@@ -43,7 +43,7 @@ impl Weight {
     }
 }
 
-/// Upper bounds for the size of a piece of a batch, whatever the values of the numbers in it.
+/// Upper bounds for the size of a piece of a batch, regardless of the values of its numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Bytes on the wire without compression.

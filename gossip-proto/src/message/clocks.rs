@@ -42,7 +42,7 @@ pub struct RangeOffer {
     /// Index of the space in the table.
     pub space: u32,
     /// Each node with the upper end of its range and the number of records in it, both at least 1,
-    /// strictly ascending by node. The lower end is the entry of the receiver's summary.
+    /// strictly ascending by node. The lower end is the node's entry in the receiver's summary.
     pub ranges: Vec<(ShortNode, u64, u64)>,
 }
 
@@ -246,7 +246,7 @@ impl RangeAnswer {
     }
 }
 
-/// Returns an offered range with its lower end, the entry of the receiver's summary.
+/// Returns an offered range with its lower end, the node's entry in the receiver's summary.
 pub(crate) fn range_of(
     (node, upper, _): &(ShortNode, u64, u64),
     summary: &VersionSummary,

@@ -45,7 +45,7 @@ pub enum FinalRoots {
     /// All roots, ascending by index.
     All(Vec<WalkedRoot>),
     /// The roots of the spaces that differed at the beginning, ascending by index, and a digest
-    /// like that of [`Spaces::Digest`](crate::Spaces::Digest) over all roots.
+    /// over all roots, computed as for [`Spaces::Digest`](crate::Spaces::Digest).
     Differing {
         /// The digest.
         digest: [u8; 32],

@@ -235,7 +235,7 @@ fn take_name(r: &mut Reader<'_>) -> Result<SpaceId, DecodeError> {
     SpaceId::new(name).map_err(|_| DecodeError::Invalid("the name of a space"))
 }
 
-/// Size in bytes of the shortest space name, including its length.
+/// Size in bytes of the shortest space name, including its length prefix.
 const MIN_SPACE_NAME: usize = 4;
 
 fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {

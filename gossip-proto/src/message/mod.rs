@@ -48,8 +48,8 @@ pub enum Message {
     /// Records. The receiver answers only with records that differ from the received ones after the
     /// join.
     PatternSync(PatternSync),
-    /// Final roots. The session ends after two consecutive turns that end with `Done`, the second
-    /// of which contains nothing else.
+    /// Final roots. The session ends after two consecutive turns that end with `Done`, if the
+    /// second turn contains nothing else.
     Done(Done),
     /// A version summary. Answered by the receiver's own summary, unless that was sent before, and
     /// by `PatternSync` or `RangeOffer`.
@@ -58,8 +58,8 @@ pub enum Message {
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// A part of a content that is too large for one frame. Answered like the `PatternSync` that
-    /// follows.
+    /// One part of a content; the content is too large for a single frame. Answered like the
+    /// `PatternSync` that follows.
     ContentPart(ContentPart),
 }
 

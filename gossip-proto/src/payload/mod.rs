@@ -15,9 +15,9 @@ use crate::{Compression, DecodeError, TooLarge};
 /// A content that travels between views. It is immutable and named by a digest that the view
 /// computes.
 ///
-/// The contents of a message are encoded together, so that a codec can use what they have in
-/// common. [`OpaqueContent`] and [`PatternContent`] are ready-made; a codec for a content that
-/// converts to and from bytes takes a few lines:
+/// The contents of a message are encoded together, so that a codec can exploit their similarities.
+/// [`OpaqueContent`] and [`PatternContent`] are ready-made; a codec for a content that converts to
+/// and from bytes takes a few lines:
 ///
 /// ```
 /// use engram_gossip_proto::{Compression, ContentSize, DecodeError, OpaqueContent, Wire};

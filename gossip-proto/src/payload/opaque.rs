@@ -31,7 +31,7 @@ impl OpaqueContent {
 
     /// The size of a content of `len` bytes.
     pub const fn size_of(len: usize) -> ContentSize {
-        // The bytes are unpacked once before they are read.
+        // The decoder unpacks the bytes into a buffer, and then copies them into the content.
         ContentSize { wire: len + 3 * LEN_WIRE, memory: 2 * (len + LEN_WIRE) + OVERHEAD }
     }
 

@@ -37,7 +37,8 @@ pub enum Action<P> {
         /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
-    /// Open a session for the oldest requested preview with a peer. The session claims nothing.
+    /// Open a preview session with a peer, for the oldest waiting request. The session makes no
+    /// claims.
     Preview {
         /// The peer.
         peer: P,
@@ -166,8 +167,8 @@ pub enum Disconnect {
 pub enum SessionEnd<'a> {
     /// The session has an outcome other than a failure.
     Outcome(&'a Outcome),
-    /// The session crossed a session of the peer that takes precedence, or its connection was
-    /// replaced. The scheduler opens it again.
+    /// The session crossed a session that the peer opened and that takes precedence, or its
+    /// connection was replaced. The scheduler opens it again.
     Displaced,
     /// The peer refused the session because a quota was exhausted. The scheduler opens it again
     /// after a pause, unless only the host or the timer triggered it.

@@ -29,8 +29,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
-    /// A little later, a second wave goes to further peers that lack the change. It then spreads
-    /// faster, especially to the last nodes of a large cluster.
+    /// A little later, a second wave goes to further peers that lack the change. The change then
+    /// spreads faster, especially to the last nodes of a large cluster.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
@@ -83,13 +83,13 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.advert_spaces.next_advert(self.roots.spaces(), room, repeats)
     }
 
-    /// Notes that an advert travelled with a packet of another kind.
+    /// Notes that a packet of another kind carried an advert.
     pub fn note_carried_advert(&mut self) {
         self.adverts_carried = true;
     }
 
-    /// Whether to process a datagram of the peer; false if the peer sends too many datagrams or is
-    /// not a member.
+    /// Whether to process a datagram from the peer; false if the peer sends too many datagrams or
+    /// is not a member.
     pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }
@@ -117,5 +117,6 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// Time between the two waves of adverts of a change, in multiples of the configured `advert_hold`.
+/// Time between the two waves of adverts for a change, in multiples of the configured
+/// `advert_hold`.
 const WAVE_HOLDS: u32 = 3;

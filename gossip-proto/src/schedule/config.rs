@@ -32,8 +32,8 @@ pub struct ScheduleConfig {
     pub advert_interval: Duration,
     /// Time for which a change waits for more changes before it is advertised. Default: 20 ms.
     pub advert_hold: Duration,
-    /// Maximum random delay of a session that an advert triggers. A node whose id is greater than
-    /// the peer's waits for this time on top of the delay. Default: 50 ms.
+    /// Maximum random delay before a session that an advert triggers. A node whose id is greater
+    /// than the peer's waits for this time on top of the delay. Default: 50 ms.
     pub trigger_jitter: Duration,
     /// Maximum number of concurrent sessions that this node opens. Default: 2.
     pub outbound_sessions: usize,
@@ -49,7 +49,8 @@ pub struct ScheduleConfig {
     pub backoff_max: Duration,
     /// Period within which a new member is first dialled, and a member is dialled again after a
     /// lost connection. Of two nodes, the one with the smaller id dials in the first half; the
-    /// other node dials in the second half if it has not been dialled before. Default: 200 ms.
+    /// other node dials in the second half, unless the first has already dialled it.
+    /// Default: 200 ms.
     pub dial_spread: Duration,
 }
 

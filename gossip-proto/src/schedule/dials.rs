@@ -210,8 +210,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.actions.push_back(Action::Resolve { peer });
     }
 
-    /// Notes that the addresses of a member are known, so that it now waits for a permit to be
-    /// dialled.
+    /// Notes that the addresses of a member are known. The member then waits for a dial permit.
     pub fn handle_resolved(&mut self, peer: P, now: Duration) {
         if self.peers.get(&peer).is_some_and(|found| found.contact == Contact::Resolving) {
             self.queue_dial(peer, now);

@@ -35,9 +35,9 @@ impl<P: Copy + Ord> InFlightRoots<P> {
         self.fetched.remove(&peer);
     }
 
-    /// Returns the time until which running sessions are relied upon to fetch all of `roots`;
-    /// `None` if they do not fetch all of these. `until` returns the time after which a session is
-    /// no longer relied upon, unless it receives more records.
+    /// Returns the time until which other sessions can rely on the running ones to fetch all of
+    /// `roots`; `None` if one of the roots is not being fetched. `until` returns this time for a
+    /// single session.
     pub(super) fn covered_until(
         &self,
         roots: &[ShortRoot],

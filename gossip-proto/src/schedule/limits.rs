@@ -42,9 +42,9 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
 /// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
 /// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
-/// that lies about its roots or refuses the records that it receives. For a root that the peer has
-/// not advertised before, only sessions that such roots triggered double the time. Sessions that
-/// repeatedly give way to other sessions become rarer in the same way.
+/// that lies about its roots or refuses the records that it receives. If a root that the peer has
+/// not advertised before triggers a session, only earlier sessions that such roots triggered double
+/// the time. Sessions that repeatedly give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
@@ -53,11 +53,11 @@ pub const MAX_GAP_DOUBLINGS: u32 = 9;
 pub const STALLED_AFTER: u32 = 5;
 /// Maximum number of spaces that the terms of a session name as expected to differ.
 pub const MAX_SUSPECTS: usize = 16;
-/// Maximum number of previews of one peer that may run or wait at the same time.
+/// Maximum number of previews with one peer that may run or wait at the same time.
 pub const MAX_PEER_PREVIEWS: usize = 2;
-/// Maximum number of previews of a node that may run or wait at the same time.
+/// Maximum number of previews with all peers together that may run or wait at the same time.
 pub const MAX_PREVIEWS: usize = 8;
-/// Minimum pause between two previews of one peer: 100 ms. The pause is at least as long as the
+/// Minimum pause between two previews with one peer: 100 ms. The pause is at least as long as the
 /// previous preview took, so that previews leave at least half of the time to other sessions with
 /// the peer.
 pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
@@ -75,8 +75,9 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which sessions with a peer claim nothing after one of them did not receive all claimed
 /// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);
-/// Maximum number of records that are noted as claimed by a session, or as received while others
-/// were running. Also the maximum number of claimed ranges. Further records may arrive twice.
+/// Maximum number of records that are noted as claimed by a session, or as received while other
+/// sessions were running. Also the maximum number of claimed ranges. Further records may arrive
+/// twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.
@@ -88,13 +89,13 @@ pub const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// would now accept may be requested again after at most this time.
 pub const MAX_REFUSAL_PAUSE: Duration = Duration::from_secs(3_600);
 /// Maximum number of refused records that a node remembers. A record is remembered only if the room
-/// that is left exceeds the room that the records of its peer already take. Further records are
+/// that is left exceeds the room that records from the same peer already take. Further records are
 /// requested again in each session.
 pub const MAX_REFUSALS: usize = 65_536;
 
 // Rates.
 
-/// Rate at which the datagrams of one peer are processed; further datagrams are dropped and
+/// Maximum rate at which datagrams from one peer are processed; further datagrams are dropped and
 /// counted.
 pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
 /// Default rate of session bytes with one peer, in both directions. [`PeerQuota`](super::PeerQuota)
@@ -104,7 +105,7 @@ pub const PEER_BYTES: Rate = Rate { per_second: 32 << 20, burst: 256 << 20 };
 pub const PEER_HASH_NODES: Rate = Rate { per_second: 100_000, burst: 1_000_000 };
 /// Default rate of records in sessions with one peer, in both directions.
 pub const PEER_RECORDS: Rate = Rate { per_second: 20_000, burst: 200_000 };
-/// Burst of a node that has a send rate, in seconds of sending at that rate.
+/// Burst of the send rate, as the number of seconds in which it accrues.
 pub const SEND_BURST: u64 = 2;
 /// Number of bytes that a session may receive even if less has accrued: one full frame and room for
 /// hashes.

@@ -17,9 +17,9 @@
 //!   recently; members whose last dial failed share a few permits. A dial without an answer
 //!   releases its permit long before the dial times out.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
-//!   by an advert whose roots differ, the timer, the host, or a previous session that left records.
-//!   While sessions with a peer achieve nothing, they become rarer, except when a new root triggers
-//!   them.
+//!   by an advert whose roots differ, the timer, the host, or a previous session that left records
+//!   to the next one. While sessions with a peer achieve nothing, they become rarer, except when a
+//!   new root triggers them.
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them fetches the records.
@@ -81,9 +81,10 @@ pub use self::token_bucket::Rate;
 
 /// Decides which peers a node dials, syncs with and notifies, and when. See the [module](self).
 ///
-/// `P` identifies a peer. `now` is the time since any fixed moment; it must not run backwards. A
-/// call takes time logarithmic in the number of peers, except that a change of roots or limits, an
-/// advert, a round, and the end of a session for which others wait visit every peer.
+/// `P` identifies a peer. `now` is the time since an arbitrary fixed moment; it must not run
+/// backwards. Calls take time logarithmic in the number of peers, except those for a change of
+/// roots or limits, an advert, a round, and the end of a session for which others wait: these visit
+/// every peer.
 #[derive(Debug)]
 pub struct Scheduler<P> {
     us: P,
@@ -106,7 +107,7 @@ pub struct Scheduler<P> {
     advert_spaces: AdvertRotation,
     /// Whether the planned announcement is the second wave of a change.
     has_second_wave: bool,
-    /// Whether adverts travelled with other packets since the scheduler's last turn to send one.
+    /// Whether other packets have carried adverts since the scheduler's last advert turn.
     adverts_carried: bool,
     sending: SendAccount,
     /// The driver's time zero, as the time since the Unix epoch.
@@ -132,7 +133,7 @@ enum Due<P> {
     DialPermit(P),
     /// A session with a peer may be due.
     Session(P),
-    /// A session of a peer has waited for a permit long enough.
+    /// A peer's session has waited long enough for a permit.
     Incoming(P),
 }
 
@@ -141,15 +142,15 @@ enum Due<P> {
 #[non_exhaustive]
 pub struct ScheduleStats {
     /// Sessions opened because an advert differed from the local roots, or because the previous
-    /// session left records.
+    /// session left records to this one.
     pub triggers: u64,
     /// Adverts that no longer needed a session when one was due, because another session had
     /// fetched the records.
     pub triggers_saved: u64,
-    /// Sessions of peers that were refused because another session took precedence or no permit was
-    /// free.
+    /// Sessions that peers opened and this node refused because another session took precedence or
+    /// no permit was free.
     pub sessions_refused: u64,
-    /// Sessions of peers that were refused because a quota was exhausted, by quota.
+    /// Sessions that peers opened and this node refused because a quota was exhausted, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,
     /// Sessions of this node that had to wait for a quota, by quota.
     pub sessions_delayed: BTreeMap<Scarce, u64>,

@@ -10,7 +10,7 @@ use super::token_bucket::TokenBucket;
 use super::trigger::{Call, Trigger};
 use super::{Reach, SessionId};
 
-/// The scheduler's state of one peer.
+/// The scheduler's state for one peer.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) reach: Reach,
@@ -24,7 +24,7 @@ pub(super) struct Peer {
     pub(super) met_until: Duration,
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<SessionId>,
-    /// A waiting session of the peer.
+    /// Why a session that the peer opened is waiting, if one is.
     pub(super) incoming: Option<Incoming>,
     pub(super) trigger: Trigger,
     /// Whether the peer is in the queue for a session permit.
@@ -50,7 +50,7 @@ pub(super) enum Contact {
     Apart,
     /// The addresses are being looked up.
     Resolving,
-    /// Waiting for a permit to be dialled.
+    /// Waiting for a dial permit.
     Queued(DialClass),
     /// Being dialled. `permit` is `None` once the dial has released its permit.
     Dialling { permit: Option<DialClass> },
@@ -77,7 +77,7 @@ pub(super) enum Purpose {
     Preview,
 }
 
-/// The reason why a session of the peer waits.
+/// The reason why a session that the peer opened is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     /// The previous session has not ended.
@@ -86,7 +86,7 @@ pub(super) enum Incoming {
     ForPermit,
 }
 
-/// Previews of a peer.
+/// The previews with one peer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Previews {
     /// Number of waiting previews.

@@ -78,9 +78,9 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Handles a session that a peer opens. After `Ok`, [`Action::Accept`] or [`Action::Refuse`]
     /// follows.
     ///
-    /// One session with a peer runs at a time, and another may wait until it ends, because the peer
-    /// may see the end first. If two sessions cross, the one opened by the node with the smaller id
-    /// continues.
+    /// One session with a peer runs at a time. Another may wait for it to end, because the peer may
+    /// see the end before this node does. If two sessions cross, the one opened by the node with
+    /// the smaller id continues.
     ///
     /// # Errors
     /// [`Refusal`] if the session is refused at once.
@@ -140,7 +140,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Refuses a session of a peer that has waited too long for a permit.
+    /// Refuses a peer's session that has waited too long for a permit.
     pub(super) fn on_incoming_late(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take_if(|incoming| *incoming == Incoming::ForPermit).is_some() {

@@ -42,7 +42,7 @@ pub struct RateLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerQuota {
-    /// Bytes on the streams, in both directions. Default: [`PEER_BYTES`].
+    /// Bytes on the streams of sessions, in both directions. Default: [`PEER_BYTES`].
     pub bytes: Rate,
     /// Tree nodes, listings and requested keys that this node receives from the peer. Default:
     /// [`PEER_HASH_NODES`].

@@ -39,9 +39,9 @@ impl<P: Copy + Ord> Refusals<P> {
         Self { peers: BTreeMap::new(), len: 0 }
     }
 
-    /// Notes that this node refused the record of `peer` under a key. A refusal after the pause
-    /// doubles the pause. A refusal during the pause, of a new version or of another piece, does
-    /// not change it.
+    /// Notes that this node refused the record that `peer` sent under a key. A refusal after the
+    /// pause doubles the pause. A refusal during the pause, of a new version or of another piece,
+    /// does not change it.
     pub(super) fn refuse(
         &mut self,
         peer: P,
@@ -87,21 +87,23 @@ impl<P: Copy + Ord> Refusals<P> {
         }
     }
 
-    /// Whether this node refused the record of `peer` under a key, and should not request it yet.
+    /// Whether this node refused the record that `peer` sent under a key, and should not request it
+    /// again yet.
     pub(super) fn contains(&self, peer: P, space: &SpaceId, key: Key, now: Duration) -> bool {
         let records = self.peers.get(&peer);
         let refused = records.and_then(|records| records.get(&(space.clone(), key)));
         refused.is_some_and(|refused| now < refused.until)
     }
 
-    /// Whether there is any record of `peer` that this node refused and should not request yet.
+    /// Whether there is any record from `peer` that this node refused and should not request again
+    /// yet.
     pub(super) fn has_any(&self, peer: P, now: Duration) -> bool {
         let records = self.peers.get(&peer);
         records.is_some_and(|records| records.values().any(|refused| now < refused.until))
     }
 
-    /// Drops the old refusals of `peer`: if a record could be requested again, but did not arrive
-    /// for as long as its pause, it has most likely changed.
+    /// Drops old refusals of records from `peer`: if a record could be requested again, but did not
+    /// arrive for as long as its pause, it has most likely changed.
     pub(super) fn drop_old(&mut self, peer: P, now: Duration) {
         let Some(records) = self.peers.get_mut(&peer) else { return };
         let before = records.len();
@@ -112,7 +114,7 @@ impl<P: Copy + Ord> Refusals<P> {
         }
     }
 
-    /// Drops all refusals of a peer that is no longer a member.
+    /// Drops all refusals of records from a peer that is no longer a member.
     pub(super) fn forget(&mut self, peer: P) {
         self.len -= self.peers.remove(&peer).map_or(0, |records| records.len());
     }

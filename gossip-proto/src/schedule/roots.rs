@@ -20,7 +20,7 @@ pub enum Agreement {
     Behind(u64),
     /// According to the last known counts, the peer lacks at least this many records of this node.
     Ahead(u64),
-    /// Roots differ, and the known counts do not show that only one side lacks records.
+    /// Roots differ, and both sides lack records, or the known counts do not show which side does.
     Apart,
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::limits::MAX_POSTPONED;
 use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
-/// The next step of the sessions with a peer.
+/// The next step for the sessions with a peer.
 enum Next {
     Open(Purpose),
     At(Duration),

@@ -98,7 +98,8 @@ proptest! {
         driver.drain();
         driver.wait(Duration::from_secs(60));
         driver.drain();
-        // A session that is already running and ends equal would make an advert unnecessary.
+        // A session that is already running and ends with equal roots would make an advert
+        // unnecessary.
         while let Some(peer) = driver.opened.keys().next().copied() {
             driver.take(&Step::Ends(peer, true, 12));
         }
@@ -197,7 +198,7 @@ fn previews_are_bounded_and_leave_turns() {
     assert!(taken.iter().all(|taken| *taken <= MAX_PEER_PREVIEWS));
     assert_eq!(taken.iter().sum::<usize>(), MAX_PREVIEWS);
     driver.act();
-    // A session that syncs is opened before the second preview of the same peer.
+    // A session that syncs is opened before the second preview with the same peer.
     let peer = *driver.opened.keys().next().unwrap();
     driver.take(&Step::Request(peer));
     driver.take(&Step::Ends(peer, true, 12));

@@ -164,7 +164,7 @@ impl Descent {
         self.ready.pop_front().or_else(|| self.next_offer())
     }
 
-    /// The next frame of offers, all of one space.
+    /// The next frame of offers, all from one space.
     fn next_offer(&mut self) -> Option<Message> {
         let &(space, _) = self.offers.front()?;
         let (mut listings, mut bytes) = (Vec::new(), 0);

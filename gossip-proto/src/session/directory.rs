@@ -157,8 +157,8 @@ impl<V: View> Directory<V> {
     }
 
     /// Adopts the peer's table as the table of the session. Returns the answer, which marks the
-    /// spaces that this side hosts, and the places of the spaces that differ. If the peer `learns`,
-    /// the answer also names spaces that its table lacks.
+    /// spaces that this side hosts, and the places of the spaces that differ. If the peer asks for
+    /// other spaces (`learns`), the answer also names those that the table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,

@@ -195,8 +195,8 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Begins the deltas of spaces that are expected to differ, so that their summaries travel with
-    /// this side's table.
+    /// Begins the deltas of spaces that are expected to differ, so that their summaries are sent
+    /// with this side's table.
     pub(super) fn tell_early(&mut self) {
         for space_index in
             self.directory.places_of(&self.config.suspects).into_iter().take(MAX_EARLY)

@@ -47,7 +47,7 @@ use crate::{
 /// session builds frames only when they are polled, so that a slow stream slows the session down.
 /// The session is over when it has an [`outcome`](Self::outcome) and no frame is left.
 ///
-/// `now` is the time since any fixed moment; it must not run backwards.
+/// `now` is the time since an arbitrary fixed moment; it must not run backwards.
 pub struct Session<V: View> {
     config: SessionConfig,
     parameters: Parameters,
@@ -59,8 +59,8 @@ pub struct Session<V: View> {
     turn: Turn,
     /// Messages that are ready and are sent before all others in this turn.
     queued: VecDeque<Message>,
-    /// At most two frames. The last frame of a turn is marked, so a frame leaves only when it is
-    /// known whether another follows.
+    /// At most two frames that wait to be polled. The last frame of a turn is marked, so a frame is
+    /// handed out only once it is known whether another follows.
     outbox: VecDeque<Vec<u8>>,
     events: Events,
     unsent: Unsent,

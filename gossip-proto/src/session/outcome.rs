@@ -128,9 +128,9 @@ pub struct Stats {
     /// Bytes received for records that were already known or not asked for. All records of a frame
     /// are assumed to be equally long.
     pub wasted_bytes: u64,
-    /// Records of this side, or parts of them, that exceed a limit of the wire.
+    /// This side's records, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
-    /// Records of the peer, or parts of them, that the peer reported as exceeding a limit of the
+    /// The peer's records, or parts of them, that the peer reported as exceeding a limit of the
     /// wire.
     pub peer_unsendable: u64,
     /// Records received that were refused.
@@ -166,7 +166,7 @@ impl Stats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer's hello was accepted; no record of the peer has been applied yet.
+    /// The peer's hello was accepted; no record from the peer has been applied yet.
     Greeted(Greeting),
     /// A reported parameter differs, for example the strategy: the states converge, but the visible
     /// results may differ.
@@ -178,7 +178,7 @@ pub enum Event {
         /// The value at the peer.
         theirs: String,
     },
-    /// A record of the peer was refused, whole or in part.
+    /// A record from the peer was refused, whole or in part.
     Rejected {
         /// The space of the record.
         space: SpaceId,

@@ -26,7 +26,7 @@ pub(super) struct Pieces<C> {
     known: Vec<Tag>,
     suppressed: Vec<([u8; 32], u32)>,
     /// Parts with contents that the peer lacks come first, then others with live dots. Parts with
-    /// equal contents are adjacent, so that a content travels in as few messages as possible. The
+    /// equal contents are adjacent, so that a content is sent in as few messages as possible. The
     /// order depends on the session key, so that sessions that break off do not begin with the same
     /// parts every time.
     parts: VecDeque<Part>,
@@ -46,7 +46,7 @@ pub(super) struct Pieces<C> {
 /// A cut piece of a record.
 enum Ready<C> {
     Piece(Piece<C>),
-    /// One content to slice, ahead of a later piece.
+    /// One large content to send in parts, ahead of a later piece.
     Large(Named<C>),
 }
 
@@ -54,7 +54,7 @@ enum Ready<C> {
 pub(super) struct Piece<C> {
     pub(super) cut: Cut<C>,
     pub(super) size: Size,
-    /// Whether this piece must be sent if the previous one was sent, because that one holds
+    /// Whether this piece must be sent if the previous one was sent, because the previous one holds
     /// contents for it or ends a record of the same version.
     pub(super) must_follow: bool,
     /// In the first piece of the contents sent ahead of a part, the total size of these contents in
@@ -292,8 +292,8 @@ fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Omi
     }
 }
 
-/// Cuts a part that does not fit into one frame with its contents: the contents come first, the
-/// part last.
+/// Cuts a part that, together with its contents, does not fit into one frame: the contents come
+/// first, the part last.
 fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
     let mut ready = VecDeque::new();
     let (mut batch, mut size) = (Vec::new(), Size::default());

@@ -77,8 +77,8 @@ pub(super) struct Transfer<C> {
     kept_back: bool,
     /// Whether the peer accepts no records in this session.
     closed: bool,
-    /// Keys of records sent by clocks. If the peer still lacks such a record, it has refused or
-    /// dropped it, so the descent only offers the record.
+    /// Keys of records sent by clocks. If the peer still lacks such a record, the peer has refused
+    /// or dropped it, so the descent only offers it.
     pub(super) sent: KeySet,
     /// Keys of records that this side has refused and does not request again in this session.
     pub(super) refused: KeySet,
@@ -121,7 +121,8 @@ impl<C: Wire> Transfer<C> {
     /// Whether this side may send `records` more records that the peer did not request.
     ///
     /// Once this method has returned false, it never returns true again. The records sent without a
-    /// request therefore have no gaps, and a later session can continue where they end.
+    /// request are therefore contiguous in the sending order, and a later session can continue
+    /// where they end.
     pub(super) fn may_send_unasked(&mut self, records: u64) -> bool {
         let may = self.unasked.saturating_add(records) <= MAX_UNASKED;
         self.unasked = if may { self.unasked + records } else { u64::MAX };

@@ -139,7 +139,7 @@ impl<V: View> Session<V> {
             return Some(message);
         }
         if self.stage == Stage::Greeting || self.stage == Stage::Spaces {
-            // Summaries may travel with this side's table.
+            // Summaries may be sent with this side's table.
             return self.deltas.next(&self.directory, self.session_key);
         }
         if self.stage == Stage::Equal || turn.done {

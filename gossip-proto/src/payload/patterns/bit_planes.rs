@@ -51,7 +51,7 @@ pub(super) fn shuffle<'a>(
     Some(planes)
 }
 
-/// Writes the groups from `first` on into the planes, up to the end of the planes.
+/// Transposes a block and writes it into the planes at group `first`, truncated at their end.
 fn shuffle_block(values: &[u32; VALUES], planes: &mut [u8], groups: usize, first: usize) {
     let mut block = Block::default();
     for (group, eight) in values.chunks_exact(8).enumerate() {
@@ -71,7 +71,7 @@ fn shuffle_block(values: &[u32; VALUES], planes: &mut [u8], groups: usize, first
 /// Undoes [`shuffle`] for `count` values and passes them to `put` in pieces; `None` if the padding
 /// is not zero.
 ///
-/// `planes` must have the length that `shuffle` returns for `count` values.
+/// `planes` must be as long as the output of `shuffle` for `count` values of the same `width`.
 pub(super) fn unshuffle(
     planes: &[u8],
     width: usize,

@@ -53,8 +53,8 @@ impl Wire for PatternContent {
         let embedding = self.embedding.len() * 4;
         ContentSize {
             wire: fields + embedding + BATCH_WIRE,
-            // Headings and embeddings are unpacked once before they are read. A batch pads its
-            // planes to a multiple of eight values.
+            // The decoder unpacks headings and embeddings into buffers before it reads them. A
+            // batch pads its planes to a multiple of eight values.
             memory: fields + CONTENT + id + texts + episodes * TEXT + 2 * embedding + BATCH_WIRE,
         }
     }
