@@ -39,7 +39,7 @@ pub struct ScheduleConfig {
     pub outbound_sessions: usize,
     /// Maximum number of concurrent sessions that peers open with this node. Default: 4.
     pub inbound_sessions: usize,
-    /// Rate limits of sessions. [`Scheduler::set_limits`](super::Scheduler::set_limits) changes
+    /// Rate limits for sessions. [`Scheduler::set_limits`](super::Scheduler::set_limits) changes
     /// them while the node runs.
     pub limits: RateLimits,
     /// The first pause after a failed dial; it doubles up to [`backoff_max`](Self::backoff_max),

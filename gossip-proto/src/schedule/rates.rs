@@ -1,4 +1,4 @@
-//! Rate limits of sessions: the quota of each peer, and the rate at which this node sends.
+//! Rate limits for sessions: the quota of each peer, and the rate at which this node sends.
 
 use core::ops::Range;
 use core::time::Duration;
@@ -10,7 +10,7 @@ use super::limits::{
 use super::token_bucket::{Rate, TokenBucket};
 use crate::Stats;
 
-/// The rate limits of sessions. They may change while the node runs.
+/// The rate limits for sessions. They may change while the node runs.
 ///
 /// A session that is due waits until no debt is left. It may then transfer the accrued amount, and
 /// at least one message of records. Its usage is charged when it ends.

@@ -1,18 +1,18 @@
-//! The triggers of sessions with a peer, and their times.
+//! The triggers for sessions with a peer, and their times.
 
 use core::time::Duration;
 
 use super::limits::{MAX_GAP_DOUBLINGS, SESSION_GAP};
 use crate::limits::MAX_POSTPONED;
 
-/// The pending triggers of a session with a peer, and the minimum pauses between sessions.
+/// The pending triggers for a session with a peer, and the minimum pauses between sessions.
 #[derive(Debug, Default)]
 pub(super) struct Trigger {
     /// The host requested a session.
     pub(super) is_requested: bool,
     /// It is the peer's turn in the timer's rotation.
     pub(super) is_timed: bool,
-    /// Another trigger of a session, and its time.
+    /// Another trigger for a session, and its time.
     pub(super) call: Option<(Call, Duration)>,
     /// Time until which the trigger waits for other sessions, which may fetch the same records.
     pub(super) postponed_until: Option<Duration>,
@@ -30,7 +30,7 @@ pub(super) struct Trigger {
     not_before: Duration,
 }
 
-/// A trigger of a session.
+/// A trigger for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// The peer advertised roots that differ but are not new.

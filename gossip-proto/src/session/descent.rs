@@ -10,7 +10,7 @@ use crate::prefix::nibble;
 use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
 use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
-/// Maximum number of entries of a subtree that is listed instead of descended into.
+/// Maximum number of entries in a subtree that is listed instead of being descended into.
 ///
 /// If one of twelve entries differs, a listing costs about 120 bytes. One more level and a listing
 /// of one or two entries cost only 65 bytes, but half a round trip more. A longer listing pays off

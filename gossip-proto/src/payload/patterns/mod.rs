@@ -96,7 +96,7 @@ impl Wire for PatternContent {
     }
 }
 
-/// The limits of this codec; `PROTOCOL.md` repeats them.
+/// The limits of this codec; `PROTOCOL.md` also lists them.
 impl PatternContent {
     /// Maximum number of values in one embedding.
     pub const MAX_DIMENSION: u32 = 65_536;
