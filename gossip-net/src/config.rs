@@ -26,7 +26,7 @@ pub struct NetConfig {
     pub listen: SocketAddr,
     /// The settings of the scheduler: when the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
-    /// The time of silence after which a connection without a session is closed. A keep-alive is
+    /// How long a connection without a session may be silent before it is closed. A keep-alive is
     /// sent after a third of this time. `None`, the default, means three intervals, but at least
     /// three minutes and at most a day. A session closes the connection of a silent peer earlier,
     /// after [`SessionConfig::idle_timeout`].

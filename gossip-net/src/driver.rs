@@ -60,7 +60,7 @@ impl Shared {
             Action::Accept { peer, session, terms } => (peer, Command::Accept { session, terms }),
             Action::Refuse { peer, reason } => (peer, Command::Refuse { reason }),
             Action::Advertise { peer } => return self.send_advert(scheduler, peer),
-            other => unreachable!("an action of a later version: {other:?}"),
+            other => unreachable!("an action from a later version: {other:?}"),
         };
         if let Some(peer) = self.peer(&peer) {
             peer.command(command);

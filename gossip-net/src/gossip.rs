@@ -136,14 +136,14 @@ impl Gossip {
     /// preview a session or to inspect the peer's records.
     ///
     /// `pin` is called immediately before the session begins, and again if the session is reopened
-    /// because it crossed a session of the peer or its connection was replaced. The session makes
-    /// no claims, so it withholds no record from other sessions, and it does not affect their
-    /// schedule. Sync sessions take precedence. For the peer, this is an ordinary session: to leave
+    /// because it crossed a session that the peer opened, or because its connection was replaced.
+    /// The session makes no claims, so it withholds no record from other sessions, and it does not
+    /// affect their schedule. Sync sessions take precedence. For the peer, this is an ordinary session: to leave
     /// the peer's records unchanged, the view must send no records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
-    /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) previews of the peer or
+    /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) previews with the peer or
     /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) previews in total are already running or
     /// waiting.
     pub async fn sync_with_view<V: View<Content: Send> + Send + 'static>(

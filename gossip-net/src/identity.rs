@@ -55,7 +55,7 @@ pub struct IdentityChange {
 /// list its node.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
-    /// The certificates in the order of the file.
+    /// The certificates, in file order.
     certificates: Arc<[CertificateDer<'static>]>,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,

@@ -13,8 +13,8 @@ pub use engram_gossip_proto::schedule::limits::*;
 // Limits per connection.
 
 /// Bidirectional streams that a peer may have open at once. A session uses one, and a peer runs one
-/// session at a time. The others allow for sessions that are being refused, and let one packet
-/// grant several new streams. All streams share the connection's window.
+/// session at a time. The others leave room for sessions that are being refused, and allow one
+/// packet to grant several new streams. All streams share the connection's window.
 pub const MAX_STREAMS: u32 = 32;
 /// Bytes that a peer may send on one stream ahead of the reader.
 pub const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -22,7 +22,7 @@ pub const STREAM_WINDOW: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// Sent bytes that may await a peer's acknowledgement.
 pub const SEND_WINDOW: u64 = 2 * 1024 * 1024;
-/// Unread datagram bytes of one peer. Beyond this limit, the oldest datagrams are dropped.
+/// Unread datagram bytes from one peer. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_RECEIVE_BUFFER: usize = 32 * 1024;
 /// Datagram bytes queued for sending. Beyond this limit, the oldest datagrams are dropped.
 pub const DATAGRAM_SEND_BUFFER: usize = 16 * 1024;

@@ -55,8 +55,8 @@ pub trait Replicas: Send + Sync + 'static {
         Greeting::default()
     }
 
-    /// Handles the greeting of `peer`. Called once per session, before any record of the peer is
-    /// applied.
+    /// Handles the greeting of `peer`. Called once per session, before any record from the peer
+    /// is applied.
     ///
     /// An implementation must raise this node's version counter to [`Greeting::known`], so that its
     /// next write supersedes its earlier writes everywhere. It must ignore a value that is

@@ -26,11 +26,12 @@ pub struct Stats {
     pub sessions: BTreeMap<&'static str, u64>,
     /// Failed sessions, by [`SyncError::reason`](crate::SyncError::reason).
     pub sessions_failed: BTreeMap<&'static str, u64>,
-    /// Sessions of peers that were refused because another session with the peer was running or no
-    /// permit was free.
+    /// Sessions that a peer opened and this node refused, because another session with the peer was
+    /// running or no permit was free.
     pub sessions_refused: u64,
-    /// Sessions of peers that were refused because a limit was used up, by limit: `peer_bytes`,
-    /// `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this node.
+    /// Sessions that a peer opened and this node refused because a limit was used up, by limit:
+    /// `peer_bytes`, `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this
+    /// node.
     pub sessions_over_allowance: BTreeMap<&'static str, u64>,
     /// Sessions of this node that were delayed because a limit was used up, by limit as in
     /// `sessions_over_allowance`.

@@ -262,7 +262,7 @@ mod two_ends {
         assert!((limit - 1500..most).contains(&kept), "{kept}");
     }
 
-    /// Returns the error of the second end when the peer presents a chain of `certificates`
+    /// Returns the error at the second end when the peer presents a chain of `certificates`
     /// certificates and one of the chain's packets is lost.
     async fn refusal(certificates: usize) -> HandshakeError {
         let mut ends = Ends::new();

@@ -17,7 +17,7 @@ pub(super) struct Lingering {
     draining: Vec<(RecvStream, Instant)>,
 }
 
-/// How long a FIN waits for a packet to share. The delay equals QUIC's default maximum
+/// How long a FIN waits for another packet to carry it. The delay equals QUIC's default maximum
 /// acknowledgement delay, and is much shorter than the peer's wait for the FIN.
 const FIN_DELAY: Duration = Duration::from_millis(25);
 

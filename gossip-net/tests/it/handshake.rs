@@ -22,7 +22,7 @@ async fn refusal(node: &mut Node) -> HandshakeError {
     .await
 }
 
-/// Waits until a dial of `node` has failed, and returns the cause.
+/// Waits until a dial by `node` has failed, and returns the cause.
 async fn failed_dial(node: &mut Node) -> HandshakeError {
     node.wait_for(|event| match event {
         Event::Unreachable { cause, .. } => Some(cause.clone()),

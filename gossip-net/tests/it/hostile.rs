@@ -33,7 +33,7 @@ async fn stream_flood_starves_no_other_peer() {
     }
     flood.await.unwrap();
     scene.honest_nodes_sync().await;
-    assert!(scene.failed("cut") > 0, "sessions run one at a time");
+    assert!(scene.failed("cut") > 0, "sessions on reset streams fail");
 }
 
 #[tokio::test(start_paused = true)]

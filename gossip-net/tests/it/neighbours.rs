@@ -238,7 +238,7 @@ async fn lasting_false_root_barely_slows_others() {
     no_dearer(undisturbed, disturbed, "LiesAboutItsRoot");
     let stats = scene.a.gossip.stats();
     assert!(stats.triggers > 0 && stats.adverts_received > 100, "{stats:?}");
-    // After each false advert the node reacts to fewer adverts of the peer.
+    // After each false advert, the node reacts to fewer adverts from the peer.
     assert!(stats.triggers < stats.adverts_received / 10, "{stats:?}");
     let peers = scene.a.gossip.peers();
     let bad = peers.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();

@@ -1,4 +1,4 @@
-//! Self-signed certificates: without an authority, the roster still decides.
+//! Self-signed certificates: without an authority, the roster still decides which nodes may join.
 
 use engram_gossip_net::{Gossip, Identity, Member, NodeId, Roster};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::common::{Cluster, DEADLINE, Ready, quiet, roster};
 
-/// A node's store that blocks in `apply` for records of one peer.
+/// A node's store that blocks in `apply` for records from one peer.
 struct Waiting {
     map: ByteMap,
     slow: Option<(NodeId, Arc<Gate>)>,

@@ -22,7 +22,7 @@ pub enum Transport {
     /// Like a QUIC stream: in order, and complete or not at all. A lost packet is retransmitted; if
     /// its retransmissions fail for `retry_timeout`, the stream fails at both ends.
     Stream {
-        /// Maximum time of retransmissions.
+        /// How long a lost packet is retransmitted.
         retry_timeout: Duration,
     },
     /// Each frame travels separately, and may be lost, duplicated or reordered. No real transport

@@ -10,12 +10,13 @@ use crate::{Compression, Message, Versions};
 pub enum Sabotage {
     /// The summary claims less than was handled.
     Stale,
-    /// It claims more.
+    /// The summary claims more than was handled.
     High,
-    /// It loses its own entries: it claims no more than its base, or nothing if it has no base.
+    /// The summary loses its own entries: it claims no more than its base, or nothing if it has no
+    /// base.
     Dropped,
-    /// Its own entries name nodes that do not exist, and entries of the base get arbitrary
-    /// versions.
+    /// The summary's own entries name nodes that do not exist, and entries of the base get
+    /// arbitrary versions.
     Garbage,
 }
 

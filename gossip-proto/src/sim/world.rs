@@ -168,7 +168,8 @@ impl<H: Host> World<H> {
         self.nodes[node].bytes
     }
 
-    /// Sets how far the clock of a node is ahead. A running clock does not jump, so call this while the node is down.
+    /// Sets how far a node's clock is ahead of the world's. A running clock does not jump, so call
+    /// this while the node is down.
     pub fn set_skew(&mut self, node: usize, skew: Duration) {
         self.nodes[node].skew = skew;
     }

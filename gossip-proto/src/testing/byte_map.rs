@@ -118,8 +118,8 @@ impl State {
         self.changed();
     }
 
-    /// The content of the live dot with the greatest version; if versions are equal, of the greatest
-    /// node.
+    /// The content of the live dot with the greatest version; if versions are equal, the greatest
+    /// node id wins.
     fn shown(&self, record: &Record) -> Option<Vec<u8>> {
         let dots =
             record.parts.iter().flat_map(|part| part.dots.iter().map(|dot| (dot, part.node)));

@@ -21,7 +21,7 @@ pub(super) fn refusals<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Ch
     let only = receipt.rejected.len() == 1 && receipt.rejected[0].0 == refused.id;
     let kept = only && receipt.applied == 2 && is_held(first) && is_held(last);
     expect(ViewLaw::Deliveries, kept, || {
-        format!("a delivery of two valid records and one without its content: {receipt:?}")
+        format!("two valid records and one without its content, in one delivery, give {receipt:?}")
     })
 }
 

@@ -1,4 +1,4 @@
-//! The laws of digests across a change.
+//! The laws of digests: a change to one record changes exactly the digests above it.
 
 use std::format;
 use std::string::ToString;

@@ -146,7 +146,8 @@ pub enum ViewLaw {
     Reopen,
 }
 
-/// A view breaks a law: its sessions may leave replicas different without an error. Correct the view.
+/// The error for a view that breaks a law. Its sessions may leave replicas different without
+/// reporting an error. Correct the view.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the view breaks the law {law:?}: {detail}")]
 #[non_exhaustive]

@@ -72,7 +72,7 @@ fn record(view: &impl View, entry: &Entry) -> Checked {
     let key = || hex(&entry.key);
     let Some(record) = view.record(&entry.key) else {
         return expect(ViewLaw::Records, false, || {
-            format!("there is no record of entry {}", key())
+            format!("there is no record for entry {}", key())
         });
     };
     expect(ViewLaw::Records, view.key_of(&record.id) == entry.key, || {
@@ -83,7 +83,7 @@ fn record(view: &impl View, entry: &Entry) -> Checked {
         expect(ViewLaw::Contents, content.is_some() && held, || {
             let (id, digest) = (&record.id, hex(digest));
             let found = content.is_some();
-            format!("{id:?} names {digest}: content is there: {found}, holds: {held}")
+            format!("{id:?} names {digest}, but `content` finds it: {found}, and `holds` is {held}")
         })?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The number and duration of concurrent dials, and the pauses between dials of a member.
+//! The number and duration of concurrent dials, and the pauses between dials to a member.
 
 use std::time::Duration;
 

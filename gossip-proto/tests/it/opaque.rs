@@ -1,4 +1,4 @@
-//! Contents of any bytes: a session does not interpret its contents.
+//! Opaque contents: a session transfers arbitrary bytes and does not interpret them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use engram_gossip_proto::{
 };
 use sha2::{Digest, Sha256};
 
-/// A naive store with contents of any bytes.
+/// A naive store of opaque contents.
 #[derive(Clone, Default)]
 struct Shelf(Rc<RefCell<Held>>);
 

@@ -176,7 +176,7 @@ fn unsendable_part_is_left_out_and_named() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The pieces join to the whole record at the peer.
+    /// The peer joins the pieces into the whole record.
     #[test]
     fn prop_pieces_are_the_whole(
         parts in proptest::collection::vec(

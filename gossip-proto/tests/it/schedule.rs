@@ -90,7 +90,7 @@ fn loss_and_dead_nodes_cost_seconds() -> Verdict {
     news_arrives(100, 10, LAN, 0.2, SECOND * 10)
 }
 
-/// The timer alone lets every node sync with every other node.
+/// With the timer alone, every node syncs with every other node.
 #[test]
 fn every_pair_meets_by_the_timer() -> Verdict {
     let mut config = config(1, LAN, 0.0);
@@ -378,7 +378,7 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     }
     run_for(&mut world, SECOND * 600);
     if world.agreeing() != nodes / 2 {
-        return Err(format!("{} nodes of a half agree", world.agreeing()));
+        return Err(format!("{} nodes agree, instead of half of them", world.agreeing()));
     }
     world.heal();
     world.reset_peaks();

@@ -159,7 +159,7 @@ fn take_message(buf: &mut impl Buf) -> Result<Message<Instance>, Malformed> {
     })
 }
 
-/// Whether a packet informs its receiver that the sender considers it down.
+/// Whether a packet tells its receiver that the sender considers the receiver down.
 pub(super) fn says_down(mut packet: &[u8]) -> bool {
     take_short_header(&mut packet).is_ok_and(|(.., message)| message == Message::TurnUndead)
 }

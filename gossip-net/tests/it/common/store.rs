@@ -74,7 +74,7 @@ impl Store {
         })
     }
 
-    /// The greetings of the peers, in order.
+    /// The greetings from the peers, in order.
     pub(crate) fn greeted(&self) -> Vec<Greeted> {
         self.greeted.lock().unwrap().clone()
     }
