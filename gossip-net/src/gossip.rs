@@ -138,8 +138,8 @@ impl Gossip {
     /// `pin` is called immediately before the session begins, and again if the session is reopened
     /// because it crossed a session that the peer opened, or because its connection was replaced.
     /// The session makes no claims, so it withholds no record from other sessions, and it does not
-    /// affect their schedule. Sync sessions take precedence. For the peer, this is an ordinary session: to leave
-    /// the peer's records unchanged, the view must send no records of its own.
+    /// affect their schedule. Sync sessions take precedence. For the peer, this is an ordinary
+    /// session: to leave the peer's records unchanged, the view must send no records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if

@@ -1,4 +1,4 @@
-//! The identity of a node: its certificate, its key and the authority that it trusts.
+//! The identity of a node: its certificate, its key and the authorities that it trusts.
 
 use std::fmt;
 use std::fs;

@@ -41,7 +41,7 @@ impl Schedule {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // No host code runs under this lock, so no panic of the host can poison it.
+        // No host code runs under this lock, so a panic in host code cannot poison it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -25,7 +25,7 @@ fn swim_config() -> SwimConfig {
     config
 }
 
-/// The body of one process, not a separate test. Prints the changes of its membership.
+/// The body of one process, not a separate test. Prints the changes that its membership reports.
 #[tokio::test]
 async fn a_process_of_the_cluster() {
     let Ok(folder) = env::var(PROCESS) else { return };

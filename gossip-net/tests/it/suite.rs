@@ -1,4 +1,4 @@
-//! One suite for each carrier of a session: two machines that exchange frames in memory, two nodes
+//! The same suite for each carrier of a session: two machines that exchange frames in memory, two nodes
 //! on an in-memory network in virtual time, and two nodes over QUIC on loopback.
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ pub struct WorldConfig {
     pub seed: u64,
     /// The behaviour of every link at the beginning.
     pub link: Link,
-    /// The transport of the frames of a session.
+    /// The transport that carries a session's frames.
     pub transport: Transport,
     /// The configuration of the schedulers.
     pub schedule: ScheduleConfig,

@@ -46,7 +46,7 @@ pub(super) struct Dial {
 #[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) contact: u64,
-    /// The end that sent it.
+    /// The end that sent the segment.
     pub(super) end: usize,
     pub(super) number: u64,
     pub(super) segment: Segment,

@@ -19,7 +19,8 @@ pub(super) fn added<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Check
     told_apart(&from, &to, &key)
 }
 
-/// Checks that exactly the digests above `key` differ: only its record is changed, or new, in `to`.
+/// Checks that exactly the digests above `key` differ: its record is the only one that is changed
+/// or new in `to`.
 pub(super) fn told_apart<V: View>(from: &V, to: &V, key: &[u8; 32]) -> Checked {
     expect(ViewLaw::Digests, from.summary().root != to.summary().root, || {
         "two different states have the same root".to_string()

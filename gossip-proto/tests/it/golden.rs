@@ -1,5 +1,5 @@
 //! The bytes of every message and advert, compared with golden files. A change to a golden file
-//! needs a new version of the wire, or of adverts.
+//! needs a new wire version, or a new version of the adverts.
 //!
 //! `BLESS=1 cargo test --test it golden::` rewrites the golden files.
 

@@ -230,7 +230,8 @@ fn unrequested_records_are_counted_and_dropped() {
 #[test]
 fn record_below_a_listing_is_accepted() {
     let mut victim = Victim::greeted(few());
-    // The victim lists so few entries immediately, so the peer may send any record that is not in the listing.
+    // The victim has so few entries that it lists them immediately, so the peer may send any record that is not in
+    // the listing.
     victim.say(&records(&["stranger-1"]), true).unwrap();
     assert_eq!(victim.session.stats().applied, 1);
     assert!(victim.store.state().records.contains_key(&key_of("stranger-1")));

@@ -7,7 +7,7 @@ use engram_gossip_proto::{Delivery, Entry, Prefix, Receipt, Record, SpaceId, Sum
 
 use super::store::Store;
 
-/// Replicas that report the same false root at every query.
+/// Replicas that report the same false root on every query.
 pub(crate) struct Liar(pub(crate) Arc<Store>);
 
 pub(crate) struct Lie<V>(V);

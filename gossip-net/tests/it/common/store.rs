@@ -1,4 +1,4 @@
-//! A minimal replica set: records in a map, and digests of subtrees computed at every query.
+//! A minimal replica set: records in a map, and digests of subtrees computed on every query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

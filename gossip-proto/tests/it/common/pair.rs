@@ -1,4 +1,4 @@
-//! Two sessions that talk to each other.
+//! Two sessions that exchange frames.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -67,7 +67,7 @@ impl Sparse {
 }
 
 impl Sparse {
-    /// Adds records of one content each.
+    /// Adds a record for each content.
     #[allow(dead_code, reason = "for benches/size.rs")]
     pub(crate) fn add(&mut self, contents: Vec<PatternContent>) {
         let mut state = State::default();
