@@ -1,4 +1,5 @@
-//! A suite that checks the contract of [`StateStore`] (feature `conformance`). Any implementation can run it in its own tests.
+//! A suite that checks the contract of [`StateStore`] (feature `conformance`). Any implementation can run it in its own
+//! tests.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -26,7 +27,7 @@ use super::storage::{StateStore, StorageError, Table};
 /// open independent stores.
 pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, StorageError> + 'o;
 
-/// Checks that the stores opened by `open` keep the contract of [`StateStore`].
+/// Checks that the stores opened by `open` satisfy the contract of [`StateStore`].
 ///
 /// Opens stores at paths below `root`, which must not exist yet; a store without files may treat the paths as
 /// mere names. Drops or closes a store before it opens its path again, except when it checks that a second
@@ -36,7 +37,7 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 /// set aside still exists in its new place.
 ///
 /// # Errors
-/// The first [`Violation`].
+/// The first [`Violation`] found.
 pub fn check(root: &Path, open: &mut OpenStore<'_>) -> Result<(), Violation> {
     let mut subject = Subject { root, open };
     steps::rows_are_kept(&mut subject)?;

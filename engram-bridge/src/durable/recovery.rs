@@ -103,7 +103,8 @@ pub enum OpenError {
          wrote it, or start with an empty store, which the peers fill"
     )]
     Schema {
-        /// The schema of the store: the first four bytes of the row `owner` of [`Table::Meta`](crate::durable::Table::Meta).
+        /// The schema of the store: the first four bytes of the row `owner` in
+        /// [`Table::Meta`](crate::durable::Table::Meta).
         found: u32,
         /// The schema that this version reads: 5 since version 0.1.0.
         known: u32,

@@ -24,7 +24,7 @@ pub use redb::RedbStateStore;
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
 pub trait StateStore: Send + Sync {
     /// Calls `row` with the key and the value of every row of `table`, in any order. A scan during a commit sees
-    /// the whole batch or none of it. `row` does not call the store.
+    /// the whole batch or none of it. `row` never calls the store.
     ///
     /// # Errors
     /// [`StorageError`] if the table cannot be read; [`StorageError::Damaged`] if the bytes read differ from
@@ -90,7 +90,7 @@ pub trait StateStore: Send + Sync {
     fn backup(&self, to: &Path) -> Result<(), StorageError>;
 
     /// Releases the files and locks that the store holds, so that another store can open the same data. Waits for
-    /// running calls. A later call opens the data again, like a new opening.
+    /// running calls. A later call opens the data again, and fails if another store has opened it meanwhile.
     ///
     /// Does nothing by default: override it if the store holds a file, a connection or a lock. Otherwise, a
     /// stopped node keeps its data in use until it is dropped.
@@ -121,7 +121,7 @@ impl StoreUsage {
 pub enum Table {
     /// The schema and the owner of the store, and for each space its root, the time of its latest snapshot or change,
     /// and whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
-    /// versions; the row `owner copy` replaces it if it is damaged.
+    /// versions; the row `owner copy` is read if that row is damaged.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
     /// and it is short.

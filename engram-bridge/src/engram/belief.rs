@@ -14,7 +14,7 @@ pub(crate) const MAX_RECENT_UPDATES: usize = 512;
 /// The maximum number of belief updates that wait for the log of a service; further ones displace the oldest.
 pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
 
-/// The maximum number of belief updates that a space without a service keeps for the next one.
+/// The maximum number of belief updates that a space without a service keeps for its next service.
 pub(crate) const MAX_UNSERVED_UPDATES: usize = 4_096;
 
 /// The cause of a change of the merged view.

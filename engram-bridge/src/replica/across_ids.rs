@@ -26,7 +26,7 @@ pub struct AcrossIds {
 }
 
 impl AcrossIds {
-    /// Compares by `rules`, in spaces of at most `max_patterns` visible patterns.
+    /// Configures a comparison by `rules`, in spaces of at most `max_patterns` visible patterns.
     ///
     /// # Errors
     /// [`InvalidRules`] names the number that is out of range.
@@ -52,7 +52,7 @@ impl Default for AcrossIds {
     }
 }
 
-/// The role of a visible pattern among the others of its space, and its adjusted confidence.
+/// The role of a visible pattern among the others in its space, and its adjusted confidence.
 ///
 /// `Display` explains it in a few lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +69,7 @@ pub struct ComparedPattern {
     explanation: String,
 }
 
-/// The role of a visible pattern among the others of its space.
+/// The role of a visible pattern among the others in its space.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PatternRole {
@@ -211,7 +211,7 @@ impl Comparison {
         Self { config, compared: Mutex::new(compared) }
     }
 
-    /// Locks the result. Ignores poisoning: the view is a hint for people, and a panic leaves it
+    /// Locks the result. Ignores poisoning: the view only informs people, and a panic leaves it
     /// usable.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Compared> {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,7 +230,7 @@ impl Compared {
         }
     }
 
-    /// Takes the changed patterns and updates the conflicts and groups that depend on them.
+    /// Applies the changed patterns, and updates the conflicts and groups that depend on them.
     pub(crate) fn update(&mut self, changed: &[Changed]) {
         self.stats = None;
         let edits = changed.iter().map(|(id, pattern)| {

@@ -11,8 +11,8 @@ use crate::engram::pattern::SemanticPattern;
 /// oldest.
 pub(crate) const MAX_BLENDS: usize = 8;
 
-/// The blends of one pattern that this process handed out. They are forgotten when the process
-/// ends, as is the engine's memory.
+/// The blends of one pattern that this process handed out. They are lost when the process ends,
+/// and so is the engine's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
     /// The digests, oldest first. Most patterns never have several versions, so the list is usually

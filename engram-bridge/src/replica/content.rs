@@ -22,8 +22,8 @@ pub const MAX_EPISODE_ID_BYTES: usize = PatternContent::MAX_EPISODE_ID;
 /// The maximum number of episodes that one pattern may cite.
 pub const MAX_EPISODES: usize = PatternContent::MAX_EPISODES;
 
-/// The pattern cannot be shared with other nodes. It was not stored; the other patterns of the same
-/// call are not affected.
+/// Why a pattern cannot be shared with other nodes. The pattern was not stored; the other patterns
+/// of the same call are not affected.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
@@ -135,7 +135,7 @@ pub(crate) struct Content {
     digest: Digest,
 }
 
-/// A content in the store.
+/// A content as the store holds it: without its digest, which is the key.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) pattern: Arc<SemanticPattern>,

@@ -53,9 +53,8 @@ impl<'b> Cursor<'b> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Reads the length of a list, as [`put_count`] writes it, whose items have at least `least`
-    /// bytes each. Refuses a length that the remaining bytes cannot hold, before the caller
-    /// allocates anything.
+    /// Reads the length of a list that [`put_count`] wrote. Each item has at least `least` bytes: a
+    /// length that the remaining bytes cannot hold is refused before the caller allocates memory.
     pub(crate) fn count(&mut self, least: usize) -> Option<usize> {
         let count = usize::try_from(u32::from_le_bytes(self.array()?)).ok()?;
         (count.checked_mul(least)? <= self.0.len()).then_some(count)

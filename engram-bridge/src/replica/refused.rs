@@ -16,8 +16,8 @@ pub struct RefusedPattern {
     pub reason: PatternError,
 }
 
-/// The refused patterns of a space by their ids. They are forgotten when the process ends, as is
-/// the engine's memory.
+/// The refused patterns of a space by their ids. They are lost when the process ends, and so is
+/// the engine's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(BTreeMap<String, RefusedPattern>);
 

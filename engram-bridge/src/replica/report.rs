@@ -33,7 +33,7 @@ pub struct SubmitReport {
     pub many_versions: Vec<String>,
     /// Whether the visible patterns changed.
     pub view_changed: bool,
-    /// The changes of the merged view by patterns that wait.
+    /// The changes that waiting patterns made to the merged view.
     pub(crate) shown_waiting: Vec<BeliefUpdateRecord>,
 }
 

@@ -1,8 +1,8 @@
-//! Figures of a memory space.
+//! Statistics of a memory space.
 
 use engram_merkle::Digest;
 
-/// Figures of a memory space.
+/// Statistics of a memory space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpaceStats {

@@ -98,7 +98,7 @@ impl ConsolidationGossiper {
     /// peers.
     ///
     /// Despite its name, which Engram's plan prescribes, it replaces nothing: it keeps the patterns
-    /// that peers contributed, and own patterns that the engine lost in a restart. See
+    /// that peers contributed, and those of this node that the engine lost in a restart. See
     /// [`Space::submit`].
     ///
     /// # Errors

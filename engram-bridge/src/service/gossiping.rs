@@ -157,7 +157,7 @@ impl GossipingConsolidationService {
     /// memory until the first contact ends or the node stops.
     ///
     /// # Errors
-    /// [`StorageError`] if the last of them could not be stored; [`StorageError::Stopped`] if the
+    /// [`StorageError`] if the last of these snapshots could not be stored; [`StorageError::Stopped`] if the
     /// node is stopped.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.shared.pending.durable().await
@@ -283,7 +283,7 @@ impl Shared {
         }
     }
 
-    /// Passes the merged view to the inner service if it does not have it yet.
+    /// Passes the merged view to the inner service, unless the service already has it.
     fn forward(&self, forwarded: &mut Option<u64>, source: ConsolidationCacheSource) {
         // Read the version before the view: a change in between is then forwarded again.
         let version = *self.gossiper.space().view_version().borrow();

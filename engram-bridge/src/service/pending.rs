@@ -1,4 +1,4 @@
-//! Snapshots of the engine that wait to be stored.
+//! Snapshots from the engine, waiting to be stored.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;

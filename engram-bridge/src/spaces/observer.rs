@@ -26,7 +26,7 @@ pub trait ConsolidationObserver: Send + Sync {
     }
 }
 
-/// The statistics of one snapshot of the engine, equal to Engram's own metrics.
+/// The statistics of one snapshot of the engine, which match Engram's own metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConsolidationRun {

@@ -118,7 +118,7 @@ impl Shared {
         }
     }
 
-    /// The fault of this machine's clock that the release date and the greetings of peers reveal.
+    /// A fault in this machine's clock, if the release date or the greetings of peers reveal one.
     fn clock_fault(&self) -> Option<ClockFault> {
         let mut hybrid = HybridClock::new(BUILT_AT);
         match self.greeted.1.load(Relaxed) {

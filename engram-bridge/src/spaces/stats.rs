@@ -36,7 +36,7 @@ pub struct WriteStats {
     /// Dots that arrived with a content other than the held one. Both contents are kept.
     pub clashes: u64,
     /// Dots that were dropped, because one node had more than [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS)
-    /// on one id.
+    /// under one id.
     pub dots_dropped: u64,
     /// Suppressed digests that were dropped, because a record holds at most
     /// [`MAX_SUPPRESSED`](crate::replica::MAX_SUPPRESSED).
@@ -51,7 +51,7 @@ pub struct WriteStats {
     pub members_ahead: u64,
     /// Records, or parts of them, that were refused because of a cap. Caps that refused nothing are absent.
     pub over_cap: BTreeMap<Cap, u64>,
-    /// The present fault of this machine's clock; `None` without evidence of one.
+    /// The current fault in this machine's clock; `None` if there is no evidence of one.
     pub clock_fault: Option<ClockFault>,
     /// Refused patterns of this node's engine. Repeated refusals for the same reason count once.
     pub refused: u64,

@@ -61,14 +61,14 @@ pub struct StoreConfig {
     /// Whether the node also hosts the stored spaces and the spaces that peers name, up to [`MAX_SPACES`] in all.
     /// Default: `false`.
     pub learn_spaces: bool,
-    /// The hash of the tree, of records and of contents. It must be the same on all nodes.
+    /// The hash function for the tree, records and contents. It must be the same on all nodes.
     pub hash: AnyHasher,
     /// The base depth of the Merkle tree. It must be the same on all nodes.
     pub depth: BaseDepth,
     /// The dimension of embeddings. It must be the same on all nodes.
     pub dimension: usize,
     /// The precision of stored embeddings. With [`Precision::F16`], each number is rounded once, when a pattern is
-    /// submitted. It must be the same on all nodes.
+    /// submitted. The precision must be the same on all nodes.
     pub precision: Precision,
     /// The strategy that chooses the visible pattern among several versions. Nodes with different strategies
     /// still sync, but show different patterns.
@@ -260,7 +260,8 @@ impl Store {
         self.spaces.read().expect(HELD)
     }
 
-    /// Whether this node hosts every space that a peer names.
+    /// Whether this node also hosts the spaces that its peers name, up to [`MAX_SPACES`]; see
+    /// [`StoreConfig::learn_spaces`].
     pub fn learns_spaces(&self) -> bool {
         self.learns_spaces
     }

@@ -120,8 +120,8 @@ impl<'a> Admission<'a> {
     }
 
     /// Looks for the content of a dot of `id` among the held and the delivered contents. A content
-    /// of a different id does not count: when the dot is dropped later, the content would be
-    /// dropped with it, although the record of its own id still names it.
+    /// of a different id does not count: it would later be dropped together with the dot, although
+    /// the record of the content's own id still names it.
     fn content_of(&self, id: &str, digest: &Digest) -> Result<(), Rejection> {
         let came = || Some(self.contents.get(digest)?.as_ref().map(Content::pattern));
         match self.state.content(digest).map(Ok).or_else(came) {
@@ -132,8 +132,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Leaves out the parts of nodes that neither the roster lists nor the held record names, as
-    /// far as they exceed the caps. Parts without live dots are left out first.
+    /// Applies the caps to the parts of nodes that neither the roster lists nor the held record
+    /// names: leaves out the parts in excess, those without live dots first.
     fn restrict_names(&mut self, held: Option<&Record>, arrived: &mut Record) -> Option<Refusal> {
         let tallies = self.state.tallies();
         let is_held = |node| held.is_some_and(|held| held.siblings.context().get(node) > 0);

@@ -14,7 +14,7 @@ impl SyncPreview {
     /// changed, and this node sends no content. `gossip` must be bound to `store`.
     ///
     /// The peer sends its differing records and their contents as in a sync, so a preview costs
-    /// about as many bytes. At most two previews of a peer, and eight in total, can run or wait at
+    /// about as many bytes. At most two previews with a peer, and eight in total, can run or wait at
     /// a time. They run alongside syncs.
     ///
     /// # Errors

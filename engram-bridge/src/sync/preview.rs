@@ -37,7 +37,7 @@ pub struct SpacePreview {
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// The change of a pattern on this node. Both fields are equal if the record would change but the
+/// The change of a pattern on this node. The two fields are equal if the record would change but the
 /// visible pattern would not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {

@@ -32,9 +32,9 @@ const STATE: &str = "state.redb";
 /// disk was full, it first writes a probe file to check that the batch now fits. A file that cannot be written can
 /// still be read.
 ///
-/// On Unix, the store remembers the device and the inode of the file. While the path leads to no file or to another
-/// file, every call except a backup fails with [`StorageError::Replaced`] and keeps the file open; a backup copies the
-/// open file.
+/// On Unix, the store remembers the device and the inode of the file. While the file is missing or another file is in
+/// its place, every call except a backup fails with [`StorageError::Replaced`]. The store keeps the original file open,
+/// and a backup copies it.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,
@@ -56,8 +56,8 @@ struct Open {
     checked: bool,
     /// The identity of the file that this process read; `None` before the first opening.
     identity: Option<Identity>,
-    /// Bytes of disk space that must be free before the database is opened again: those of a batch for which
-    /// the disk had no room, or 0.
+    /// Bytes of disk space that must be free before the database is opened again: the size of a batch that did not
+    /// fit on the disk, or 0.
     lacking: u64,
     /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
     unwritten: Option<Database>,
@@ -349,7 +349,7 @@ fn scan_rows(
     Ok(())
 }
 
-/// The guard of a lock; `None` if the lock is held.
+/// Returns the guard from a `try_` call on a lock; `None` if another thread holds the lock.
 fn unless_blocked<G>(tried: TryLockResult<G>) -> Option<G> {
     match tried {
         Ok(guard) => Some(guard),

@@ -21,7 +21,7 @@ impl Space {
     /// it; readers and writers of the patterns do not.
     pub fn compare_across_ids(&self, most: usize) -> usize {
         let Some(comparison) = &self.comparison else { return 0 };
-        // Lock the comparison before the state, so that changes are compared in their order.
+        // Lock the comparison before the state, so that changes are compared in order.
         let mut compared = comparison.lock();
         let (changed, left) = {
             let mut state = self.state_mut();
@@ -51,7 +51,7 @@ impl Space {
         left
     }
 
-    /// The role of the visible pattern of `id` among the others; `None` if the pattern was not compared yet, or
+    /// The role of the visible pattern of `id` among those of other ids; `None` if the pattern was not compared yet, or
     /// if the comparison is switched off.
     pub fn compared(&self, id: &str) -> Option<ComparedPattern> {
         self.comparison.as_ref()?.lock().compared(&Arc::from(id))

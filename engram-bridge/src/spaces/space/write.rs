@@ -250,8 +250,8 @@ impl Space {
         self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
     }
 
-    /// Replaces all versions that this node knows under the pattern's id with `pattern`. Call it only for a
-    /// person or a program that has compared these versions, never automatically.
+    /// Replaces all versions that this node knows under the pattern's id with `pattern`. Call it only on
+    /// behalf of a person or a program that has compared these versions, never automatically.
     ///
     /// # Errors
     /// [`SubmitError`] if the pattern, with the citations that `citations` selects, is not valid or cannot be

@@ -1,4 +1,4 @@
-//! Opens and creates the file of a store, and checks the room on its disk.
+//! Opens and creates the file of a store, and checks the free space on its disk.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

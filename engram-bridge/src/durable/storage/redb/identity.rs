@@ -17,7 +17,7 @@ impl Identity {
         Ok(Self::read(&file.metadata()?))
     }
 
-    /// Whether `path` leads to this file. A path that cannot be examined counts as leading to it, since an open file
+    /// Whether the file at `path` is this one. A path that cannot be examined counts as a match, since an open file
     /// remains usable without its path.
     pub(super) fn is_at(self, path: &Path) -> bool {
         match fs::metadata(path) {
