@@ -143,7 +143,8 @@ fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let lines = text.lines().filter(|line| line.starts_with('{'));
     lines
         .map(|line| {
-            Measured::parse(line).with_context(|| format!("{} printed {line}", benchmark.package))
+            Measured::parse(line)
+                .with_context(|| format!("{} printed an invalid result: {line}", benchmark.package))
         })
         .collect()
 }
@@ -226,7 +227,7 @@ fn table(measured: &[Measured]) -> String {
         let [name, input, value, reference, ratio, budget] = cells;
         format!("{name:<26} {input:<22} {value:>12}  {reference:<22} {ratio:>8} {budget:>8}")
     };
-    let mut lines = vec![row(["what", "input", "value", "reference", "ratio", "at most"])];
+    let mut lines = vec![row(["name", "input", "value", "reference", "ratio", "at most"])];
     for measured in measured {
         let Measured { name, input, value, unit, reference, ratio, budget, met } = measured;
         let value = if unit == "ns" { time(*value) } else { format!("{value:.1} {unit}") };

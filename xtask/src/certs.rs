@@ -8,9 +8,9 @@ use crate::product;
 
 /// Issue, renew and show the certificates of a cluster
 ///
-/// `certs ca` creates the authority, `certs node --name NAME` a node's key and certificate, `certs rotate CERTIFICATE` a
-/// new certificate for the same key, and `certs show FILE` prints the node id for the peers' configurations. `certs
-/// PART -- --help` lists the options of a part.
+/// `certs ca` creates the authority, `certs node --name NAME` a node's key and certificate, and `certs rotate
+/// CERTIFICATE` a new certificate for the same key. `certs show FILE` prints the node id for the peers' configurations.
+/// `certs PART -- --help` lists the options of a part.
 #[derive(Args)]
 pub(crate) struct Certs {
     /// The action

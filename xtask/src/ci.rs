@@ -1,4 +1,4 @@
-//! All checks of a change, ordered so that mistakes are found early.
+//! All checks for a change, ordered so that mistakes are found early.
 
 mod report;
 mod steps;

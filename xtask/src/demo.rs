@@ -67,7 +67,7 @@ const MOST_NODES: i64 = 16;
 const LISTED: usize = 10;
 
 impl Demo {
-    /// Creates the demo of the fixture's nodes, each in the network namespace of its host.
+    /// Creates a demo with the fixture's nodes, each in its host's network namespace.
     pub(crate) fn on_hosts() -> Self {
         let (nodes, data, keep) = (None, None, None);
         let (interval, timeout) = (5, 180);

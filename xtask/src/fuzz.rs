@@ -12,11 +12,11 @@ use crate::Verdict;
 use crate::command::{cargo, root, spelled};
 use crate::workspace::target_folder;
 
-/// Fuzz every wire parser and whole sessions
+/// Fuzz the parsers of the wire format and of the Merkle tree, and whole sessions
 ///
-/// Needs cargo-fuzz (`cargo install cargo-fuzz`); works with a stable compiler. Starts from the committed corpus and stores
-/// new inputs in fuzz/corpus of the crate. Stores a failing input in fuzz/artifacts there, and prints the command that
-/// repeats it.
+/// Needs cargo-fuzz (`cargo install cargo-fuzz`); works with a stable compiler. Starts from the committed corpus, and
+/// stores new inputs in the crate's folder fuzz/corpus. Stores a failing input in its folder fuzz/artifacts, and prints
+/// the command that repeats it.
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// Run only these targets

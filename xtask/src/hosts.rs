@@ -41,7 +41,7 @@ pub(crate) fn apart() -> Command {
 pub(crate) fn lay(shape: &Shape) -> Result<()> {
     // `ip` stores the names of namespaces below /run, which is private here.
     run("mount -t tmpfs tmpfs /run")?;
-    fs::create_dir_all("/run/netns").context("/run/netns: cannot be made")?;
+    fs::create_dir_all("/run/netns").context("/run/netns: cannot be created")?;
     run("ip link set lo up")?;
     let mtu = if let Shape::Mtu(mtu) = shape { *mtu } else { 1500 };
     for host in 0..HOSTS {

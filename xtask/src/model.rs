@@ -13,7 +13,7 @@ use crate::command::{cargo, spelled};
 /// Search the model of the state rules for histories that break a law
 ///
 /// Runs random histories and all short histories of every fault class, and random histories in which sessions run
-/// record by record. Each printed row is one class, or one class under one condition of sessions. Forbidden violations
+/// record by record. Each printed row is one class, or one class under one session condition. Forbidden violations
 /// fail the search; accepted ones are the losses that the rules document. Prints each violation with its shortest
 /// history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Model {
     #[arg(value_enum)]
     searches: Vec<Search>,
     /// Random histories for each fault class; a twentieth of this number for each class and
-    /// condition of sessions
+    /// session condition
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     histories: u64,
     /// Steps of each history in the exhaustive search; two more in the search of submissions

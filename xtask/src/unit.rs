@@ -13,7 +13,8 @@ use crate::tool::Tool;
 
 /// Verify the shipped systemd unit
 ///
-/// Skipped without systemd-analyze. The unit names a program in /usr/local/bin; the verified copy names one that exists.
+/// Skipped if systemd-analyze is not installed. The unit names a program in /usr/local/bin; the verified copy names one
+/// that exists.
 #[derive(Args)]
 pub(crate) struct Unit {}
 

@@ -34,7 +34,7 @@ pub(crate) fn store_config(number: u8) -> StoreConfig {
     config
 }
 
-/// The store of a node in memory. All such stores of a process share one strictly increasing clock.
+/// A node's store in memory. All such stores of a process share one strictly increasing clock.
 pub(crate) fn store(number: u8) -> Arc<Store> {
     Arc::new(Store::new(store_config(number), ticking()))
 }

@@ -4,10 +4,10 @@
 pub(super) struct Budget {
     pub(super) name: &'static str,
     pub(super) input: &'static str,
-    /// Our benchmark, `group/who/input`.
+    /// Our benchmark, `group/implementation/input`.
     pub(super) ours: &'static str,
     pub(super) reference: Reference,
-    /// The maximum ratio of ours to the reference; without a limit it is only shown.
+    /// The maximum ratio of our time to the reference; `None` if the ratio is only shown.
     pub(super) at_most: Option<f64>,
 }
 
@@ -51,7 +51,7 @@ const fn within(
     Budget { name, input, ours, reference, at_most: Some(1.0) }
 }
 
-// Pattern ids and embeddings are real; inputs beyond the real sets come from fixed generators.
+// Pattern ids and embeddings are real; inputs larger than the real sets come from deterministic generators.
 #[rustfmt::skip]
 pub(super) const CORE: &[Budget] = &[
     beside("one upsert and root", "10^4, SHA-256", "merkle_upsert/ours/sha256-10000", 1.3, "bare hashes", "merkle_upsert/floor/sha256-10000"),

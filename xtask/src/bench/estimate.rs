@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The time of every benchmark, in nanoseconds, by its full name `group/who/input`.
+/// The time of every benchmark, in nanoseconds, by its full name `group/implementation/input`.
 ///
 /// It is the time that nine of ten samples exceed. Other load on the machine can only lengthen a sample, and it
 /// affects the two sides of a comparison differently.

@@ -42,7 +42,7 @@ pub(super) const ORDINARY: [Step; 13] = [
         vec![cargo(["fmt", "--all", "--check"])]
     }),
     Step::new("tidy", "the house rules that no compiler checks", |_| vec![xtask(["tidy"])]),
-    Step::new("lints", "no warning of the compiler or clippy", |_| vec![lints()]),
+    Step::new("lints", "no warnings from the compiler or clippy", |_| vec![lints()]),
     Step::new("tests", "the tests of all crates", |_| vec![tests()]),
     Step::new("doctests", "the examples in the documentation", |_| vec![doctests()]),
     Step::new("documentation", "rustdoc gives no warning", |_| vec![documentation()]),

@@ -42,7 +42,7 @@ pub(crate) struct Rejected {
     pub(crate) reason: String,
 }
 
-/// Reads every `*.jsonl` of a folder in the order of their names; each file becomes a node of its name.
+/// Reads every `*.jsonl` file in a folder, in the order of their names; each file becomes a node with its name.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot be read; --data takes a folder", folder.display()))?;
@@ -64,7 +64,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     files.into_iter().map(|file| Feed::read(unique_name(&file, &mut names), file)).collect()
 }
 
-/// Derives a node name that is valid as host name and file name from the name of any data file.
+/// Derives a node name, valid as a host name and as a file name, from the name of any data file.
 fn unique_name(file: &Path, taken: &mut BTreeSet<String>) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let plain: String =
@@ -200,7 +200,10 @@ impl Feed {
 fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let cause = text.split(" at line ").next().unwrap_or_default();
-    format!("not one whole JSON object ({cause}, column {}); replace the line", error.column())
+    format!(
+        "not a single complete JSON object ({cause}, column {}); replace the line",
+        error.column()
+    )
 }
 
 #[cfg(test)]

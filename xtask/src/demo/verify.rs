@@ -76,7 +76,7 @@ fn explain((key, expected): (&&Key, &Expected<'_>)) -> String {
     confidences.sort_by(|one, other| other.total_cmp(one));
     let told: Vec<_> = confidences.iter().map(|confidence| format!("{confidence:.3}")).collect();
     format!(
-        "{} of {}, for example, has {} with the confidences {}: the first is shown, with the {} citations of all",
+        "{} of {}, for example, has {} with the confidences {}: the first one is shown, with the {} citations of all",
         key.id,
         key.space,
         expected.versions.len(),

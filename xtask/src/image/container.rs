@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::buildah;
 use crate::command::{passes, said, spelled};
 
-/// The maximum number of health checks until the node must be healthy.
+/// The maximum number of health checks before an unhealthy node fails the test.
 const ATTEMPTS: u32 = 60;
 
 pub(super) struct Container {

@@ -1,4 +1,4 @@
-//! Runs the tests of each package outside of this repository.
+//! Runs the tests of each package outside this repository.
 
 use std::fs;
 use std::io;
@@ -12,13 +12,13 @@ use crate::scratch::Scratch;
 use crate::workspace::{Member, target_folder};
 
 /// The maximum size of a package: sources, documents and small tests, but no data. The package of engram-bridge also
-/// contains its lock file, its status page and the files that an operator installs.
+/// contains its status page and the files that an operator installs, and its lock file lists far more dependencies.
 fn max_kib(member: &Member) -> u64 {
     if member.name == "engram-bridge" { 350 } else { 200 }
 }
 
-/// The target folder in which the packages are built. Cargo tells packages of one version apart by their names alone, so
-/// the folder must not contain those of an earlier run.
+/// The target folder in which the packages are built. Cargo distinguishes packages of the same version only by their
+/// names, so the folder must not contain those of an earlier run.
 fn target() -> Result<PathBuf> {
     Ok(target_folder()?.join("publish"))
 }
@@ -64,7 +64,7 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     }
     for member in members {
         let folder = scratch.path().join(&member.name);
-        // The workspace's profile, which packages do not contain: without it property tests take many times as long.
+        // A package does not contain the workspace's profile, without which property tests take many times as long.
         let mut command = cargo(["test", "--all-features", "--config=profile.dev.opt-level=1"]);
         command.current_dir(&folder).arg("--target-dir").arg(&tests);
         command.args(siblings(member, scratch.path()));
@@ -76,7 +76,7 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// Replaces dependencies that are not on the registry yet with the other packages.
+/// Replaces dependencies that may not be on the registry yet with the packages of this release.
 fn siblings(member: &Member, folder: &Path) -> Vec<String> {
     let ours = member.dependencies.iter().filter(|d| d.is_ours && !d.is_dev);
     ours.map(|d| {

@@ -14,7 +14,7 @@ pub(super) struct Section {
     /// The command that repeats the measurement.
     pub(super) command: String,
     pub(super) rows: Vec<Value>,
-    /// SVG.
+    /// The pictures as SVG.
     pub(super) pictures: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::command::{cargo, passes, root};
 use crate::product;
 use crate::scratch::Scratch;
 
-/// Tasks that the checks run anyway, most of them for many minutes.
+/// Tasks that other checks run anyway. Most of them take many minutes.
 const RUN_ELSEWHERE: [&str; 8] =
     ["bench", "ci", "deny", "fuzz", "release", "report", "semver", "test"];
 
@@ -58,7 +58,7 @@ fn command(shown: &Shown, programs: Option<&Path>, scratch: &Path) -> Option<Com
         };
         before = word;
     }
-    // A node that takes commands from its input ends when the input is closed.
+    // A node that reads commands from its input ends when the input is closed.
     if rest.first() == Some(&"run") && words[0] == "engram-node" {
         command.arg("--control");
     }

@@ -138,7 +138,7 @@ fn refused(words: &[String]) -> Option<String> {
 }
 
 impl Document {
-    /// The lines outside of code blocks, with their numbers.
+    /// The lines outside code blocks, with their numbers.
     fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
         self.lines().filter(|(_, _, block)| block.is_none()).map(|(number, line, _)| (number, line))
     }
@@ -178,7 +178,7 @@ impl Document {
     }
 
     fn broken(&self, target: &str, documents: &[Self]) -> Option<String> {
-        // The target is an address, or a path of Rust, which rustdoc checks.
+        // The target is a URL, or a Rust path, which rustdoc checks.
         if target.contains("://") || target.contains("::") {
             return None;
         }

@@ -1,4 +1,4 @@
-//! The permitted uses between the modules of a crate.
+//! The permitted dependencies between the modules of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,7 +182,7 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
     paths
 }
 
-/// Removes the comments, and splits the code where no path continues.
+/// Removes the comments, and splits the code at points that no path spans.
 fn statements(code: &str) -> impl Iterator<Item = &str> {
     // A group of imports may span several lines, but by convention contains no comment.
     code.split(';').flat_map(|statement| {

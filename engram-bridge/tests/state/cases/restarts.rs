@@ -26,7 +26,7 @@ fn start(peer: &Arc<Store>, value: u8) -> [usize; 2] {
 fn starts(value: impl Fn(u32) -> u8) {
     let peer = store(2);
     only_space(&peer).submit_pattern(&pattern("p", 250)).unwrap();
-    // The first start finds no own write yet.
+    // At the first start, the peer does not hold a write of node 1 yet.
     (0..2).for_each(|number| _ = start(&peer, value(number)));
     let second = start(&peer, value(2));
     for number in 3..STARTS {

@@ -79,12 +79,12 @@ pub(crate) struct Book {
     pub(crate) forgotten: [Values; KEYS],
     /// The values of resolutions, which may be visible again.
     pub(crate) resolved: [Values; KEYS],
-    /// Values that were forgotten exactly once, and to which a process that knew this later
-    /// resolved the pattern.
+    /// Values that were forgotten exactly once, and then released: a process that had seen the
+    /// deletion resolved the pattern to the value.
     pub(crate) released: [Values; KEYS],
-    /// Per node: values that an operation saw and removed, and that were not submitted again since.
+    /// Per node: values that an operation saw and removed, and that have not been submitted again.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
-    /// Per node: values that an operation saw and removed, even if they were submitted again since.
+    /// Per node: values that an operation saw and removed, even if they have been submitted again.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
     forgettings: [[u8; 32]; KEYS],
     pub(crate) past: [Past; NODES],
@@ -106,8 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation of a process that holds `row`. The operation replaces the writes in `row` by the nodes for
-    /// which `of` is true.
+    /// Records an operation of a process that holds `row`. The operation replaces those writes in `row` whose
+    /// nodes satisfy `of`.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],

@@ -9,7 +9,7 @@ pub(super) const SPOKEN: u8 = 3;
 /// A class of histories with one kind of fault.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
-    /// Returns the faults for a number of nodes.
+    /// Returns the faults that may occur in a cluster of this number of nodes.
     pub(crate) faults: fn(usize) -> Vec<Step>,
 }
 

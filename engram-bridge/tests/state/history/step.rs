@@ -81,7 +81,7 @@ impl Step {
 /// The state of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
-    /// The clock shows the time.
+    /// The clock shows the correct time.
     Right,
     /// The clock is five years behind.
     Behind,

@@ -41,7 +41,7 @@ impl Rows {
         Self { path: data.with_file_name("embeddings.f32"), file: None }
     }
 
-    /// Reads a row. Returns the reason if this row is not readable, and an error if no row is.
+    /// Reads a row. The inner error is the reason why this row cannot be read. The outer error means that no row can.
     pub(super) fn read(&mut self, row: u64) -> Result<Result<Vec<f32>, String>> {
         let file = match &mut self.file {
             Some(file) => file,

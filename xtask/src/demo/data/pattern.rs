@@ -20,8 +20,8 @@ pub(crate) struct Key {
     pub(crate) id: String,
 }
 
-/// A pattern without its key, in canonical form: floats by their bits, minus zero as zero, citations sorted with
-/// repetitions.
+/// A pattern without its key, in canonical form: floats as their bits, negative zero as zero, and citations sorted,
+/// repetitions included.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Content {
     pub(crate) embedding: Vec<u32>,
