@@ -1,4 +1,4 @@
-//! Generates files for operators: a Grafana dashboard from the node's table of metrics, and the reference of
+//! Generates files for operators: a Grafana dashboard from the node's table of metrics, and the reference for
 //! `cluster.toml` from its table of keys.
 
 mod panels;
@@ -15,7 +15,7 @@ use crate::Verdict;
 use crate::command::{root, said};
 use crate::product;
 
-/// Generate the Grafana dashboard and the reference of cluster.toml
+/// Generate the Grafana dashboard and the reference for cluster.toml
 ///
 /// Writes to engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric of the node gets a panel; an
 /// alert on a metric that the node does not have is an error.

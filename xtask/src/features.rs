@@ -1,4 +1,4 @@
-//! Builds of each crate alone, like those of a user of a single crate.
+//! Builds each crate alone, as a user of that crate would.
 
 use std::process::Command;
 

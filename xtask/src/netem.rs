@@ -77,7 +77,7 @@ const fn condition(name: &'static str, about: &'static str, shape: Shape) -> Con
 enum Ending {
     Passed,
     Failed,
-    /// The missing requirement of the machine.
+    /// The requirement that this machine does not meet.
     Skipped(String),
 }
 

@@ -103,7 +103,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The key of the root of a space.
+/// The key of a space's root.
 pub(crate) fn root_key(space: &SpaceId) -> Vec<u8> {
     [ROOT, space.as_str().as_bytes()].concat()
 }
@@ -131,7 +131,7 @@ pub(crate) fn is_settled(key: &[u8], bytes: &[u8]) -> bool {
     unchecked(key, bytes).is_some_and(<[u8]>::is_empty)
 }
 
-/// The key of the `generated_at` of a space.
+/// The key of a space's `generated_at`.
 pub(crate) fn generated_key(space: &SpaceId) -> Vec<u8> {
     [GENERATED, space.as_str().as_bytes()].concat()
 }

@@ -108,7 +108,7 @@ pub struct StoreUsage {
 }
 
 impl StoreUsage {
-    /// The size of a store of `bytes` on the disk with `records` rows of [`Table::Records`].
+    /// The size of a store that takes `bytes` on the disk and has `records` rows in [`Table::Records`].
     #[must_use]
     pub const fn new(bytes: Option<u64>, records: Option<u64>) -> Self {
         Self { bytes, records }

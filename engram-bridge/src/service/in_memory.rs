@@ -101,7 +101,7 @@ fn by_id(snapshot: &ConsolidationSnapshot) -> Vec<&Arc<SemanticPattern>> {
     patterns
 }
 
-/// Returns the differences between two such lists, id by id.
+/// Returns the differences between two lists from [`by_id`], id by id.
 fn changes<'p>(
     before: &[&'p Arc<SemanticPattern>],
     after: &[&'p Arc<SemanticPattern>],

@@ -1,4 +1,4 @@
-//! One memory space, with the operations of its engine, of an operator and of peers.
+//! One memory space, with the operations for its engine, for operators and for peers.
 
 mod across_ids;
 mod contact;

@@ -34,7 +34,7 @@ impl Container {
         self.config["User"].as_str().unwrap_or_default()
     }
 
-    /// Makes the configuration of a node in a folder of this machine, readable by every user.
+    /// Creates a node's configuration in a folder of this machine. Every user can read it.
     pub(super) fn makes_a_node(&self, folder: &Path) -> Result<()> {
         let mut init = buildah(["run", "--isolation", "chroot", "--user", "0:0"]);
         init.arg("--volume").arg(format!("{}:/new", folder.display())).arg(&self.id);

@@ -45,7 +45,7 @@ pub(super) fn plant(root: &Path, edits: &[Edit]) -> Result<Planted> {
     Ok(planted)
 }
 
-/// The number of occurrences of the text of an edit in its file.
+/// Counts how often the text that an edit replaces occurs in its file.
 pub(super) fn occurrences(root: &Path, edit: &Edit) -> Result<usize> {
     Ok(read(&root.join(edit.file))?.matches(edit.from).count())
 }

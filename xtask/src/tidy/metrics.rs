@@ -21,7 +21,7 @@ const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 /// Crates whose names begin like those of metrics.
 const CRATES: [&str; 2] = ["engram_gossip_net", "engram_gossip_proto"];
 
-/// Finds names of metrics in documents that no node has.
+/// Finds metric names in the documents that no node exports.
 pub(super) fn check(documents: &[Document]) -> Result<Vec<Violation>> {
     let dashboard = fs::read_to_string(root().join(DASHBOARD)).context(DASHBOARD)?;
     Ok(unknown(documents, &names(&dashboard).collect()))

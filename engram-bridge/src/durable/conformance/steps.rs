@@ -1,4 +1,4 @@
-//! Checks of individual rules of the contract.
+//! Checks individual rules of the contract.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

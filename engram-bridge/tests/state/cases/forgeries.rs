@@ -80,7 +80,7 @@ fn forged_record_is_overwritten_after_restart() {
     assert_eq!(live(&only_space(&second), "p"), ["episode-7"]);
 }
 
-/// A record of "theft" with a write of node 9 that names a content of "p".
+/// A record of "theft" in which a write of node 9 names a content of "p".
 fn theft(space: &Arc<Space>, entry: u64, dots: usize) -> Delivery {
     let content = everything(space).records[0].parts[0].dots[0].1;
     let dots = vec![(entry, content); dots];

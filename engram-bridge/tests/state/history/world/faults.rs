@@ -15,7 +15,7 @@ use crate::support::{environment, everything, only_space, store_config};
 const LISTENER: u8 = NODES as u8 + 1;
 
 impl World {
-    /// Plays a fault of a machine, then accounts for the writes that it destroyed.
+    /// Plays a machine fault, then accounts for the writes that it destroyed.
     pub(super) fn fault(&mut self, step: &Step) {
         let suppressed = self.suppressed();
         match *step {
