@@ -1,6 +1,6 @@
 //! Measures the cosine, the blend, the strategies and the view, and compares them with references.
 
-#![allow(missing_docs, reason = "criterion_main writes a main without documentation")]
+#![allow(missing_docs, reason = "criterion_main generates a main without documentation")]
 
 use std::hint::black_box;
 use std::sync::Arc;

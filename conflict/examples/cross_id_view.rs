@@ -1,4 +1,4 @@
-//! Shows which of four related patterns are one memory, which are disputed, and why.
+//! Shows which of four related patterns describe one memory, which are disputed, and why.
 
 use engram_conflict::Version;
 use engram_conflict::pattern::{CrossIdView, OwnedPattern, Pattern, Rules};

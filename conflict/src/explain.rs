@@ -37,7 +37,7 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` is an empty [`Outcome::Kept`], which breaks law
+    /// If `resolution` is an empty [`Outcome::Kept`], which breaks the law
     /// [`Valid`](crate::Law::Valid).
     #[must_use]
     pub fn new<T>(

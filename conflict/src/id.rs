@@ -33,13 +33,13 @@ pub struct StrategyId {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidStrategyId {
-    /// A name of a strategy or parameter is empty, too long or has invalid characters.
+    /// The name of a strategy or parameter is empty, too long or has invalid characters.
     #[error("{0:?} is not a name, which has 1 to {MAX_NAME} characters of a-z, 0-9 and -")]
     Name(String),
     /// A version is not a number from 1 to 65535 without leading zeros.
     #[error("{0:?} is not a version, which is a number from 1 to 65535 without leading zeros")]
     Version(String),
-    /// A value of a parameter is empty, too long or has invalid characters.
+    /// The value of a parameter is empty, too long or has invalid characters.
     #[error(
         "{0:?} is not a value, which has 1 to {MAX_NAME} characters of A-Z, a-z, 0-9, '.', '_', '+' and -"
     )]
@@ -55,7 +55,7 @@ pub enum InvalidStrategyId {
     Form(String),
 }
 
-/// The maximum number of characters of a name or value.
+/// The maximum number of characters in a name or value.
 const MAX_NAME: usize = 64;
 /// The maximum number of parameters. Together with [`MAX_NAME`], it bounds the length of the text of an identity.
 const MAX_PARAMETERS: usize = 16;

@@ -87,8 +87,8 @@ pub enum Law {
     /// S1: the answer is a function of the set, independent of order and repetition of its versions.
     Set,
     /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A fold
-    /// over pairs in order of digests breaks this law, and so does "the first version wins": their results depend on
-    /// digests, so a writer who can influence a digest can influence the result.
+    /// over pairs in the order of digests breaks this law, and so does "the first version wins": their results depend
+    /// on digests, so a writer who can influence a digest can influence the result.
     Names,
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.
@@ -104,7 +104,7 @@ pub enum Law {
     Pure,
     /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,
-    /// S8, for [patterns](crate::pattern): the confidence does not exceed the greatest of the set.
+    /// S8, for [patterns](crate::pattern): the confidence does not exceed the greatest confidence in the set.
     Confidence,
     /// S9: the identity never changes, and its text parses to the same identity.
     Identity,
@@ -144,10 +144,10 @@ pub struct Violation {
 impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Creates a suite that checks the laws S1 to S5 and S9 on 1,000 cases, drawn from a fixed seed.
     ///
-    /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at ties
-    /// and limits. `distinct` draws a value for a set without ties, for law [`Names`](Law::Names): a value at a higher
-    /// position must be greater by every measure that a strategy compares. Equal random numbers must give equal values.
-    /// The suite reports a fault of a generator as [`Law::Input`].
+    /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at
+    /// ties and limits. `distinct` draws a value for a set without ties, for the law [`Names`](Law::Names): a value at
+    /// a higher position must be greater by every measure that a strategy compares. Equal random numbers must give equal
+    /// values. The suite reports a fault in a generator as [`Law::Input`].
     pub fn new(
         value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
         distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,
@@ -237,8 +237,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     ///
     /// # Errors
     /// [`Violation`] with the first law that is broken, or with [`Law::Input`], and the seed of the case. With the
-    /// feature `std`, a panic of the strategy, of a generator or of your own law is also such an error; without the
-    /// feature, the panic propagates.
+    /// feature `std`, a panic in the strategy, a generator or your own law is also reported as such an error;
+    /// without the feature, the panic propagates.
     pub fn check(&self, strategy: &(impl Strategy<T> + ?Sized)) -> Result<Passed, Violation> {
         run::run(self, &strategy)
     }

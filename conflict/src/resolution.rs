@@ -90,8 +90,8 @@ impl<T> Resolution<T> {
         Self { outcome: Outcome::Composed(Composed { value, shares }), reason }
     }
 
-    /// Shows `value`, a changed copy of the version at `base`. The outcome is a composition if the two differ,
-    /// otherwise a choice of that version. The version at `base` gets a share of 1.
+    /// Returns a resolution that shows `value`, a changed copy of the version at `base`. The outcome is a composition
+    /// if the two differ, otherwise a choice of that version. The version at `base` gets a share of 1.
     ///
     /// # Panics
     /// If `base` is not an index of `versions`.
@@ -110,8 +110,8 @@ impl<T> Resolution<T> {
     /// Returns the value to show; if several versions are kept, the first of them.
     ///
     /// # Panics
-    /// If an index is out of range of `versions`, or nothing was kept: the resolution belongs to another set, or
-    /// the strategy breaks law [`Valid`](crate::Law::Valid).
+    /// If an index is out of range for `versions`, or nothing was kept: the resolution belongs to another set, or
+    /// the strategy breaks the law [`Valid`](crate::Law::Valid).
     pub fn visible<'a>(&'a self, versions: &'a Versions<T>) -> &'a T {
         match &self.outcome {
             Outcome::Chosen(index) => &versions[*index].value,
@@ -123,7 +123,7 @@ impl<T> Resolution<T> {
     /// Returns all visible values: a single one, or all that were kept.
     ///
     /// # Panics
-    /// If an index is out of range of `versions`.
+    /// If an index is out of range for `versions`.
     pub fn all_visible<'a>(&'a self, versions: &'a Versions<T>) -> Vec<&'a T> {
         match &self.outcome {
             Outcome::Kept(indices) => indices.iter().map(|&i| &versions[i].value).collect(),

@@ -1,4 +1,4 @@
-//! The trait of a strategy.
+//! The trait that strategies implement.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -39,7 +39,7 @@ pub trait Strategy<T>: Send + Sync {
     /// The name, version and parameters of the rule. Two strategies with equal identities must give equal results.
     fn id(&self) -> StrategyId;
 
-    /// Decides what is visible of `versions`: one of them, a composed value, or several.
+    /// Decides what is visible: one of `versions`, a composed value, or several of `versions`.
     fn resolve(&self, versions: &Versions<T>) -> Resolution<T>;
 
     /// Resolves `versions` and explains the contribution of each version.

@@ -1,4 +1,4 @@
-//! The requirements on values: a hash of all their bits, and a validity check.
+//! The requirements for values: a hash of all their bits, and a validity check.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -42,7 +42,7 @@ pub trait Value: Hash {
     /// Checks the value itself, and that it is compatible with `first`, a value of the same set.
     ///
     /// # Errors
-    /// The reason, if the value is invalid. Sets refuse invalid values, and a strategy that composes one breaks law
+    /// The reason, if the value is invalid. Sets refuse invalid values, and a strategy that composes one breaks the law
     /// [`Valid`](crate::Law::Valid).
     fn validate(&self, first: &Self) -> Result<(), Self::Invalid>;
 }
@@ -119,7 +119,7 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Feeds a sink with the same bytes on every machine: integers are big-endian, and `usize` has 64
+/// Feeds the same bytes to a sink on every machine: integers are big-endian, and `usize` has 64
 /// bits.
 struct Portable<S>(S);
 

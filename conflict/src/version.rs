@@ -39,7 +39,7 @@ impl<T> Version<T> {
 impl<T: Value> Version<T> {
     /// Creates a version with a digest of its value, for tests, generators and examples.
     ///
-    /// The digest distinguishes the values of tests. It is not cryptographic.
+    /// The digest is good enough to tell test values apart, but it is not cryptographic.
     #[must_use]
     pub fn named(value: T) -> Self {
         let mut digest = [0; 32];
@@ -171,7 +171,7 @@ impl<T> Versions<T> {
 
     /// The index of the greatest version by `order`; among equals, the one with the greatest digest.
     ///
-    /// Use this function to choose a winner: `order` and digest together are a total order.
+    /// Use this function to choose a winner: `order` and the digest together form a total order.
     pub fn best_by(&self, order: impl Fn(&Version<T>, &Version<T>) -> Ordering) -> usize {
         // The versions ascend by digest, and `max_by` returns the last of several equal elements.
         let best = (0..self.len()).max_by(|&i, &j| order(&self.sorted[i], &self.sorted[j]));

@@ -3,7 +3,7 @@
 //! `cargo bench -p engram-merkle --bench time`
 //!
 //! A floor is the time of the bare hashes that a change needs, computed with the hash crate alone; as in the tree, each
-//! hash is an input of the next. A peer is a published crate that does the same job on the same entries.
+//! hash is part of the input of the next. A peer is a published crate that does the same job on the same entries.
 
 #[path = "../tests/it/common/ids.rs"]
 mod ids;
@@ -36,7 +36,7 @@ fn scattered(ids: &[String]) -> impl Iterator<Item = usize> + Clone {
     (0..).map(move |step| (splitmix64(step) % len) as usize)
 }
 
-/// The hash inputs of one change: the key, the number of entries of its leaf, and the number of nodes above the leaf.
+/// The hash inputs of one change: the key, the number of entries in its leaf, and the number of nodes above the leaf.
 struct Bare<'a> {
     key: &'a str,
     entries: usize,

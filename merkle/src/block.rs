@@ -37,7 +37,7 @@ pub(crate) trait Body {
     /// The number of entries below a node of the block.
     fn count(&self, node: Heap) -> u64;
 
-    /// Computes the digest of `node` at `level`, which is a leaf or a slot and is not empty.
+    /// Computes the digest of `node`, a leaf or a slot at `level` that is not empty.
     fn tip<H: Hasher>(&self, scheme: &Scheme<H>, level: u16, node: Heap) -> Digest;
 }
 
@@ -67,7 +67,7 @@ impl<K> Node<K> {
         [2, 3].map(|half| self.digests().get(half).unwrap_or(Digest::EMPTY))
     }
 
-    /// Finds the entry of `key_hash` below this block, which is at `level`.
+    /// Finds the entry with `key_hash` below this block, which is at `level`.
     pub(crate) fn find(&self, mut level: u16, key_hash: &Digest) -> Option<&Entry<K>> {
         let mut node = self;
         loop {

@@ -13,7 +13,7 @@ use crate::scheme::Scheme;
 use crate::slots::Slots;
 use crate::{Digest, Entry};
 
-/// A change of one key: the hash of the key, and its new entry, if there is one.
+/// A change to one key: the hash of the key, and its new entry, if there is one.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
     /// The key and its new value; `None` removes the key. Applying the change takes the value and

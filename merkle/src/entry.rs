@@ -1,6 +1,6 @@
 use crate::Digest;
 
-/// A key of a tree and its value.
+/// A key in a tree, with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<K> {
@@ -19,7 +19,7 @@ impl<K> Entry<K> {
     }
 }
 
-/// One change of a batch, for [`Tree::update`](crate::Tree::update).
+/// One change in a batch, for [`Tree::update`](crate::Tree::update).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit<K> {
     /// Sets the value of the key, whether or not the tree holds the key.

@@ -44,7 +44,7 @@ pub fn key(keys: u32) -> impl Strategy<Value = String> {
     (0..keys.max(1)).prop_map(|number| format!("key-{number}"))
 }
 
-/// Generates a list of edits of at most `keys` different keys; `len` bounds its length. One edit in
+/// Generates a list of edits to at most `keys` different keys; `len` bounds its length. One edit in
 /// four removes its key. Values repeat, so some edits have no effect.
 pub fn edits(keys: u32, len: Range<usize>) -> impl Strategy<Value = Vec<Edit<String>>> {
     let value = (0..4_u8).prop_map(|number| Digest::from([number; 32]));

@@ -7,8 +7,8 @@ pub const HEADER_LEN: usize = 24;
 ///
 /// Every input consists of a header of fixed length and a body. The header names the kind of input
 /// (for example a key, a leaf or an inner node), its level and the length of the body; for the
-/// root, it holds the parameters of the tree instead of level and length. The output must depend on
-/// every byte of header and body, as `H(header || body)` does.
+/// root, it holds the parameters of the tree instead of the level and the length. The output must depend on
+/// every byte of the header and the body, as `H(header || body)` does.
 ///
 /// The function must be the same on every machine and in every release, because nodes compare
 /// digests with each other. With a function that is not collision-resistant, different entries can
@@ -67,8 +67,8 @@ impl Hasher for Sha256 {
 
 /// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
 ///
-/// Writes the padded message directly into the blocks that are hashed. The general interface accepts any number of
-/// pieces of any length. It would copy the message two more times, which takes a third of the total time.
+/// Writes the padded message directly into the blocks that are hashed. The general interface, which accepts any
+/// number of pieces of any length, copies the message two more times, which takes a third of the total time.
 #[cfg(feature = "sha2")]
 mod short {
     use sha2::block_api::compress256;

@@ -1,6 +1,6 @@
-//! The path of one entry: the digests that prove it, and the nodes that a change of it affects.
+//! The path of one entry: the digests that prove it, and the nodes that a change to it affects.
 //!
-//! A change of a value first reads everything that it needs and then writes. `Arc::make_mut` is an
+//! A change to a value first reads everything that it needs and then writes. `Arc::make_mut` is an
 //! atomic operation that waits for all outstanding loads; on the way down, it would serialise the
 //! cache misses of a large tree.
 

@@ -114,8 +114,8 @@ impl Proof {
     /// Encodes the proof, in the only form that [`from_bytes`](Self::from_bytes) accepts.
     ///
     /// Numbers are big-endian. The encoding begins with the version (1, one byte), the number of
-    /// entries (one byte) and the number of levels (two bytes). A bit for each level from the root
-    /// down follows, which is 1 if the sibling at that level is not empty; zeros pad the bits to
+    /// entries (one byte) and the number of levels (two bytes). Next comes a bit for each level, from
+    /// the root down, which is 1 if the sibling at that level is not empty; zeros pad the bits to
     /// whole bytes. Then come the siblings that are not empty, and the key hash and value of each
     /// entry. In a tree of 10,000 entries, a proof has about 500 bytes.
     #[must_use]

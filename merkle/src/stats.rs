@@ -9,7 +9,7 @@ use crate::block::{Node, SPAN};
 pub struct Stats {
     /// The number of entries.
     pub entries: usize,
-    /// The level of the deepest leaf. A change of an entry in that leaf hashes this many nodes in
+    /// The level of the deepest leaf. A change to an entry in that leaf hashes this many nodes in
     /// addition to the key and the leaf. The level is at least the base depth, unless the tree is
     /// empty.
     pub deepest_level: u16,

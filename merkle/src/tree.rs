@@ -117,7 +117,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Sets the value of `key` and returns the previous one.
     ///
-    /// Costs O(log n) hashes: one of the key, one of its leaf, and one of each node above. An
+    /// Costs O(log n) hashes: one for the key, one for its leaf, and one for each node above. An
     /// upsert of the current value changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
@@ -224,7 +224,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.refresh(grown);
     }
 
-    /// Updates root and length after changes that added `grown` entries.
+    /// Updates the root and the length after changes that added `grown` entries.
     fn refresh(&mut self, grown: isize) {
         self.len = self.len.wrapping_add_signed(grown);
         if self.len == 0 {

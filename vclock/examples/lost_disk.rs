@@ -32,7 +32,7 @@ fn main() -> Result<(), SiblingsError> {
     let mut arriving = peer.clone();
     arriving.retain_nodes(|_, entry| clock.is_plausible(entry, wall_clock));
     let outcome = key.join_own(&arriving, &"berlin", Some(&last_write), &mut clock);
-    println!("issued again: {:?}", outcome.reissued);
+    println!("reissued: {:?}", outcome.reissued);
     assert_eq!(key.values().collect::<Vec<_>>(), [&"monday's view", &"tuesday's view"]);
 
     // The next write of the node replaces both values, and the peer receives it.

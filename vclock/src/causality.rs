@@ -1,6 +1,6 @@
 use core::cmp::Ordering;
 
-/// The relation of two clocks or two states: the four outcomes of a partial order.
+/// The relation between two clocks or two states: the four outcomes of a partial order.
 ///
 /// Clocks deliberately do not implement `PartialOrd`. `!(a < b)` reads as "b is not newer", but it
 /// is also true for concurrent clocks, and that misreading loses writes. To obtain the standard
@@ -37,7 +37,7 @@ impl Causality {
         }
     }
 
-    /// Returns the relation of two sides, given whether each lacks something that the other has.
+    /// Returns the relation between two sides, given whether each lacks something that the other has.
     #[inline]
     pub(crate) const fn from_lacks(left_lacks: bool, right_lacks: bool) -> Self {
         match (left_lacks, right_lacks) {

@@ -12,7 +12,7 @@ pub const MAX_LENGTH: u32 = 1 << 31;
 /// The digests of values that no replica may show: a causal-length set (Yu and Rostad, 2020).
 ///
 /// Each digest has a length, which grows whenever the digest is suppressed or released; an odd
-/// length means suppressed. A join takes the greater length. Suppressing a suppressed digest again
+/// length means suppressed. A join keeps the greater length. Suppressing a suppressed digest again
 /// advances its length by two, so the new suppression wins over a concurrent release of the old
 /// one.
 ///

@@ -33,7 +33,7 @@ pub(super) fn of_shares<T>(versions: &Versions<T>, resolution: &Resolution<T>) -
     };
     let (shares, number) = (&composed.shares, versions.len());
     if shares.len() != number {
-        return Some(format!("{} shares of {number} versions", shares.len()));
+        return Some(format!("{} shares for {number} versions", shares.len()));
     }
     let outside = shares.iter().enumerate().find(|(_, share)| !(0.0..=1.0).contains(*share));
     if let Some((index, share)) = outside {

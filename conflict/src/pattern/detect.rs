@@ -54,7 +54,7 @@ pub enum ConflictKind {
     DivergentConsolidation,
     /// Similar patterns from different episodes: two nodes formed the same concept independently.
     ConcurrentCreation,
-    /// Two contents of one id, written concurrently.
+    /// Two contents under one id, written concurrently.
     ConcurrentUpdate,
     /// Dissimilar patterns that claim the same episode.
     EpisodeOwnership,
@@ -128,8 +128,8 @@ impl Thresholds {
     ///
     /// `causality` is the order of the write of `left` relative to that of `right`, or `None` if the writes are
     /// concurrent. Ordered writes never conflict, because the later writer had seen the earlier write. By default,
-    /// patterns that share an episode at a cosine from 0.6 to 0.8 are neither one memory nor in dispute. Every input
-    /// gives an answer, even if it contains NaN or infinite numbers.
+    /// patterns that share an episode and have a cosine from 0.6 to 0.8 neither describe one memory nor dispute the
+    /// episode. Every input gives an answer, even if it contains NaN or infinite numbers.
     ///
     /// ```
     /// use engram_conflict::pattern::{ConflictKind, Observed, Thresholds};
@@ -162,7 +162,7 @@ impl Thresholds {
         Some(Conflict { kind, cosine, overlap })
     }
 
-    /// Returns the kind of conflict between concurrent patterns of different ids.
+    /// Returns the kind of conflict between concurrent patterns with different ids.
     pub(crate) fn between_ids(
         &self,
         cosine: Option<f32>,

@@ -62,7 +62,7 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` keeps no version, or has an index that is out of range of `versions` because it belongs to
+    /// If `resolution` keeps no version, or has an index that is out of range for `versions` because it belongs to
     /// another set.
     #[must_use]
     pub fn new<T: PatternValue>(

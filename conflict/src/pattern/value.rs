@@ -49,8 +49,8 @@ pub struct Merged {
 }
 
 impl Merged {
-    /// Takes the scalars from the version at `base` and the citations from all versions, as a starting point for a
-    /// rule.
+    /// Returns parts with the scalars of the version at `base` and the citations of all versions, as a starting point
+    /// for a rule.
     #[must_use]
     pub fn of<T: PatternValue>(base: usize, versions: &Versions<T>) -> Self {
         let value = &versions[base].value;
@@ -63,9 +63,9 @@ impl Merged {
         }
     }
 
-    /// Shows the version at `base` with these parts. The outcome is a composition if they differ from the parts of that
-    /// version, otherwise a choice of that version. The order of citations does not matter. The version at `base` gets
-    /// a share of 1.
+    /// Returns a resolution that shows the version at `base` with these parts. The outcome is a composition if they
+    /// differ from the parts of that version, otherwise a choice of that version. The order of citations does not
+    /// matter. The version at `base` gets a share of 1.
     #[must_use]
     pub fn over<T: PatternValue>(
         self,
@@ -188,7 +188,7 @@ impl<P: PatternValue> PatternValue for Arc<P> {
 #[non_exhaustive]
 pub enum InvalidPattern {
     /// The dimension of an embedding differs from that of the other embeddings.
-    #[error("embedding of {found} dimensions among versions of {expected}")]
+    #[error("the embedding has {found} dimensions, but the other versions have {expected}")]
     Dimension {
         /// The dimension of the other embeddings; in a set, that of the version with the smallest
         /// digest.

@@ -2,7 +2,7 @@
 //! build.
 //!
 //! A sum of floats depends on its order, so the order is part of the definition here: element `i`
-//! goes to lane `i % 32`, and the lanes are added by halves. Compilers turn 32
+//! is added to lane `i % 32`, and the lanes are added by halves. Compilers turn 32
 //! independent lanes into vector instructions of any width without changing a bit. There is no
 //! fused multiply-add (it rounds once, and a machine without it rounds twice) and no `min` or
 //! `max` of floats (they do not define the sign of a zero); the square root is correctly rounded
@@ -50,7 +50,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> Option<f32> {
 /// Sums the products of two vectors, and of each with itself, in the lanes that start at `FIRST`.
 #[inline(always)]
 fn half_sums<const FIRST: usize>(left: &[f32], right: &[f32]) -> [[f32; HALF]; 3] {
-    // Uses three arrays and no closure, so that compilers keep the sums in registers.
+    // Three arrays and no closure, so that the compiler keeps the sums in registers.
     let (mut dot, mut left_norm, mut right_norm) = ([0f32; HALF], [0f32; HALF], [0f32; HALF]);
     let (left_chunks, left_rest) = left.as_chunks::<LANES>();
     let (right_chunks, right_rest) = right.as_chunks::<LANES>();
@@ -95,7 +95,7 @@ fn wide_cosine(left: &[f32], right: &[f32]) -> Option<f32> {
         .then(|| angle(wide_dot(left, right), left_norm, right_norm))
 }
 
-/// Divides by one square root, of the product of the squared norms, so that the cosine of a vector
+/// Divides by a single square root, that of the product of the squared norms, so that the cosine of a vector
 /// with itself is exactly 1.
 fn angle(dot: f64, left_norm: f64, right_norm: f64) -> f32 {
     let cosine = dot / libm::sqrt(left_norm * right_norm);

@@ -1,8 +1,8 @@
-//! The derived view across ids: which patterns are one memory, and which dispute an episode.
+//! The derived view across ids: which patterns describe one memory, and which dispute an episode.
 //!
 //! Patterns are ranked: greater confidence first, then greater digest, then smaller id. In this order each pattern
-//! joins the first *representative* with which it is one memory by [`Rules`], or becomes a representative itself. The
-//! role of a pattern therefore depends only on the roles of its better-ranked neighbours in the graph of conflicts;
+//! joins the first *representative* that describes the same memory by [`Rules`], or becomes a representative itself.
+//! The role of a pattern therefore depends only on the roles of its better-ranked neighbours in the graph of conflicts;
 //! by induction over the ranks there is exactly one solution. An edit only has to re-decide, in order of rank, the
 //! patterns whose better-ranked neighbours changed: the result equals a rebuild, regardless of history.
 //!
@@ -31,7 +31,7 @@ use crate::pattern::vector::{Measured, Sketch};
 pub struct Pattern<'a> {
     /// The digest of the content.
     pub digest: [u8; 32],
-    /// The embedding; shared, not copied. All patterns of a view have the same dimension.
+    /// The embedding; shared, not copied. All patterns in a view have the same dimension.
     pub embedding: Arc<[f32]>,
     /// The cited episodes; repetitions count once.
     pub citations: &'a [String],

@@ -1,4 +1,4 @@
-//! Strategies and laws for values other than patterns: products of a catalogue.
+//! Strategies and laws for values other than patterns: products in a catalogue.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

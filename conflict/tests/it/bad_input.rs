@@ -69,7 +69,7 @@ fn strength_may_exceed_one_confidence_may_not() {
 fn versions_that_do_not_match_are_refused() {
     assert_eq!(
         refused([version(2, |p| p.embedding = vec![0.5; 39]), valid(1)]).to_string(),
-        "version 02020202: embedding of 39 dimensions among versions of 40"
+        "version 02020202: the embedding has 39 dimensions, but the other versions have 40"
     );
     assert!(refused([valid(1).confirmed(0)]).to_string().contains("0 confirmations"));
     assert_eq!(

@@ -269,7 +269,7 @@ fn wrong_share_is_named_with_its_value() {
     let nan = |_, versions: &Set| with_shares(versions, |shares| shares[0] = f64::NAN);
     killed(Law::Valid, "the share of version 0 is NaN, not 0 to 1", &Planted::resolve(nan));
     let few = |_, versions: &Set| with_shares(versions, |shares| shares.truncate(1));
-    killed(Law::Valid, "1 shares of ", &Planted::resolve(few));
+    killed(Law::Valid, "1 shares for ", &Planted::resolve(few));
 }
 
 fn with_shares(versions: &Set, change: fn(&mut Vec<f64>)) -> Answer {

@@ -1,4 +1,4 @@
-//! The tests of strategies, laws and the view across ids, in one binary, which links only once.
+//! The tests of strategies, laws and the view across ids, in one binary, so that there is only one to link.
 //!
 //! `cargo test --all-features --test it -- laws::` runs the tests of one file.
 

@@ -74,7 +74,7 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
 #[test]
 fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
-        // Comparisons of 300 dimensions can end early, those of 5 cannot.
+        // Comparisons of 300 dimensions can end early; those of 5 cannot.
         let dimension = [5, 300][seed as usize % 2];
         let rules = [Rules::default(), mixed()][seed as usize / 2 % 2];
         let mut random = Random(seed);
@@ -237,7 +237,10 @@ fn refused_pattern_leaves_the_view_unchanged() {
     // The dimension may change only if no pattern of the old dimension remains.
     assert_eq!(
         view.upsert("long", pattern(&long)).unwrap_err().to_string(),
-        format!("version {}: embedding of 3 dimensions among versions of 2", hex(&long.digest))
+        format!(
+            "version {}: the embedding has 3 dimensions, but the other versions have 2",
+            hex(&long.digest)
+        )
     );
     view.update([("good", None), ("long", Some(pattern(&long)))]).unwrap();
     assert_eq!(view.len(), 1);

@@ -101,7 +101,7 @@ fn counts_its_own_calls() {
     );
 }
 
-/// The rule is "if the remote version is at least as confident, take it", but each node has another remote version.
+/// The rule is "if the remote version is at least as confident, take it", but each node has a different remote version.
 #[test]
 fn remote_version_wins_ties() {
     let local: Mutex<Option<[u8; 32]>> = Mutex::new(None);

@@ -63,7 +63,7 @@ fn roles_are_shown_and_nothing_is_written() {
     let rain = compared("rain");
     assert_eq!(rain.role, PatternRole::Alone);
     assert!(rain.rival.is_some() && rain.adjusted_confidence < 0.6, "{rain}");
-    assert!(other.to_string().contains("one memory with grown"), "{other}");
+    assert!(other.to_string().contains("same memory as grown"), "{other}");
     let explained = space.explain("early").unwrap();
     assert_eq!(explained.compared, Some(early));
     assert_eq!(explained.visible.unwrap().schema_confidence.raw(), 0.8);

@@ -14,19 +14,19 @@ pub const MAX_LINES: usize = 4_096;
 const CHILDREN: u8 = 0;
 const ENTRIES: u8 = 1;
 
-/// Asks for the contents of nodes.
+/// A request for the contents of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub(super) paths: Vec<Path>,
 }
 
-/// Answers a [`Request`], node by node, in its order.
+/// The answer to a [`Request`]: the contents of the requested nodes, in the order of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub(super) seen: Vec<Seen>,
 }
 
-/// The contents of a node at the answering side.
+/// The contents of a node on the answering side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// The tags of its sixteen [children](crate::Tree::children); `None` for an empty child.
@@ -59,8 +59,8 @@ pub enum MessageError {
         /// The limit.
         limit: usize,
     },
-    /// The message contains an invalid node or an unknown form.
-    #[error("the message contains an invalid node or an unknown form")]
+    /// The message contains an invalid node, or contents that are neither children nor a listing.
+    #[error("the message contains an invalid node or contents of an unknown form")]
     Invalid,
 }
 
@@ -80,7 +80,7 @@ impl Request {
         &self.paths
     }
 
-    /// Encodes the request: `u16` count; for each node a byte with the number of nibbles, then the
+    /// Encodes the request: a `u16` count, and for each node a byte with the number of nibbles, followed by the
     /// nibbles, two per byte.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::from((self.paths.len() as u16).to_le_bytes());
@@ -111,8 +111,9 @@ impl Response {
         &self.seen
     }
 
-    /// Encodes the response: `u16` count; for each node a byte: 0, then a `u16` mask of the present children and
-    /// their tags; or 1, then a `u16` count of entries, each 8 bytes of key hash and a tag.
+    /// Encodes the response: a `u16` count and the nodes. A node is either a byte 0, a `u16` mask of the children that
+    /// are present, and their tags; or a byte 1, a `u16` count of entries, and for each entry the first 8 bytes of its
+    /// key hash and its tag.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::from((self.seen.len() as u16).to_le_bytes());
         for seen in &self.seen {

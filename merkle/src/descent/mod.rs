@@ -16,7 +16,7 @@ use crate::{Digest, Entry, Key, Path, Tree};
 /// The deepest level of a descent. Keys whose hashes share the first 64 bits are reported as one
 /// place.
 const LAST_LEVEL: u16 = 64;
-/// The maximum number of entries of a node that is answered with a listing instead of its children.
+/// The maximum number of entries below a node that is answered with a listing instead of its children.
 const LISTED: u64 = 12;
 /// The default limit on the nodes that a [`Descent`] may request.
 const DEFAULT_LIMIT: u64 = 1 << 20;
@@ -26,8 +26,8 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 ///
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
 /// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
-/// entries, four for 10,000 and six for a million, and one more for each further [`MAX_PATHS`] differing nodes of a
-/// level. Digests are sent as [`Tag`]s of 5 bytes.
+/// entries, four for 10,000 and six for a million, and one more for each further [`MAX_PATHS`] nodes that differ at
+/// a level. Digests are sent as [`Tag`]s of 5 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the
@@ -106,12 +106,12 @@ pub enum DescentError {
     /// The response covers more or fewer nodes than the request named.
     #[error("the response covers {answered} nodes, but the request named {asked}")]
     Count {
-        /// Nodes of the unanswered request; 0 if there is none.
+        /// The number of nodes in the unanswered request; 0 if there is none.
         asked: usize,
-        /// Nodes of the response.
+        /// The number of nodes in the response.
         answered: usize,
     },
-    /// A listing contains an entry that does not lie below its node.
+    /// A listing contains an entry that does not lie below the listed node.
     #[error("a listed entry does not lie below its node")]
     ForeignEntry,
     /// The response contains the children of a node at the deepest level, which must be listed, or

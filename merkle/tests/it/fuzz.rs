@@ -29,7 +29,7 @@ fn the_corpus_is_survived() {
     }
 }
 
-/// Runs the targets on the empty input, and on one byte and 64 bytes of each value.
+/// Runs the targets on the empty input, and on each byte value, once and repeated 64 times.
 #[test]
 fn simple_inputs_are_survived() {
     for (_, body) in bodies::ALL {

@@ -3,7 +3,7 @@
 use crate::common::{self, Counting, Placed, place, value};
 use engram_merkle::Tree;
 
-/// 10,000 keys of one slot, spread below it like hashes with a common prefix.
+/// 10,000 keys in one slot, spread below it like hashes with a common prefix.
 fn crowd() -> Vec<[u8; 32]> {
     let spread = |number| {
         let bits: String = (0..64)
@@ -44,7 +44,7 @@ fn changes_in_a_full_slot_stay_logarithmic() {
 
 #[test]
 fn keys_with_long_shared_prefixes_are_kept() {
-    // 256 keys that differ only in their last eight bits: the worst case of a broken hash.
+    // 256 keys that differ only in their last eight bits: only a broken hash could give such keys.
     let mut tree = Tree::new(Placed);
     for number in 0..=255 {
         tree.upsert(place("", number), value(number));

@@ -1,4 +1,4 @@
-//! The tests of the tree, its proofs and its descent, in one binary, which links only once.
+//! The tests of the tree, its proofs and its descent, in one binary, so that there is only one to link.
 //!
 //! `cargo test --all-features --test it -- proof::` runs the tests of one file. `tests/memory.rs` is a separate binary,
 //! because its allocator counts the allocations of the whole process.

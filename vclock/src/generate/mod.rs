@@ -32,7 +32,7 @@ pub fn version() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1..=4_u64, 3 => 1..=300_u64, 1 => 1..=u64::MAX, 1 => u64::MAX - 1..=u64::MAX]
 }
 
-/// Generates clocks whose nodes come from `node` and whose number of entries is within `len`.
+/// Generates clocks with nodes from `node` and a number of entries within `len`.
 pub fn clock<N: Ord + Clone + fmt::Debug>(
     node: impl Strategy<Value = N>,
     len: Range<usize>,
@@ -67,29 +67,29 @@ pub enum Step {
         into: u8,
     },
     /// The process `into` receives the wall clock of the process `from`, and the greatest version
-    /// that `from` knows of the node of `into`.
+    /// of `into`'s node that `from` knows.
     Greet {
         /// The process that sends.
         from: u8,
         /// The process that receives.
         into: u8,
     },
-    /// The process ends, and another starts on the same state.
+    /// The process ends, and another starts with the same state.
     Restart(u8),
     /// The process ends, and another starts without a state.
     LoseDisk(u8),
     /// The state of the process is copied to its backup, which replaces an earlier one.
     Save(u8),
-    /// The process ends, and another starts on its backup, or without a state if there is none.
+    /// The process ends, and another starts from its backup, or without a state if there is none.
     Restore(u8),
-    /// The clone starts on a copy of the process's state, and writes in the name of that process's
+    /// The clone starts with a copy of the process's state, and writes in the name of that process's
     /// node. An earlier clone ends.
     Clone(u8),
     /// The error of the process's wall clock changes.
     SetClock(u8, WallClock),
 }
 
-/// The faults of a history. Each variant includes the ones before it.
+/// The faults in a history. Each variant includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Faults {
     /// No faults: nodes only write and exchange states.
@@ -100,7 +100,7 @@ pub enum Faults {
     Any,
 }
 
-/// Generates histories of `nodes` nodes whose number of steps is within `len`.
+/// Generates histories of `nodes` nodes, with a number of steps within `len`.
 pub fn steps(nodes: u8, faults: Faults, len: Range<usize>) -> impl Strategy<Value = Vec<Step>> {
     vec(step(nodes, faults), len)
 }

@@ -44,7 +44,7 @@ pub struct Process {
     backup: State,
 }
 
-/// A write of the history.
+/// A write in the history.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Write {

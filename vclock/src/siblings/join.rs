@@ -92,7 +92,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         other.live.iter().filter(arrives).cloned().collect()
     }
 
-    /// Adds new values and enforces the limit of each node. Returns the number of dropped values.
+    /// Adds new values and enforces the limit for each node. Returns the number of dropped values.
     fn insert(&mut self, arriving: Vec<(Dot<N>, V)>) -> usize {
         if arriving.is_empty() {
             return 0;

@@ -12,9 +12,9 @@ pub use parts::Part;
 
 use crate::{Dot, SiblingsError, VectorClock};
 
-/// The maximum number of live values of one node on a key: 16.
+/// The maximum number of live values of one node under a key: 16.
 ///
-/// A node that only submits has at most one. A node has several after concurrent writes of its
+/// A node that only submits has at most one. A node has several after concurrent writes by its
 /// clients, or if several processes have written in its name.
 pub const MAX_NODE_DOTS: usize = 16;
 
@@ -117,7 +117,7 @@ impl<V, N> Siblings<V, N> {
         &self.context
     }
 
-    /// Splits the state into live values and context. This is the inverse of [`from_parts`](Self::from_parts).
+    /// Splits the state into its live values and its context. This is the inverse of [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn into_parts(self) -> (Vec<(Dot<N>, V)>, VectorClock<N>) {
         (self.live, self.context)

@@ -4,7 +4,7 @@
 use super::{Joined, Siblings};
 use crate::{Dot, HybridClock};
 
-/// The last write of a key that the running process made or confirmed.
+/// The last write to a key that the running process made or confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LastWrite<V> {
     /// The version of the write.
@@ -60,7 +60,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         let mut outcome = OwnJoin { joined, reissued: None, given_up: None };
         let lost = mine.filter(|last_write| !self.holds_write(node, last_write));
         if let Some(lost) = lost.filter(|last_write| is_newer || !other.removes(node, last_write)) {
-            // The version is just above the arriving entry, not at the clock, so it covers no
+            // The version is just above the arriving entry, not taken from the clock, so it covers no
             // unknown write.
             let last_write = LastWrite { version: arriving.saturating_add(1), ..lost.clone() };
             let dot = Dot::new(node.clone(), last_write.version);

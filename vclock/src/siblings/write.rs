@@ -9,8 +9,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// Writes a value for a node that did not read the other nodes' values. Supersedes only the live values of that
     /// node.
     ///
-    /// This is the operation of a blind writer, such as a scheduler that recomputes its own view. If it also superseded
-    /// its peers' values, it would delete values that it has not read.
+    /// This is the operation for a blind writer, such as a scheduler that recomputes its own view. A blind writer that
+    /// also superseded its peers' values would delete values that it has not read.
     ///
     /// A blind writer that repeats itself should compare with the value that it *submitted last*, and write nothing if
     /// the two are equal. If each node compared with the visible values, the nodes would answer each other endlessly.
@@ -93,8 +93,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         Ok(superseded)
     }
 
-    /// Supersedes the live values for whose dots `superseded` returns true, and writes `value`, if
-    /// any, under `dot`. The other operations are built on this one.
+    /// Supersedes each live value for whose dot `superseded` returns true, and writes `value`, if there is
+    /// one, under `dot`. The other operations are built on this one.
     ///
     /// The context gains only `dot`. Never supersede a value that the writer does not know, because
     /// all replicas delete it.

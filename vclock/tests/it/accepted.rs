@@ -1,4 +1,4 @@
-//! The accepted cases of a lost write: D1 to D6 of the README. If one of these tests fails, a rule has
+//! The accepted cases in which a write is lost: D1 to D6 in the README. If one of these tests fails, a rule has
 //! become stronger, and the README is out of date.
 
 use Step::{Clone, Join, LoseDisk, Resolve, Restart, Restore, Save, SetClock, Submit, Write};

@@ -1,4 +1,4 @@
-//! Histories in which a weaker rule loses a write, revives a write, or causes writes without end.
+//! Histories in which a weaker rule loses a write, revives a write, or causes endless writes.
 //! Each test names the weaker rule that its history rules out.
 
 use Step::{Clone, Join, LoseDisk, Remove, Resolve, Restore, Save, SetClock, Submit};
@@ -71,7 +71,7 @@ fn two_clones_end_with_both_writes() {
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
-    // Each of two processes has one clock, and writes the key with its number.
+    // Each of the two processes has one clock, and writes the key that has the process's number.
     let mut processes = [0, 1].map(|key| {
         let (mut keys, mut clock) = ([State::new(), State::new()], HybridClock::new(0));
         let version = clock.next(1 << 20, key as u64);
@@ -123,7 +123,7 @@ fn a_reissue_covers_no_unseen_write() {
     world.processes[0] = image;
     world.take(join(1, 0));
     assert_eq!(world.reissues, 1);
-    // Only node 2 holds write 2.
+    // So far, only node 2 holds write 2.
     assert!(settled(world).contains(&2));
 }
 

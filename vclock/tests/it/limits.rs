@@ -121,7 +121,7 @@ fn a_retry_adds_a_sibling_up_to_the_limit() {
 
 #[test]
 fn the_greatest_16_values_of_a_node_stay() {
-    // One dot with 32 values, as from a process that repeats its versions.
+    // One dot with 32 values, as if a process had used one version many times.
     let half = |values: std::ops::Range<u64>| {
         let live = values.map(|value| (Dot::new(1, 1), value)).collect();
         Siblings::from_parts(live, clock(&[(1, 1)])).expect("within the limit")

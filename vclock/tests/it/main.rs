@@ -1,4 +1,4 @@
-//! The tests of clocks, siblings and suppression, in one binary, which links only once.
+//! The tests of clocks, siblings and suppression, in one binary, so that there is only one to link.
 //!
 //! `cargo test --all-features --test it -- limits::` runs the tests of one file. Two test binaries are separate: the
 //! allocator of `tests/allocation.rs` counts the allocations of the whole process, and the package does not contain the

@@ -35,23 +35,23 @@ pub(crate) enum Action {
     /// The engine returns one of the received patterns in a separate snapshot: `(m, id)`.
     ReturnOne(usize, usize),
 
-    /// A process starts on the intact store.
+    /// A process starts with the intact store.
     Restart(usize, Time),
-    /// A process starts on an empty store.
+    /// A process starts with an empty store.
     LoseDisk(usize, Time),
     /// A process starts, finds one record damaged and drops its row: `(m, id, error)`.
     Damage(usize, usize, Time),
     /// Machine 0 is copied, including its memory.
     Save,
-    /// Machine 0 starts on the copy of its store.
+    /// Machine 0 starts from the copy of its store.
     Restore(Time),
     /// Machine 0 continues from the copy of its memory.
     ResumeMemory,
     /// A second machine continues from the memory of machine 0.
     Fork,
-    /// A second machine starts on the store of machine 0.
+    /// A second machine starts with a copy of machine 0's store.
     Clone(Time),
-    /// A third machine starts on the store of machine 0.
+    /// A third machine starts with a copy of machine 0's store.
     CloneAgain(Time),
     /// The last clone is removed.
     StopClone,
@@ -61,11 +61,11 @@ pub(crate) enum Action {
     RenewKey(usize, Time),
 
     SetClock(usize, Time),
-    /// An operator of `m` drops the parts that are implausible by its clock.
+    /// An operator at `m` drops the parts that are implausible by the clock of `m`.
     DropImplausible(usize),
     /// `m` receives a hello with a nonexistent version of its own node.
     Lie(usize, Version),
-    /// A member sends `m` a context entry of an unlisted node: `(m, id)`.
+    /// A member sends `m` a context entry for an unlisted node: `(m, id)`.
     Forge(usize, usize),
     /// `m` reaches its caps.
     Fill(usize),
@@ -78,9 +78,9 @@ pub(crate) enum Action {
     Send(usize, usize),
     Deliver(usize),
     DeliverSome(usize, Subset),
-    /// One record of a broken session: `(i, j, id)`.
+    /// One record sent from `i` to `j` in a session that is then interrupted: `(i, j, id)`.
     OneWay(usize, usize, usize),
-    /// Some parts of one record of a broken session: `(i, j, id, parts)`.
+    /// Some parts of one record, sent from `i` to `j` in a session that is then interrupted: `(i, j, id, parts)`.
     OneWaySome(usize, usize, usize, Subset),
     Session(usize, usize),
 }

@@ -23,7 +23,7 @@ impl Machine {
         self.adopt(id, &before, rules);
     }
 
-    /// V1 and V2: removes the refused parts. Each part is refused separately; at the cap, a record of a new id is
+    /// V1 and V2: removes the refused parts. Each part is refused separately; at the cap, a record with a new id is
     /// refused as a whole. A cap never refuses a held id or name.
     fn admit(
         &mut self,
@@ -105,7 +105,7 @@ impl Machine {
                 return;
             }
         }
-        // The version is just above the arriving entry, not at the clock, because the new entry
+        // The version is just above the arriving entry, not taken from the clock, because the new entry
         // must not cover unseen own dots.
         let version = match rules.weaker {
             Some(Weaker::ReissueAtClock) => self.mint(now, rules),
@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// V7: if own dots are live, but none of them was live before or written by this process,
-    /// `last_submitted` becomes the content of the greatest. If a later own version leaves no own dot
+    /// `last_submitted` becomes the content of the greatest one. If a later own version leaves no own dot
     /// live, the last submission is unknown.
     fn adopt(&mut self, id: usize, before: &Record, rules: &Rules) {
         if rules.has(Weaker::LastSubmittedKept) {

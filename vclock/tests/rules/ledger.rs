@@ -52,7 +52,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Counts {
     /// The number of owed writes whose last copy a fault destroyed.
     pub(crate) destroyed: u32,
-    /// The number of owed writes that the limit of own dots removed.
+    /// The number of owed writes that the limit on own dots removed.
     pub(crate) writes_cut: u32,
     pub(crate) reissued: u32,
     pub(crate) refused: u32,
@@ -82,7 +82,7 @@ impl Ledger {
         self.ever_taken_back[node][id] |= contents;
     }
 
-    /// Settles the writes of `node` on `id` that are among `live`.
+    /// Settles the writes of `node` under `id` that are among `live`.
     fn settle(&mut self, node: usize, id: usize, live: Set) {
         for owed in self.owed.iter_mut().map(|owed| &mut owed[id]) {
             if owed.is_some_and(|o| o.node == node && contains(live, o.content)) {

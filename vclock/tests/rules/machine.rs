@@ -55,7 +55,7 @@ pub(crate) struct Notes {
     pub(crate) refused: u32,
     /// The suppressed digests that the limit removed.
     pub(crate) suppressions_cut: [Set; IDS],
-    /// The writes that the limit of own dots removed, by node.
+    /// The writes that the limit on own dots removed, by node.
     pub(crate) writes_cut: [[Set; NODES]; IDS],
     /// Whether a blend that no engine wrote became a write of this node.
     pub(crate) wrote_echo: bool,
@@ -89,7 +89,7 @@ impl Machine {
         machine
     }
 
-    /// Starts a process on the current store. A start needs no special handling (V1).
+    /// Starts a process with the current store. A start needs no special handling (V1).
     pub(crate) fn start(&mut self, now: Time, clock_error: Time, rules: &Rules) {
         let is_empty = !self.store.records.iter().any(Record::is_held);
         self.memory = Memory {

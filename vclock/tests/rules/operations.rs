@@ -52,7 +52,7 @@ impl Machine {
         Outcome::Written
     }
 
-    /// V3: handles the submission of a suppressed content: removes own dots of other contents, and
+    /// V3: handles the submission of a suppressed content: removes own dots with other contents, and
     /// advances this node's entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();
@@ -73,7 +73,7 @@ impl Machine {
 
     /// V3 and V11: whether the content equals `last_submitted` and the record is held. Returns
     /// false while a replaced node's dot is live, so the first submission under a new key takes
-    /// over its writes.
+    /// over the writes of the old key.
     fn is_unchanged(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let replaced = record
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// Echo: whether the content equals a blend that this process handed out, and no live content.
+    /// Echo: whether the content equals a blend that this process handed out, and equals no live content.
     fn is_echo(&self, id: usize, content: u8, rules: &Rules) -> bool {
         let record = &self.store.records[id];
         let is_live = contains(record.live(), content);

@@ -40,7 +40,7 @@ pub(crate) enum Weaker {
     ReissueSupersedes,
     /// V5: the reissued version is a new one, not the arriving entry + 1.
     ReissueAtClock,
-    /// V5: a reissue at the limit of own dots drops the lowest dot.
+    /// V5: a reissue at the limit on own dots drops the lowest dot.
     ReissueDropsLowest,
     /// V3: a submission of a suppressed content does not supersede the node's own dots.
     SuppressedSupersedesNothing,
@@ -90,7 +90,7 @@ pub(crate) enum Weaker {
 pub(crate) struct Rules {
     /// The one rule that differs.
     pub(crate) weaker: Option<Weaker>,
-    /// V2, V4: the maximum number of live dots of one node on one id (16 in the product).
+    /// V2, V4: the maximum number of live dots of one node under one id (16 in the product).
     pub(crate) max_dots: usize,
     /// V6: the maximum number of suppressed digests of one id (1,024 in the product).
     pub(crate) max_suppressed: usize,

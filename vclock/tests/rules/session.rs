@@ -1,4 +1,4 @@
-//! Sessions by version summaries, record by record, with a descent if roots differ.
+//! Sessions that send records by version summaries, one at a time, and descend if the roots then differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,8 @@ pub(crate) struct Session {
     refused: bool,
     /// Whether another event changed a record during the session.
     is_disturbed: bool,
-    /// The number of reissues before the session. A reissue during the session is a write, like that of an engine.
+    /// The number of reissues before the session. A reissue during the session counts as a write, like a
+    /// submission from an engine.
     reissued: u32,
 }
 

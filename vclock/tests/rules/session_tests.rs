@@ -11,7 +11,7 @@ fn after(rules: Rules, history: &[Action]) -> Sessions {
     Sessions::new(World::run(3, rules, history), 7)
 }
 
-/// The number of descents of a session between nodes 0 and 1 with a write during the session.
+/// The number of descents in a session between nodes 0 and 1, with writes during the session.
 fn descents(rules: Rules, before: &[Action], inside: &[Action]) -> u64 {
     let mut sessions = after(rules, before);
     sessions.open([0, 1], ALL);
@@ -51,7 +51,7 @@ fn records_above_the_own_entry_go_last() {
 
 #[test]
 fn equal_versions_stay_together() {
-    // The disk is lost and the clock is set back, so the second write takes the version of the
+    // The disk is lost and the clock is set back, so the second write gets the same version as the
     // first.
     let history = [
         Submit(0, 0, 0),

@@ -46,7 +46,7 @@ pub(crate) struct Verdict {
     pub(crate) is_late: bool,
     /// The number of rounds of pairwise sessions until nothing changed.
     pub(crate) rounds: usize,
-    /// The greatest number of live dots of one node on one id.
+    /// The greatest number of live dots of one node under one id.
     pub(crate) dots: usize,
     pub(crate) counts: Counts,
 }

@@ -14,7 +14,7 @@ pub(crate) struct World {
     pub(crate) now: Time,
     /// Nodes first, then clones of node 0.
     pub(crate) machines: Vec<Machine>,
-    /// The number of nodes, without clones.
+    /// The number of nodes, not counting clones.
     pub(crate) nodes: usize,
     pub(crate) saved: Option<Box<Machine>>,
     /// A record in flight, with its pattern id. It may arrive at any time and repeatedly.
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// Delivers a part of an unlisted node, as a member may send it.
+    /// Delivers a part for an unlisted node, which any member may send.
     fn forge(&mut self, m: usize, id: usize) {
         let mut record = Record::default();
         let version = self.now as u32 * 256;

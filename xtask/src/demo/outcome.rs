@@ -82,7 +82,8 @@ impl Outcome {
         let disputed = self.total(|of| of.disputed);
         let pending = self.total(|of| of.pending);
         let mut text = format!(
-            "across ids: {} patterns in {groups} groups, each of which is one memory; {disputed} patterns in dispute\n",
+            "across ids: {} patterns in {groups} groups, each of which describes one memory; {disputed} patterns in \
+             dispute\n",
             groups + members
         );
         if pending > 0 {
@@ -166,7 +167,7 @@ mod tests {
         let root = "00112233445566778899".to_owned();
         let state = State { root, patterns: 2, sessions: 4, bytes_sent: 1_500, ..State::default() };
         progress.take(0, Event::State(state));
-        let (space, example) = ("notes".to_owned(), Some("q: one memory with p".to_owned()));
+        let (space, example) = ("notes".to_owned(), Some("q: same memory as p".to_owned()));
         let groups = Groups { space, groups: 2, members: 3, disputed: 1, pending: 0, example };
         progress.take(0, Event::Groups(vec![groups]));
         progress
@@ -207,6 +208,6 @@ mod tests {
         assert_eq!(cells, ["node-a", "001122334455", "2", "4", "1.5 kB", "0 B"]);
         assert!(table.contains("NOT converged"));
         assert!(table.contains("5 patterns in 2 groups"), "{table}");
-        assert!(table.ends_with("  q: one memory with p\n"), "{table}");
+        assert!(table.ends_with("  q: same memory as p\n"), "{table}");
     }
 }

@@ -23,12 +23,12 @@ enum Weight {
 }
 
 impl ConfidenceWeighted {
-    /// Weighs each version by its confidence, like `default()`.
+    /// Creates the strategy that weighs each version by its confidence, like `default()`.
     pub const fn new() -> Self {
         Self { weight: Weight::Confidence }
     }
 
-    /// Weighs each version by its confidence times its confirmations: a version with two
+    /// Creates the strategy that weighs each version by its confidence times its confirmations: a version with two
     /// confirmations counts twice.
     pub const fn by_confirmations() -> Self {
         Self { weight: Weight::Confirmations }

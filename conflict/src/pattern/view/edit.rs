@@ -135,7 +135,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.nodes.push(None);
             self.sketches.push(Sketch::NOTHING);
-            Slot::try_from(self.nodes.len() - 1).expect("patterns of 2^32 ids do not fit in memory")
+            Slot::try_from(self.nodes.len() - 1).expect("2^32 patterns do not fit in memory")
         });
         for edge in &node.edges {
             self.node_mut(edge.slot).edges.push(Edge { slot, ..*edge });

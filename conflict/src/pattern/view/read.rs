@@ -37,7 +37,7 @@ pub enum Role<'v, K> {
         /// The number of its members.
         members: usize,
     },
-    /// The pattern belongs to the memory of a better-ranked pattern.
+    /// The pattern belongs to the group of a better-ranked pattern.
     Member {
         /// The id of the representative.
         representative: &'v K,
@@ -201,7 +201,7 @@ impl<K: fmt::Display> fmt::Display for Viewed<'_, K> {
             Role::Member { representative, conflict } => {
                 write!(
                     f,
-                    "\n  one memory with {representative}: {conflict}; keeps {:.4}",
+                    "\n  same memory as {representative}: {conflict}; keeps {:.4}",
                     self.ambiguity
                 )?;
             }

@@ -9,14 +9,14 @@ use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 pub struct Rules {
     /// The thresholds that decide whether two patterns are in conflict.
     pub thresholds: Thresholds,
-    /// Concurrently created patterns are one concept if their cosine is at least this value. Default 0.95, the cosine
-    /// at which Engram's own store merges two episodes. On 10,433 real patterns, the default gives 1,817 groups, of
-    /// which the largest has 167 patterns. A value of 0.85, at which a conflict is reported, would give 735 groups, of
-    /// which the largest has 576 patterns.
+    /// Concurrently created patterns describe one concept if their cosine is at least this value. Default 0.95, the
+    /// cosine at which Engram's own store merges two episodes. On 10,433 real patterns, the default gives 1,817 groups;
+    /// the largest has 167 patterns. A value of 0.85, at which a conflict is reported, would give 735 groups; the
+    /// largest would have 576 patterns.
     pub concept_cosine: f32,
     /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3. A member
-    /// whose episodes contain those of the representative, or are contained in them, keeps its whole confidence: one is
-    /// an earlier state of the other, and they do not disagree.
+    /// whose episodes contain those of the representative, or are contained in them, keeps its whole confidence: one
+    /// of the two is an earlier state of the other, and they do not disagree.
     pub ambiguity: f32,
     /// Two patterns that dispute an episode each keep `1 - rivalry * Jaccard index` of their confidence;
     /// if there are several rivals, only the strongest one lowers it. Default 0.5.
@@ -125,7 +125,7 @@ impl Rules {
         Some(Conflict { kind, cosine, overlap })
     }
 
-    /// Whether a conflict makes two patterns one memory. The relation is symmetric.
+    /// Whether a conflict means that two patterns describe one memory. The relation is symmetric.
     pub(super) fn groups(&self, conflict: &Conflict) -> bool {
         match conflict.kind {
             ConflictKind::DivergentConsolidation => true,

@@ -1,4 +1,4 @@
-//! Helpers of the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
+//! Helpers for the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
 
 pub(crate) mod naive;
 
@@ -39,7 +39,7 @@ pub(crate) fn excerpt() -> Vec<Real> {
         .collect()
 }
 
-/// Converts a finite number of half precision (IEEE 754 binary16) to `f32`.
+/// Converts a finite half-precision number (IEEE 754 binary16) to `f32`.
 fn half(bits: u16) -> f32 {
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     let magnitude = match exponent {

@@ -31,7 +31,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Uses every part of the crate to link it.
+/// Uses every part of the crate, so that it is linked.
 #[unsafe(no_mangle)]
 pub extern "C" fn use_everything(length: usize) -> usize {
     let pattern = OwnedPattern::new(alloc::vec![1.0; length], alloc::vec!["a".to_string()]);

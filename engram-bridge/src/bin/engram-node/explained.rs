@@ -106,7 +106,7 @@ mod tests {
             "id": "p\n", "space": "notes", "visible": numbers(0.75), "strategy": "voting",
             "reason": "the only version", "versions": [numbers(0.75)], "versions_total": 3,
             "suppressed": [], "context": [{"node": "node-a", "version": "7"}],
-            "across_ids": {"reason": "one memory\n with q"},
+            "across_ids": {"reason": "same memory\n as q"},
         });
         let expected = [
             "pattern \"p\\n\" of notes: confidence 0.75, strength 0.5, 1 citation, last consolidated \
@@ -116,8 +116,8 @@ mod tests {
              (version 7); the last submission of this node; sent by node\\u{1b}b",
             "  2 more versions",
             "  covers node-a (version 7)",
-            "  across ids: one memory",
-            "    with q",
+            "  across ids: same memory",
+            "    as q",
         ];
         assert_eq!(lines(&known), expected);
         let gone = lines(&json!({"id": "p", "space": "notes", "visible": null}));

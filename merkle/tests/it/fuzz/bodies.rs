@@ -20,7 +20,7 @@ pub(crate) const ALL: [Target; 4] = [
     ("proof", proof),
 ];
 
-/// The maximum number of nodes of a descent: more than the two trees below need.
+/// The maximum number of nodes in a descent: more than the two trees below need.
 const LIMIT: u64 = 500;
 
 static TREES: LazyLock<[Tree<[u8; 32], Placed>; 2]> = LazyLock::new(|| [tree(0), tree(1)]);

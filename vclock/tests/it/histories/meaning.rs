@@ -66,7 +66,7 @@ impl Meaning {
         &self.known[usize::from(node)]
     }
 
-    /// The known own writes of the node.
+    /// The node's own writes that it knows.
     fn known_of(&self, node: u8) -> BTreeSet<u32> {
         let own = |write: &&u32| self.writers[**write as usize] == node;
         self.known(node).iter().filter(own).copied().collect()

@@ -105,7 +105,7 @@ proptest! {
         prop_assert_eq!(bytes(&observed), bytes(&merged(&a, &one)));
     }
 
-    /// Equal clocks have equal bytes, regardless of the order of their entries and of zeros.
+    /// Equal clocks have equal bytes, regardless of the order in which entries are given and of entries with version 0.
     #[test]
     fn prop_clock_has_one_form(entries in proptest::collection::vec((0..6_u8, 0..5_u64), 0..12)) {
         let backwards = entries.iter().rev().copied();
