@@ -1,6 +1,6 @@
 //! A suite that checks the laws of a strategy.
 //!
-//! A case checks the laws on sets of versions that it draws from a seed.
+//! Each case draws sets of versions from a seed, and checks the laws on them.
 
 mod answer;
 mod check;
@@ -146,8 +146,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     ///
     /// `value` draws a value. It should draw equal, extreme and empty values often, because wrong strategies fail at
     /// ties and limits. `distinct` draws a value for a set without ties, for the law [`Names`](Law::Names): a value at
-    /// a higher position must be greater by every measure that a strategy compares. Equal random numbers must give equal
-    /// values. The suite reports a fault in a generator as [`Law::Input`].
+    /// a higher position must be greater by every measure that a strategy compares. Equal random numbers must give
+    /// equal values. The suite reports a fault in a generator as [`Law::Input`].
     pub fn new(
         value: impl Fn(&mut Random) -> T + Send + Sync + 'static,
         distinct: impl Fn(&mut Random, usize) -> T + Send + Sync + 'static,

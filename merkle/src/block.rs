@@ -42,7 +42,6 @@ pub(crate) trait Body {
 }
 
 impl<K> Node<K> {
-    /// Returns all entries.
     pub(crate) fn entries(&self) -> Entries<'_, K> {
         self.below(1)
     }

@@ -48,7 +48,7 @@ impl Lacks {
     }
 }
 
-/// Compares the remaining entries of two clocks; each side may lack nodes of the other.
+/// Compares the remaining entries of two clocks; each side may lack nodes that the other has.
 fn compare_rest<N: Ord>(mut left: &[Dot<N>], mut right: &[Dot<N>], mut lacks: Lacks) -> Causality {
     while let ([mine, mine_rest @ ..], [theirs, theirs_rest @ ..]) = (left, right) {
         match mine.node.cmp(&theirs.node) {

@@ -237,7 +237,7 @@ pub fn blend<'a>(parts: impl IntoIterator<Item = (f64, &'a [f32])>) -> Option<Ve
     Some(blended)
 }
 
-/// A share, and the vector in whole chunks and a remainder.
+/// A share, and its vector as whole chunks and a remainder.
 struct Part<'a> {
     share: f64,
     chunks: &'a [[f32; LANES]],

@@ -61,7 +61,7 @@ impl Machine {
         Some(admitted)
     }
 
-    /// The weaker form of V8: whether a record of an unknown id is refused because it is at or
+    /// The weaker form of V8: whether a record with an unknown id is refused because it is at or
     /// below a reaped version.
     fn was_reaped(&self, id: usize, arriving: &Record, rules: &Rules) -> bool {
         let is_old = |node: usize| {

@@ -88,7 +88,7 @@ pub(crate) enum Weaker {
 /// The rules under test, with small bounds: the adopted rules, or all of them except one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// The one rule that differs.
+    /// The one rule that differs from the adopted ones, if there is one.
     pub(crate) weaker: Option<Weaker>,
     /// V2, V4: the maximum number of live dots of one node under one id (16 in the product).
     pub(crate) max_dots: usize,
@@ -100,7 +100,6 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The adopted rules.
     pub(crate) const ADOPTED: Self =
         Self { weaker: None, max_dots: 2, max_suppressed: 2, max_ahead: 300 };
 

@@ -277,8 +277,8 @@ impl Sessions {
         self.open.remove(n);
     }
 
-    /// Raises each entry of both summaries to the greater of the two, because the roots are equal,
-    /// but never above the greatest entry of the records held.
+    /// After equal roots, raises each entry of both summaries to the greater of the two values, but never
+    /// above the greatest entry of the records held.
     fn raise_to_maximum(&mut self, [i, j]: [usize; 2]) {
         self.counts.equal += 1;
         let summaries = [i, j].map(|m| self.world.machines[m].memory.summary);
