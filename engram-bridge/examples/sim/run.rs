@@ -46,7 +46,7 @@ pub(crate) struct Run {
     pub(crate) lost: u64,
     /// All other violated rules.
     pub(crate) faults: Vec<String>,
-    /// Seconds since the start, and the number of records on all nodes together.
+    /// Samples: seconds since the start, and the number of records on all nodes together.
     pub(crate) curve: Vec<(f64, u64)>,
     pub(crate) trace: String,
 }

@@ -316,7 +316,7 @@ fn identity(config: &ClusterConfig) -> Result<Identity, IdentityError> {
 }
 
 fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
-    // All nodes may share one list: skip this node's entry.
+    // All nodes may share one list of peers: skip this node's own entry.
     let is_own = |peer: &PeerConfig| peer.node_id == node;
     let stranger = |peer: &PeerConfig| is_own(peer) && peer.name != config.node.name;
     if let Some(index) = config.peers.iter().position(stranger) {

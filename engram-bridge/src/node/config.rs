@@ -58,13 +58,13 @@ use crate::replica::retention::Retention;
 pub struct ClusterConfig {
     /// This node.
     pub node: NodeConfig,
-    /// Its certificate and the cluster's authority.
+    /// The certificate of this node, and the cluster's authority.
     pub tls: TlsConfig,
     /// The other nodes. Connections from nodes that are not listed are refused.
     pub peers: Vec<PeerConfig>,
     /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
-    /// The Merkle tree, and the precision of the contents; equal on all nodes.
+    /// The Merkle tree, and the precision of the contents; must be equal on all nodes.
     pub merkle_tree: MerkleTreeConfig,
     /// The resolution of concurrent versions, which should be equal on all nodes, and the comparison
     /// across ids.
@@ -171,11 +171,11 @@ pub enum MembershipConfig {
     Swim(SwimTimes),
 }
 
-/// The times of SWIM, equal on all nodes.
+/// The times of SWIM, which should be equal on all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SwimTimes {
-    /// The interval at which one node in turn is probed; 1 s by default.
+    /// The interval between probes; 1 s by default. The other nodes are probed in turn.
     pub probe_interval: Duration,
     /// The time that a probe may take before other nodes are asked to probe the same node; 300 ms by
     /// default.
@@ -188,8 +188,8 @@ pub struct SwimTimes {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StorageConfig {
-    /// A folder that only this node uses, relative to that of the configuration file; created if
-    /// missing. Without it, the state is in memory only and ends with the process.
+    /// A folder that only this node uses, relative to the folder of the configuration file; created
+    /// if missing. Without it, the state is in memory only and ends with the process.
     pub path: Option<PathBuf>,
     /// How long a space whose store is new or has lost rows waits for a peer while no session makes
     /// progress; 10 s by default. See [`Binding::with_settle`](crate::Binding::with_settle).
@@ -210,7 +210,7 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
 }
 
-/// A strategy by its name in `cluster.toml`.
+/// A strategy that `cluster.toml` can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StrategyChoice {

@@ -7,7 +7,7 @@
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::metrics::METRICS) |
 //! | `/cluster/consolidation` | the node, its spaces, its traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
-//! | `/cluster/consolidation/diff?peer=` | changes here since the peer was last equal |
+//! | `/cluster/consolidation/diff?peer=` | the changes on this node since it was last equal to the peer |
 //! | `/cluster/consolidation/plan?peer=` | the changes that a sync with the peer would make on both sides |
 //! | `/cluster/consolidation/map` | the fill of each slot of the tree, and the slots where peers differ |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |

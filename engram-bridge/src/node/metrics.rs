@@ -45,12 +45,12 @@ pub enum MetricKind {
     Counter,
     /// Rises and falls.
     Gauge,
-    /// Counts of observations up to each of several bounds.
+    /// Counts observations in cumulative buckets.
     Histogram,
 }
 
 impl MetricKind {
-    /// Its name in the exposition.
+    /// Returns the name of the kind in the exposition.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",

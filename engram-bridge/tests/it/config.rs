@@ -20,7 +20,7 @@ fn problems(text: &str) -> Vec<ConfigProblem> {
     }
 }
 
-/// The one problem of `WHOLE` with `from` replaced by `to`.
+/// Returns the only problem in `WHOLE` after `from` has been replaced by `to`.
 fn problem(from: &str, to: &str) -> ConfigProblem {
     assert!(WHOLE.contains(from), "{from}");
     let mut problems = problems(&WHOLE.replacen(from, to, 1));

@@ -15,8 +15,8 @@ fn spaces(stores: &[Store]) -> Vec<Arc<Space>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// In each round, each node syncs with up to three random others. After fewer than ten rounds
-    /// all show the same patterns, bit for bit, and no write is lost.
+    /// In each round, each node syncs with up to three random others. Within fewer than ten rounds
+    /// all nodes show the same patterns, bit for bit, and no write is lost.
     #[test]
     fn test_gossip_convergence_property(
         writes in vec((0..12_usize, 0..6_u8, 0..4_u8), 1..60),

@@ -110,7 +110,7 @@ fn damage_file(step: usize) -> Found {
         let mut cleared = whole.clone();
         let end = whole.len().min(at + 4_096);
         cleared[at..end].fill(0);
-        trial(&cleared, &format!("the page at {at} of {} is zero", whole.len()));
+        trial(&cleared, &format!("the page at byte {at} of {} is zeroed", whole.len()));
     }
     found
 }

@@ -71,7 +71,7 @@ fn a_node_starts_on_a_full_disk_and_recovers() {
     cluster.start_by(node_after("trap '' XFSZ; ulimit -S -f 0"), 0, Some(1));
     let (found, patterns, refused) = started(&mut cluster);
     assert_eq!(found, "loaded");
-    assert!(patterns > acknowledged, "{patterns} of {acknowledged} and the shared one");
+    assert!(patterns > acknowledged, "{patterns} visible, {acknowledged} acknowledged");
     assert!(refused.contains("no room to write"), "{refused}");
 
     let process = cluster.running[0].as_ref().unwrap();
@@ -106,7 +106,7 @@ fn a_node_starts_on_a_read_only_disk() {
     cluster.start_by(command, 0, Some(1));
     let (found, patterns, refused) = started(&mut cluster);
     assert_eq!(found, "loaded");
-    assert!(patterns > acknowledged, "{patterns} of {acknowledged} and the shared one");
+    assert!(patterns > acknowledged, "{patterns} visible, {acknowledged} acknowledged");
     assert!(refused.contains("cannot be written") && refused.contains("Read-only"), "{refused}");
 }
 

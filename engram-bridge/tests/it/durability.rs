@@ -360,7 +360,7 @@ fn a_store_of_other_rules_is_not_touched() {
         other.to_string().contains("sha256") && other.to_string().contains("blake3"),
         "{other}"
     );
-    // Schemas 1 to 4 are those of earlier versions, and 6 is a future one.
+    // Schemas below 5 are those of earlier versions, and 6 is a future one.
     for schema in [1, 2, 4, 6] {
         kept.spoil(|_, key, value| {
             if key.starts_with(b"owner") {

@@ -49,7 +49,7 @@ async fn reload_applies_peers_and_certificates() {
     let limits = node.gossip.limits();
     assert_eq!((limits.send_rate, limits.peer.records.per_second), (Some(64 << 10), 9));
 
-    // All nodes may share one list.
+    // All nodes may share one list of peers: a node does not count its own entry as a peer.
     let own = peer(us).replace("them", "us");
     node.reload(&before, &config("us", &(own + &peer(other)))).unwrap();
     assert_eq!(peers(), [other]);

@@ -64,8 +64,8 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     assert_eq!(tally.most_at_one_node, PEERS, "all sessions run at once");
     // The tally counts each frame at both ends.
     let bytes = (tally.record_bytes / 2) as f64;
-    let by = if writers == 1 { "one node" } else { "all of them" };
-    let input = format!("an empty node, {PEERS} sessions at once, {patterns} of {by}");
+    let by = if writers == 1 { "one node" } else { "all peers" };
+    let input = format!("empty node, {PEERS} sessions, {patterns} patterns by {by}");
     let single = data.record_bytes();
     let reference = (format!("the {single} bytes of one session"), single as f64);
     Weight::new("eight", input, (bytes, "bytes"), reference, 1.2)

@@ -9,8 +9,8 @@ use engram_gossip_proto::SpaceId;
 
 /// The last pattern of each id in a sequence of snapshots, by space.
 ///
-/// Submitting them as one snapshot leaves the same patterns as submitting the snapshots one after
-/// the other. Patterns that the node submitted before a restart equal its last submissions, so they
+/// Submitting them as one snapshot has the same result as submitting the snapshots one after the
+/// other. Patterns that the node submitted before a restart equal its last submissions, so they
 /// are not written again.
 #[derive(Default)]
 pub(crate) struct Backlog {

@@ -31,7 +31,7 @@ pub(crate) struct Ca {
     /// The folder to write to.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The validity of the authority in days, to the end of the year 9999 at most.
+    /// The validity of the authority in days, until the end of the year 9999 at the latest.
     #[arg(long, value_name = "DAYS", default_value = "3650", value_parser = days::parse)]
     days: u64,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Order {
 /// the same.
 ///
 /// This command needs ca.pem and ca.key, but not the node's key. A running node loads the new
-/// certificate on a hang-up signal or the command `reload`.
+/// certificate on SIGHUP or `engram-node ctl reload`.
 #[derive(Args)]
 pub(crate) struct Rotation {
     /// The certificate, such as node-a.pem.

@@ -251,7 +251,7 @@ impl Event {
             Self::NodeWithdrawn { space, writer, patterns: changed } => {
                 let space = space.as_ref().map(|space| format!(" of {space}")).unwrap_or_default();
                 let changed = patterns(*changed as u64);
-                format!("withdrew the versions that {writer} wrote of {changed}{space}")
+                format!("withdrew {writer}'s versions of {changed}{space}")
             }
             Self::ImplausibleDropped { patterns: changed } => {
                 let changed = patterns(*changed as u64);

@@ -26,7 +26,7 @@ impl New {
         Self { path, text: text.into(), access: Access::Owner }
     }
 
-    /// A file that everybody may read.
+    /// A file with the default permissions, for contents that are not secret.
     pub(crate) fn public(path: PathBuf, text: impl Into<String>) -> Self {
         Self { path, text: text.into(), access: Access::Everybody }
     }

@@ -9,7 +9,7 @@ use crate::Failure;
 /// Lists the metrics that a node exposes at /metrics/prometheus.
 #[derive(Args)]
 pub(crate) struct Metrics {
-    /// Print the table as one JSON array, for documentation and dashboards.
+    /// Prints the table as one JSON array, for documentation and dashboards.
     #[arg(long)]
     json: bool,
 }

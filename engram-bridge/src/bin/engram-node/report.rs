@@ -36,7 +36,7 @@ struct Shared {
 }
 
 impl Report {
-    /// Reports for the node called `node`.
+    /// Creates a report for the node called `node`.
     pub(crate) fn new(node: &str, reader: Reader, sessions: bool) -> Self {
         let output = match reader {
             Reader::Program => Output::to(io::stdout()),

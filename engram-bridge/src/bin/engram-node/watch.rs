@@ -34,7 +34,7 @@ pub(crate) struct Watch {
     json: bool,
 }
 
-/// The answer of one node, or the reason why there is none.
+/// The answer from one node, or the reason why there is none.
 type Look = Result<(Value, Vec<Value>), Failure>;
 
 impl Watch {

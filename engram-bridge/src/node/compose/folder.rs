@@ -8,9 +8,9 @@ use super::StartError;
 use crate::durable::recovery::OpenError;
 use crate::durable::storage::StorageError;
 
-/// The name of the file of a store.
+/// The name of a store's file.
 const STATE: &str = "state.redb";
-/// At least the size of an empty store.
+/// An upper bound on the size of an empty store.
 const EMPTY_STORE: usize = 64 << 10;
 
 /// Checks that a node can start with its store in `folder`. If the store exists, a node also starts on a disk that

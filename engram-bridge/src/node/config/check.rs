@@ -125,8 +125,8 @@ impl Check<'_> {
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
     }
 
-    /// Returns a time in the unit of its key; the outer `None` if the value is not a time, the
-    /// inner if none is given.
+    /// Returns a time in the unit of its key; `None` if the value is not a time, `Some(None)` if
+    /// none is given.
     fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
         let text = match written {
             None => return Some(None),
@@ -140,7 +140,7 @@ impl Check<'_> {
             }
             Ok(_) => {
                 let unit = humantime::format_duration(unit);
-                self.refuse(key, format!("{text:?} is not a multiple of {unit}; write one that is"))
+                self.refuse(key, format!("{text:?} is not a multiple of {unit}; write a multiple"))
             }
             Err(error) => {
                 let message = format!(
@@ -162,8 +162,8 @@ impl Check<'_> {
         }
     }
 
-    /// Returns the address to dial a peer at; the outer `None` if it is not an address, the inner
-    /// if none is given.
+    /// Returns the address at which to dial a peer; `None` if the value is not an address,
+    /// `Some(None)` if none is given.
     fn peer_address(&mut self, key: String, value: Option<String>) -> Option<Option<String>> {
         match value {
             None => Some(None),
@@ -362,7 +362,7 @@ impl Check<'_> {
         })
     }
 
-    /// Returns an optional number; the outer `None` if it is out of range.
+    /// Returns an optional number; `None` if it is out of range, `Some(None)` if none is given.
     fn limit(
         &mut self,
         key: &str,

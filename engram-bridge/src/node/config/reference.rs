@@ -168,7 +168,7 @@ pub(super) const KEYS: [Key; 51] = [
         "leaf_count",
         Text("2 to the power of the depth", "4096"),
         Value("4096"),
-        "The depth, as a number of slots.",
+        "The number of slots, which must match the depth.",
     ),
     key(
         "merkle_tree",
@@ -271,7 +271,7 @@ pub(super) const KEYS: [Key; 51] = [
         "send_kib_per_second",
         Number(check::KIB_PER_SECOND),
         Nothing("as fast as the network accepts"),
-        "KiB per second that this node sends in all syncs together.",
+        "KiB per second that this node may send, across all syncs.",
     ),
     key(
         "limits",
@@ -285,7 +285,7 @@ pub(super) const KEYS: [Key; 51] = [
         "quiet_kib_per_second",
         Number(check::KIB_PER_SECOND),
         Value("100"),
-        "KiB per second that this node sends in quiet hours.",
+        "KiB per second that this node may send in quiet hours, across all syncs.",
     ),
     key(
         "limits",
@@ -320,7 +320,7 @@ pub(super) const KEYS: [Key; 51] = [
         "probe_interval_ms",
         Number(check::PROBE_INTERVAL_MS),
         Value("1000"),
-        "For `swim`: the interval at which one node in turn is probed. At least three times the timeout.",
+        "For `swim`: the interval between probes; the other nodes are probed in turn. At least three times the timeout.",
     ),
     key(
         "membership",

@@ -56,7 +56,7 @@ pub(super) struct Map {
     bits: u8,
     /// The number of records in each slot: `.` for none, then 1 to 9, a to z; z means 35 or more.
     fill: String,
-    /// The slots that changed here since each peer was last equal.
+    /// For each peer, the slots that changed here since the two nodes were last equal.
     peers: Vec<Differing>,
 }
 

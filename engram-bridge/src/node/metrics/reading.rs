@@ -58,10 +58,10 @@ pub(crate) struct SpaceReading {
     pub(crate) waiting: u64,
     /// Conflicts across ids; all 0 if the comparison is off.
     pub(crate) across_ids: AcrossIdsStats,
-    /// Patterns of this node's engine that are refused.
+    /// Patterns from this node's engine that are refused.
     pub(crate) refused: u64,
     /// Patterns that acquired more than one version.
     pub(crate) conflicts_met: u64,
-    /// Snapshots of the engine.
+    /// Snapshots from the engine.
     pub(crate) runs: RunStats,
 }

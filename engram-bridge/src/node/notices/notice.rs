@@ -16,7 +16,7 @@ use crate::spaces::event::StateEvent;
 
 /// The explanation of sessions that make no progress. A node that refuses records reports each of
 /// them with the reason; its peer cannot know the reason, and reports this text.
-const STALLED: &str = "one of the two nodes refuses records of the other, and reports their ids and the \
+const STALLED: &str = "one of the two nodes refuses records from the other, and reports their ids and the \
      reasons; or one holds records that exceed a limit of the wire, which both report; or a record exceeds \
      the quota of bytes that one node grants the other";
 
@@ -117,7 +117,7 @@ impl Notice {
             StateEvent::Clash { space, id, node } => {
                 let node = name(*node);
                 let reason = format!(
-                    "{node} wrote two contents under one version; both stay; look for a second \
+                    "{node} wrote two contents under one version; both are kept; look for a second \
                      process under its key"
                 );
                 Self::about("clash", space, id, &reason).of_writer(node)
@@ -150,7 +150,7 @@ impl Notice {
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
-                    "{} is reached, so a record of a peer was refused; records already held are kept; raise the cap \
+                    "{} is reached, so a record from a peer was refused; records already held are kept; raise the cap \
                      and restart the node",
                     cap.key()
                 );
@@ -281,7 +281,7 @@ impl Notice {
         self.level
     }
 
-    /// The notice that a record of a peer was refused, whole or in part.
+    /// The notice that a record from a peer was refused, whole or in part.
     fn rejected(peer: String, space: &SpaceId, id: &str, why: Rejection) -> Self {
         let why = why.to_string();
         Self { peer: Some(peer), ..Self::about(REJECTED, space, id, &why).caused_by(why) }
@@ -295,7 +295,7 @@ impl Notice {
             Holder::Peer => ("peer_record_unsendable", &*peer, Some(peer.clone())),
         };
         let reason = format!(
-            "{holder} holds it and cannot send it: {what}; it stays only there until it is written \
+            "{holder} holds it and cannot send it: {what}; no other node receives it until it is written \
              again within the limit"
         );
         Self { peer, ..Self::about(event, space, id, &reason) }

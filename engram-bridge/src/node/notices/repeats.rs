@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(levels(&repeats.finish()), [Level::Info]);
     }
 
-    /// The storage of a node fails, its snapshots and the records of two peers are refused, and the sessions
+    /// The storage of a node fails, its snapshots and the records from two peers are refused, and the sessions
     /// with them fail or stall.
     #[test]
     fn full_disk_for_an_hour_logs_under_100_lines() {

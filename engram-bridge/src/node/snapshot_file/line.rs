@@ -108,7 +108,7 @@ impl<'t> Line<'t> {
     }
 }
 
-/// A pattern as in a line. Fields that may be missing or not a number are an `Option`, so that the
+/// A pattern as written in a line. Fields that may be missing or not a number are an `Option`, so that the
 /// error can name them.
 #[derive(Deserialize)]
 pub(super) struct PatternLine<'t> {

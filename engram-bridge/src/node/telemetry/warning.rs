@@ -24,7 +24,7 @@ pub enum Warning {
     StorageFailure(StorageError),
     /// The store was damaged when the node started: [`Recovery::Repaired`] or [`Recovery::SetAside`].
     StoreDamaged(Recovery),
-    /// Records of peers were refused within the last hour because of a cap.
+    /// Records from peers were refused within the last hour because of a cap.
     OverCap(CapUsage),
     /// A cap is nearly used up.
     NearCap(CapUsage),
@@ -200,7 +200,7 @@ impl fmt::Display for Warning {
             Self::StoreDamaged(found) => write!(f, "when this node started, {found}"),
             Self::OverCap(usage) => write!(
                 f,
-                "records of peers were refused within the last hour: {} is reached ({})",
+                "records from peers were refused within the last hour: {} is reached ({})",
                 usage.cap.key(),
                 amount(usage)
             ),

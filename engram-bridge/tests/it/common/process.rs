@@ -126,7 +126,7 @@ impl Drop for Process {
     }
 }
 
-/// Makes the folders of `n` nodes with `engram-node init`, on free ports.
+/// Creates the folders of `n` nodes with `engram-node init`, and gives the nodes free ports.
 pub(crate) fn init(folder: &Path, n: usize) -> Vec<PathBuf> {
     succeeds(&["init", "--nodes", &n.to_string(), "--out", "cluster"], folder);
     let sockets: Vec<_> = (0..n).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();

@@ -9,11 +9,11 @@ use crate::node::config::file::Conflict;
 use crate::node::config::{ConflictConfig, StrategyChoice};
 use crate::replica::across_ids::{AcrossIds, DEFAULT_MAX_COMPARED};
 
-/// A cosine similarity.
+/// The range of a cosine similarity.
 pub(in crate::node::config) const COSINE: RangeInclusive<f64> = -1.0..=1.0;
-/// A fraction.
+/// The range of a fraction.
 pub(in crate::node::config) const PART: RangeInclusive<f64> = 0.0..=1.0;
-/// A Jaccard index, which is never 0 for patterns that share an episode.
+/// The range of a Jaccard index, which is never 0 for patterns that share an episode.
 pub(in crate::node::config) const JACCARD: RangeInclusive<f64> = 0.01..=1.0;
 
 impl Check<'_> {

@@ -43,8 +43,8 @@ impl Check<'_> {
         Some(rates)
     }
 
-    /// Parses the quiet hours. Returns the outer `None` if the value is not two times of the day,
-    /// and the inner if none is given.
+    /// Parses the quiet hours. Returns `None` if the value is not two times of the day, and
+    /// `Some(None)` if none is given.
     fn quiet_hours(&mut self, written: Option<&str>) -> Option<Option<[u16; 2]>> {
         let Some(written) = written else { return Some(None) };
         let times = written.split_once('-').and_then(|(from, until)| {

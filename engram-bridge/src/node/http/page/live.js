@@ -1,7 +1,7 @@
 // Polls the node while the page is visible, and shows its answers.
 
 const PAUSE = 1500;
-/** The latest answers of the node. */
+/** The latest answers from the node. */
 const latest = { peers: [], map: null, conflicts: null };
 let chosenSpace = null;
 let answeredAt = null;

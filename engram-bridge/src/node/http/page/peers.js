@@ -48,7 +48,7 @@ function faultOfPeer(peer) {
     'no common space': 'the two nodes host no common space, so they exchange nothing',
     stalled: `${count(peer.stalled_sessions, 'session')} in a row made no progress: ${notAccepted(peer)
       ? 'one of the two nodes does not currently accept records'
-      : 'one of the two nodes refuses records of the other'}`,
+      : 'one of the two nodes refuses records from the other'}`,
   };
   const code = `peer ${peer.name} ${word}`;
   return { code, severity: 'warning', reason: `peer ${peer.name}: ${causes[word]}`, next_step: steps[word] };
@@ -67,7 +67,7 @@ function lastSession(peer) {
   const session = peer.last_session;
   if (!session) return 'no session yet';
   if (peer.stalled_sessions >= 5 && notAccepted(peer)) return 'no progress: one of the two nodes does not currently accept records';
-  if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records of the other, and its events name the records and the reason';
+  if (peer.stalled_sessions >= 5) return 'no progress: one of the two nodes refuses records from the other, and its events name the records and the reason';
   if (session.cause) return `last session failed: ${session.cause}`;
   const moved = `${count(session.records_in, 'pattern')} in, ${session.records_out.toLocaleString('en')} out`;
   return `last session: ${session.result.replaceAll('_', ' ')}, ${moved}, ${(session.seconds * 1000).toFixed(0)} ms`;

@@ -118,7 +118,7 @@ pub(super) const REFUSED: Metric = Metric {
     name: "engram_gossip_refused_patterns",
     kind: Gauge,
     unit: None,
-    help: "Patterns of this node's engine that are refused and stay on this node.",
+    help: "Patterns from this node's engine that are refused and stay on this node.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.refused),
 };
@@ -127,7 +127,7 @@ pub(super) const REFUSALS: Metric = Metric {
     name: "engram_gossip_patterns_refused_total",
     kind: Counter,
     unit: None,
-    help: "Patterns of this node's engine that were refused.",
+    help: "Patterns from this node's engine that were refused.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.writes.refused)],
 };

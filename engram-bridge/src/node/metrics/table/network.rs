@@ -73,7 +73,7 @@ pub(super) const CONNECTIONS_LOST: Metric = Metric {
     read: |reading| vec![Sample::count(&[], reading.net.connections_lost)],
 };
 
-/// Handshake failures that neither side's identity caused.
+/// Handshake failures that are not caused by the identity of either side.
 const OF_THE_NETWORK: &[&str] =
     &["wire_version", "busy", "timed_out", "address", "no_address", "abandoned", "closed"];
 

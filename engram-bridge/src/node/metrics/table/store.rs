@@ -47,7 +47,7 @@ pub(super) const RECORDS: Metric = Metric {
     name: "engram_gossip_store_records",
     kind: Gauge,
     unit: None,
-    help: "Records in the store, those of unhosted spaces included; 0 if the node has no store.",
+    help: "Records in the store, including those of unhosted spaces; 0 if the node has no store.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.writes.stored_records.unwrap_or(0) as f64)],
 };
