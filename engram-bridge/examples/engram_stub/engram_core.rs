@@ -286,7 +286,7 @@ pub mod store {
     pub struct MemoryStore {
         memory_space_id: MemorySpaceId,
         consolidation_service: Arc<dyn ConsolidationService>,
-        /// The topics of its episodes.
+        /// The topics of the store's episodes.
         topics: Mutex<Vec<String>>,
     }
 

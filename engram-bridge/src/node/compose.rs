@@ -32,9 +32,9 @@ use crate::spaces::store::{Store, StoreConfig};
 /// the node runs; [`stop`](Self::stop) stops it cleanly.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The state of all its memory spaces.
+    /// The state of the node's memory spaces.
     pub store: Arc<Store>,
-    /// Its network.
+    /// The node's network.
     pub gossip: Gossip,
     binding: Binding,
 }

@@ -56,7 +56,7 @@ use crate::replica::retention::Retention;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClusterConfig {
-    /// This node.
+    /// The name, the address and the spaces of this node.
     pub node: NodeConfig,
     /// The certificate of this node, and the cluster's authority.
     pub tls: TlsConfig,
@@ -81,7 +81,7 @@ pub struct ClusterConfig {
     pub retention: Retention,
 }
 
-/// `[node]`.
+/// The section `[node]`: the name, the address and the spaces of this node.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeConfig {
@@ -97,7 +97,7 @@ pub struct NodeConfig {
     pub replaces: Vec<NodeId>,
 }
 
-/// `[tls]`: paths of PEM files, relative to the folder of the configuration file.
+/// The section `[tls]`: paths of PEM files, relative to the folder of the configuration file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TlsConfig {
@@ -124,7 +124,7 @@ pub struct PeerConfig {
     pub replaces: Vec<NodeId>,
 }
 
-/// `[gossip]`.
+/// The section `[gossip]`: the schedule of gossip, and the size of its messages.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GossipConfig {
@@ -139,7 +139,7 @@ pub struct GossipConfig {
     pub enable_compression: bool,
 }
 
-/// `[merkle_tree]`.
+/// The section `[merkle_tree]`: the parameters of the tree and of the contents.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MerkleTreeConfig {
@@ -151,7 +151,7 @@ pub struct MerkleTreeConfig {
     pub precision: Precision,
 }
 
-/// `[conflict]`.
+/// The section `[conflict]`: the strategy, and the comparison across ids.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConflictConfig {
@@ -161,7 +161,7 @@ pub struct ConflictConfig {
     pub across_ids: Option<AcrossIds>,
 }
 
-/// `[membership]`.
+/// The section `[membership]`: how the liveness of nodes is determined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MembershipConfig {
     /// `kind = "static"`: every peer counts as reachable; failed dials are retried with back-off.
@@ -184,7 +184,7 @@ pub struct SwimTimes {
     pub suspicion: Duration,
 }
 
-/// `[store]`.
+/// The section `[store]`: the storage of the state.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StorageConfig {
@@ -201,7 +201,7 @@ pub struct StorageConfig {
     pub caps: Caps,
 }
 
-/// `[http]`.
+/// The section `[http]`: the listener for health, metrics and the status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpConfig {

@@ -210,8 +210,8 @@ fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads one line, without its line ending, and returns its length in the file in bytes; 0 at the
-/// end of the file. Skips the rest of a line that is too long.
+/// Reads one line, without its line ending. Returns the number of bytes that the line takes in the
+/// file; 0 at the end of the file. Skips the rest of a line that is too long.
 fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = MAX_SNAPSHOT_LINE as u64 + 1;

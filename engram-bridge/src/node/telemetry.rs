@@ -46,7 +46,7 @@ struct Watch {
     seen: Mutex<Seen>,
 }
 
-/// Results of sessions and faults.
+/// The results of sessions, and the recent faults.
 #[derive(Debug, Default)]
 struct Seen {
     totals: Totals,
@@ -242,7 +242,7 @@ impl Telemetry {
         PeerReading { lag: self.lag(&status), divergent_slots, status }
     }
 
-    /// The [divergence](Self::divergence) of each space from the peer; empty if the peer is in step.
+    /// The [divergence](Self::divergence) from the peer in each space; empty if the peer is in step.
     pub(crate) fn divergences(&self, status: &PeerStatus) -> Vec<Divergence> {
         if status.is_in_step() {
             return Vec::new();
@@ -257,7 +257,7 @@ impl Telemetry {
     }
 }
 
-/// Seconds since the Unix epoch.
+/// Converts a time to seconds since the Unix epoch.
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

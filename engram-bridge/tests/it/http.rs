@@ -1,4 +1,4 @@
-//! The HTTP answers of nodes, over real sockets.
+//! HTTP answers from nodes, over real sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn serve(node: &Node) -> (Telemetry, Server) {
     (telemetry, server)
 }
 
-/// Submits a snapshot at a node, and announces it to its peers.
+/// Submits a snapshot to a node, and announces it to the node's peers.
 fn submit(node: &Node, snapshot: &ConsolidationSnapshot) {
     node.gossiper().rebuild_from_snapshot(snapshot, Scheduler).unwrap();
 }

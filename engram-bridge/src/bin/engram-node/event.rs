@@ -99,7 +99,7 @@ pub(crate) enum Event {
 /// An event, with its time and its node.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// RFC 3339, in UTC.
+    /// The time, as RFC 3339 in UTC.
     time: String,
     level: Level,
     node: &'a str,
@@ -126,9 +126,9 @@ pub(crate) struct Snapshot {
 pub(crate) struct Session {
     pub(crate) peer: String,
     pub(crate) result: String,
-    /// Bytes.
+    /// The number of bytes sent.
     pub(crate) sent: u64,
-    /// Bytes.
+    /// The number of bytes received.
     pub(crate) received: u64,
     pub(crate) records_in: u64,
     pub(crate) records_out: u64,

@@ -54,7 +54,7 @@ pub(crate) struct Answer {
 pub(crate) const MAX_REQUEST: usize = 64 << 10;
 
 impl Request {
-    /// Reads a line.
+    /// Parses a line.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| {
             format!(

@@ -21,19 +21,19 @@ impl Page {
         Ok(Self(format!("http://{host}")))
     }
 
-    /// `/cluster/consolidation`.
+    /// Requests `/cluster/consolidation`.
     pub(crate) fn node(&self) -> Result<Value, Failure> {
         self.get("/cluster/consolidation")
     }
 
-    /// `/cluster/consolidation/peers`.
+    /// Requests `/cluster/consolidation/peers`.
     pub(crate) fn peers(&self) -> Result<Vec<Value>, Failure> {
         let peers = self.get("/cluster/consolidation/peers")?;
         let listed = peers.as_array().cloned();
         listed.ok_or_else(|| format!("{}: not an engram-node page", self.0).into())
     }
 
-    /// `/cluster/consolidation/diff`.
+    /// Requests `/cluster/consolidation/diff`.
     pub(crate) fn diff(&self, peer: &str, space: &str) -> Result<Value, Failure> {
         let (peer, space) = (encoded(peer), encoded(space));
         self.get(&format!("/cluster/consolidation/diff?peer={peer}&space={space}"))

@@ -8,7 +8,7 @@ pub(crate) fn counted<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: 
     format!("{n} {noun}")
 }
 
-/// A number of patterns.
+/// A number of patterns, as text.
 pub(crate) fn patterns<N: Display + PartialEq + From<u8>>(n: N) -> String {
     counted(n, "pattern", "patterns")
 }

@@ -175,7 +175,7 @@ pub(super) const KEYS: [Key; 51] = [
         "hash",
         OneOf(&["\"sha256\"", "\"blake3\""]),
         Value("\"sha256\""),
-        "The hash of contents, records and tree. Must be equal on all nodes: nodes with different values refuse each other.",
+        "The hash of contents, records and the tree. Must be equal on all nodes: nodes with different values refuse each other.",
     ),
     key(
         "merkle_tree",
@@ -222,7 +222,7 @@ pub(super) const KEYS: [Key; 51] = [
         "divergent_jaccard",
         Decimal(check::JACCARD),
         Value("0.5"),
-        "The minimum Jaccard index of their episodes for `divergent_cosine`.",
+        "The minimum Jaccard index of the episodes of two patterns, for `divergent_cosine`.",
     ),
     key(
         "conflict",
@@ -250,7 +250,7 @@ pub(super) const KEYS: [Key; 51] = [
         "ambiguity",
         Decimal(check::PART),
         Value("0.3"),
-        "A member keeps 1 - ambiguity * (1 - cosine) of its confidence; a subset or superset keeps all of it.",
+        "A member of a group keeps 1 - ambiguity * (1 - cosine) of its confidence; a subset or superset keeps all of it.",
     ),
     key(
         "conflict",

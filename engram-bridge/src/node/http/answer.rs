@@ -19,7 +19,7 @@ use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource};
 use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;
 
-/// `/cluster/consolidation/diff`.
+/// The answer to `/cluster/consolidation/diff`.
 #[derive(Serialize)]
 pub(super) struct Diff {
     peer: String,
@@ -47,7 +47,7 @@ impl Diff {
     }
 }
 
-/// `/cluster/consolidation/map`.
+/// The answer to `/cluster/consolidation/map`.
 #[derive(Serialize)]
 pub(super) struct Map {
     space: String,
@@ -107,7 +107,7 @@ fn path(slot: u32, bits: u8) -> Path {
     Path::of(&hash.into(), u16::from(bits)).expect("a slot is above the last level")
 }
 
-/// `/cluster/consolidation/slot`.
+/// The answer to `/cluster/consolidation/slot`.
 #[derive(Serialize)]
 pub(super) struct Slot {
     slot: u32,
@@ -129,7 +129,7 @@ impl Slot {
     }
 }
 
-/// `/cluster/consolidation/conflicts`.
+/// The answer to `/cluster/consolidation/conflicts`.
 #[derive(Serialize)]
 pub(super) struct Conflicts {
     space: String,
@@ -160,12 +160,12 @@ impl Conflicts {
 #[derive(Serialize)]
 pub(super) struct Update {
     id: String,
-    /// RFC 3339.
+    /// The time of the change, as RFC 3339.
     at: String,
     confidence_delta: f32,
     citation_delta: i32,
     strength_delta: f32,
-    /// `scheduler`, `on_demand` or `gossip`.
+    /// The source of the change: `scheduler`, `on_demand` or `gossip`.
     source: &'static str,
     /// The node that wrote the change, if it came by gossip.
     origin: Option<String>,

@@ -1,7 +1,7 @@
 //! The routes, for a host with its own axum 0.8 application.
 //!
-//! The crate exposes no foreign type of a 0.x version, except here: a router can be merged only
-//! with one of the same axum version. The module's name therefore carries the version. A later
+//! The crate exposes no types of 0.x dependencies, except here: a router can be merged only with
+//! one of the same axum version. The module's name therefore contains the version. A later
 //! version of axum will have its own module, so that users of the earlier version need not change
 //! their code.
 //!
@@ -38,12 +38,12 @@ use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;
 use crate::sync::preview::SyncPreview;
 
-/// All routes: [`probes`] and [`cluster`].
+/// Returns all routes: those of [`probes`] and [`cluster`].
 pub fn router<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router<S> {
     probes(telemetry).merge(cluster(telemetry))
 }
 
-/// `/health/*` and `/metrics/prometheus`.
+/// Returns the routes `/health/*` and `/metrics/prometheus`.
 pub fn probes<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router<S> {
     let routes = Router::new()
         .route("/health/alive", get(async || Json(json!({ "alive": true }))))
@@ -52,7 +52,7 @@ pub fn probes<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// `/cluster/consolidation` and all routes below it, the status page included.
+/// Returns `/cluster/consolidation` and all routes below it, including the status page.
 pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Router<S> {
     let at = |path: &str| format!("/cluster/consolidation{path}");
     let routes = Router::new()

@@ -1,4 +1,4 @@
-//! `/cluster/consolidation/peers`.
+//! The answer to `/cluster/consolidation/peers`.
 
 use engram_gossip_net::{
     Agreement, ConnectionState, Liveness, Opener, PeerStatus, SessionReport, SyncError,
@@ -14,7 +14,7 @@ pub(super) struct Peer {
     name: String,
     id: String,
     address: Option<String>,
-    /// `connected`, `dialling`, `back_off` or `idle`.
+    /// The state of the connection: `connected`, `dialling`, `back_off` or `idle`.
     state: &'static str,
     connected_seconds: Option<f64>,
     round_trip_seconds: Option<f64>,

@@ -119,7 +119,7 @@ async fn accept(listener: TcpListener, routes: Router) {
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    /// The oldest first.
+    /// The served connections, the oldest first.
     served: VecDeque<Served>,
 }
 

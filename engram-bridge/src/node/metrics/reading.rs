@@ -34,7 +34,7 @@ pub(crate) struct Reading {
     /// When the certificate expires, in seconds since the epoch.
     pub(crate) certificate_until: f64,
     pub(crate) ready: bool,
-    /// Seconds since the Unix epoch.
+    /// The time of the scrape, in seconds since the Unix epoch.
     pub(crate) now: f64,
 }
 

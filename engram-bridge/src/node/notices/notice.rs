@@ -88,7 +88,7 @@ impl Notice {
         Self { space, pattern, ..Self::new(event, reason.to_owned()) }
     }
 
-    /// Returns the notice of an event of the state. `name` returns the display name of a node.
+    /// Returns the notice for an event of the state. `name` returns the display name of a node.
     pub fn of_state(event: &StateEvent, name: impl Fn(NodeId) -> String) -> Self {
         match event {
             StateEvent::Reissued { space, id } => Self::about(
@@ -183,7 +183,7 @@ impl Notice {
         }
     }
 
-    /// Returns the notice of an event of the network; `None` for the end of a session, a change of a member, and an
+    /// Returns the notice for an event of the network; `None` for the end of a session, a change of a member, and an
     /// event of an unknown kind. `name` returns the display name of a node.
     pub fn of_network(event: &Net, name: impl Fn(NodeId) -> String) -> Option<Self> {
         use Level::{Info, Warning};
@@ -232,7 +232,7 @@ impl Notice {
         }
     }
 
-    /// The notice of a warning.
+    /// The notice for a warning.
     pub fn warning(warning: &Warning) -> Self {
         let level = if warning.is_critical() { Level::Error } else { Level::Warning };
         Self::new(warning.code(), format!("{warning}; {}", warning.next_step())).at(level)

@@ -75,7 +75,7 @@ struct StatsLine {
 }
 
 impl<'t> Line<'t> {
-    /// Parses a [readable] text.
+    /// Parses a text that [`readable`] returned.
     pub(super) fn parse(text: &'t str) -> Result<Self, String> {
         let line: SnapshotLine<'t> = parse(text).map_err(half_a_line)?;
         let generated_at = match line.generated_at {
@@ -108,8 +108,8 @@ impl<'t> Line<'t> {
     }
 }
 
-/// A pattern as written in a line. Fields that may be missing or not a number are an `Option`, so that the
-/// error can name them.
+/// A pattern as written in a line. Fields that may be missing or not a number are an `Option`, so
+/// that the error can name them.
 #[derive(Deserialize)]
 pub(super) struct PatternLine<'t> {
     pub(super) id: String,

@@ -85,7 +85,7 @@ fn series(machine: &Machine) -> BTreeMap<String, f64> {
     read.collect()
 }
 
-/// All sessions so far.
+/// The number of sessions so far, with any outcome.
 fn rounds(series: &BTreeMap<String, f64>) -> f64 {
     let rounds = series.iter().filter(|(name, _)| name.starts_with("engram_gossip_sessions_total"));
     rounds.map(|(_, value)| value).sum()

@@ -64,7 +64,7 @@ impl Month {
         later
     }
 
-    /// The first day.
+    /// Starts the cluster on the first day.
     fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [a, b, c] = <[_; 3]>::try_from(init(folder.path(), 3)).unwrap().map(Machine::stopped);

@@ -1,4 +1,4 @@
-//! `/cluster/consolidation/explain`.
+//! The answer to `/cluster/consolidation/explain`.
 
 use engram_conflict::pattern::Contribution;
 use engram_gossip_net::NodeId;
@@ -43,7 +43,7 @@ pub(super) struct Shown {
     confidence: f32,
     strength: f32,
     citations: usize,
-    /// RFC 3339.
+    /// The time of the last consolidation, as RFC 3339.
     last_consolidated: String,
 }
 

@@ -1,4 +1,4 @@
-//! `/cluster/consolidation`: the node, its spaces, and the states that need an operator's
+//! The answer to `/cluster/consolidation`: the node, its spaces, and the states that need an operator's
 //! attention.
 
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::replica::caps::CapUsage;
 use crate::spaces::space::Space;
 use crate::spaces::stats::WriteStats;
 
-/// `/cluster/consolidation`.
+/// The answer to `/cluster/consolidation`.
 #[derive(Serialize)]
 pub(in crate::node::http) struct Node {
     name: String,
@@ -70,7 +70,7 @@ struct SpaceOf {
 pub(in crate::node::http) struct Warned {
     /// A stable code, as in the events.
     code: &'static str,
-    /// `critical` or `warning`.
+    /// The severity: `critical` or `warning`.
     severity: &'static str,
     reason: String,
     next_step: String,

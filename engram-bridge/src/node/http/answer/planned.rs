@@ -1,4 +1,4 @@
-//! `/cluster/consolidation/plan`.
+//! The answer to `/cluster/consolidation/plan`.
 
 use engram_gossip_net::PeerStatus;
 use serde::Serialize;

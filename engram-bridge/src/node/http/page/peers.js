@@ -40,7 +40,7 @@ function faultOfPeer(peer) {
     'no common space': 'name a common space in node.spaces of both nodes',
     stalled: notAccepted(peer)
       ? 'see the pages of both nodes: one of them names the cause'
-      : 'see the event record_rejected of both nodes: it names the records and the next step',
+      : 'see the event record_rejected on both nodes: it names the records and the next step',
   };
   const causes = {
     down: 'the membership protocol reports it as down',
