@@ -263,9 +263,9 @@ impl ClusterConfig {
     }
 
     /// Checks everything that [`Node::start`] checks, except the contents of the store and whether
-    /// the addresses are free: the certificates at the time `now`, as a peer would, the roster, the
-    /// times of the network, and whether `store.path` is, or can become, a folder for the state.
-    /// Starts nothing.
+    /// the addresses are free: the certificates (at the time `now`, as a peer would), the roster,
+    /// the settings of the network and of the membership, and whether `store.path` is, or can
+    /// become, a folder for the state. Starts nothing.
     ///
     /// # Errors
     /// [`StartError`], as [`Node::start`] would return it.

@@ -14,8 +14,8 @@ pub(crate) struct Source {
     /// The configuration, cluster.toml.
     #[arg(long = "config", value_name = "FILE")]
     pub(crate) path: PathBuf,
-    /// The section of the file that contains the configuration, such as consolidation_gossip in the
-    /// file of an Engram. By default the whole file is the configuration.
+    /// The section of the file that contains the configuration, such as consolidation_gossip in
+    /// Engram's file. By default, the whole file is the configuration.
     #[arg(long, value_name = "NAME")]
     pub(crate) section: Option<String>,
 }
