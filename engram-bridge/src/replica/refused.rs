@@ -1,4 +1,4 @@
-//! Patterns of this node's engine that the cluster refuses.
+//! Patterns from this node's engine that the cluster refuses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -59,7 +59,7 @@ pub struct MergedView {
     pub patterns: Vec<Arc<SemanticPattern>>,
     /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
-    /// Patterns of this node's engine that the cluster refuses, in ascending order of ids. They are not
+    /// Patterns from this node's engine that the cluster refuses, in ascending order of ids. They are not
     /// among `patterns`.
     pub refused: Vec<RefusedPattern>,
     /// The time of the latest change of the visible patterns in this process, by the clock of this

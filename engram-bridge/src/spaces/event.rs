@@ -65,7 +65,7 @@ pub enum StateEvent {
         /// The time by which the versions are ahead, in nanoseconds.
         ahead: u64,
     },
-    /// A record of a peer, or a part of it, was refused because of a cap.
+    /// A record from a peer, or a part of it, was refused because of a cap.
     OverCap {
         /// The space.
         space: SpaceId,

@@ -171,7 +171,7 @@ impl Space {
         self.view_version.subscribe()
     }
 
-    /// Whether the store can keep records of peers now: its last commit did not fail, or it stores nothing.
+    /// Whether the store can keep records from peers now: its last commit did not fail, or it stores nothing.
     pub(crate) fn accepts_records(&self) -> bool {
         !self.shared.journal.is_failing()
     }

@@ -1,4 +1,4 @@
-//! Verifies and joins the records of peers, one by one, and writes the receipts.
+//! Verifies and joins the records from peers, one by one, and writes the receipts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -139,6 +139,6 @@ fn an_authority_is_not_a_node() {
     fs::copy(at.join("a.key"), at.join("other/ca.key")).unwrap();
     for arguments in [&["certs", "node", "--name", "b"][..], &["certs", "rotate", "a.pem"]] {
         let said = fails(&[arguments, &["--ca", "other"]].concat(), at);
-        assert!(said.contains("its certificate is that of a node"), "{said}");
+        assert!(said.contains("its certificate belongs to a node"), "{said}");
     }
 }
