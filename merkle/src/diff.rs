@@ -42,8 +42,8 @@ pub struct Incomparable {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Returns a lazy iterator over the keys in which two trees differ, in the order of the key
-    /// hashes.
+    /// Returns a lazy iterator over the keys at which this tree and `other` differ, ordered by key
+    /// hash.
     ///
     /// The iterator follows only nodes whose digests differ: d differences cost O(d log n) steps
     /// and no hash.

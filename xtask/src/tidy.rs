@@ -35,7 +35,7 @@ pub(crate) struct Tidy {
     json: bool,
 }
 
-/// A broken rule: its place, and the fault with the next step.
+/// A violation of a house rule: where it is, and what is wrong, often with what to do about it.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Violation {
     place: String,

@@ -83,7 +83,7 @@ impl Engram {
         let config = config.ok_or("the file has no section for the cluster")?;
         let cluster = Arc::new(Cluster::start(&config)?);
         cluster.log_notices(move |line| eprintln!("{name}: {line}"));
-        // Engram itself serves these paths.
+        // The real Engram already serves these paths; merging would panic if the cluster's routes overlapped with them.
         let application: Router = Router::new()
             .route("/health/alive", get(async || "engram"))
             .route("/metrics/prometheus", get(async || "engram"));

@@ -39,7 +39,7 @@ pub struct Node {
     binding: Binding,
 }
 
-/// A node did not start. Nothing is left running.
+/// The reason why a node did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {

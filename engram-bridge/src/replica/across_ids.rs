@@ -62,7 +62,7 @@ pub struct ComparedPattern {
     pub role: PatternRole,
     /// The confidence of the visible pattern.
     pub confidence: f32,
-    /// The confidence, reduced because of conflicts with other patterns; never above `confidence`.
+    /// The confidence after any reduction for conflicts with other patterns; at most `confidence`.
     pub adjusted_confidence: f32,
     /// The pattern that disputes an episode with this one and overlaps with it most.
     pub rival: Option<PatternRelation>,

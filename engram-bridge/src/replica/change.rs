@@ -25,7 +25,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The current row, for the caller to alter.
+    /// A change that leaves the row as it is; the caller fills in what changes.
     pub(crate) fn of(id: &Arc<str>, entry: Option<&Entry>) -> Self {
         Self {
             id: Arc::clone(id),

@@ -147,7 +147,7 @@ pub(crate) struct Held {
 pub(crate) enum Introducer {
     /// The node's own engine.
     Engine,
-    /// A peer; `None` if the session named no peer.
+    /// A peer; `None` if the session did not know the peer's id.
     Peer(Option<Arc<NodeId>>),
 }
 

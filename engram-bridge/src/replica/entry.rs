@@ -28,12 +28,12 @@ impl Entry {
         self.visible.first()
     }
 
-    /// The blends of this id that were handed out.
+    /// The blends of this id that have been handed out.
     pub(crate) const fn blends(&self) -> &Blends {
         &self.blends
     }
 
-    /// The visible pattern, if it is a blend that was not handed out yet.
+    /// The visible pattern, if it is a blend that has not been handed out yet.
     pub(super) fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
         let visible = self.visible.first().filter(|visible| !self.blends.is_latest(visible))?;
         let is_it =

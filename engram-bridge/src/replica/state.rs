@@ -230,14 +230,14 @@ impl SpaceState {
         self.visible
     }
 
-    /// The visible blends that are not handed out yet.
+    /// The visible blends that have not been handed out yet.
     pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
         let several = self.entries().filter(|(_, entry)| entry.record.siblings.len() > 1);
         let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
         new.map(|(id, blend)| (Arc::clone(id), Arc::clone(blend))).collect()
     }
 
-    /// Remembers that the blend with `digest` is handed out.
+    /// Remembers that the blend with `digest` has been handed out.
     pub(crate) fn hand_out(&mut self, id: &str, blend: &Arc<SemanticPattern>, digest: Digest) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.blends.hand_out(blend, digest);

@@ -270,7 +270,8 @@ impl Shared {
         self.gossiper.rebuild_from_snapshot(&handed.snapshot, handed.source)
     }
 
-    /// Ignores poisoning: the version is correct even if the inner service panicked.
+    /// Locks the last forwarded version. Poisoning is ignored: the version stays correct even if the inner service
+    /// panics.
     fn forwarded(&self) -> MutexGuard<'_, Option<u64>> {
         self.forwarded.lock().unwrap_or_else(PoisonError::into_inner)
     }

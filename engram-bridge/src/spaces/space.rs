@@ -165,8 +165,8 @@ impl Space {
         self.state().updates().to_vec()
     }
 
-    /// Returns a receiver that counts the changes of the visible patterns. It sees only the newest count, so
-    /// a slow receiver still learns of the latest state.
+    /// Returns a receiver for the number of changes to the visible patterns. It sees only the newest number, so a slow
+    /// receiver still learns of the latest state.
     pub fn view_version(&self) -> watch::Receiver<u64> {
         self.view_version.subscribe()
     }

@@ -76,7 +76,7 @@ const HEADER: usize = 320;
 
 /// Damages the file at every `step`-th byte.
 fn damage_file(step: usize) -> Found {
-    // Each trial writes the file and syncs it: use a memory file system if there is one.
+    // Each trial writes and syncs the file, which is slow on a disk: use an in-memory file system if there is one.
     let memory = Path::new("/dev/shm");
     let folder = match memory.is_dir() {
         true => tempfile::tempdir_in(memory).unwrap(),

@@ -58,8 +58,8 @@ pub enum Message {
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),
-    /// One part of a content; the content is too large for a single frame. Answered like the
-    /// `PatternSync` that follows.
+    /// One part of a content that is too large for a single frame. Answered like the `PatternSync`
+    /// that follows.
     ContentPart(ContentPart),
 }
 

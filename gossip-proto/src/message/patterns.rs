@@ -54,8 +54,8 @@ pub struct PatternSync {
     pub contents: Vec<u8>,
 }
 
-/// One part of a content; the content is too large for a single frame. The record that names the
-/// content follows its last part.
+/// One part of a content that is too large for a single frame. The record that names the content
+/// follows its last part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentPart {
     /// Index of the space in the table.

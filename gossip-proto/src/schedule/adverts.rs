@@ -88,8 +88,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.adverts_carried = true;
     }
 
-    /// Whether to process a datagram from the peer; false if the peer sends too many datagrams or
-    /// is not a member.
+    /// Counts a datagram from the peer, and returns whether to process it: false if the peer sends
+    /// too many datagrams or is not a member.
     pub fn admits_datagram(&mut self, peer: P, now: Duration) -> bool {
         self.peers.get_mut(&peer).is_some_and(|peer| peer.datagrams.take(DATAGRAMS, now))
     }

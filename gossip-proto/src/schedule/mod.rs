@@ -275,7 +275,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Sets the wall-clock time at `now`, as the time since the Unix epoch. Quiet hours depend on
-    /// it; repeat the call regularly, because clocks are adjusted.
+    /// it. Call this regularly, because the system clock may be adjusted.
     pub fn set_wall_clock(&mut self, unix: Duration, now: Duration) {
         self.epoch = unix.saturating_sub(now);
     }

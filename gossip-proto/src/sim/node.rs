@@ -19,7 +19,7 @@ pub(super) struct Node<H> {
     pub(super) run: u32,
     /// The time by which the node's clock is ahead of the world's.
     pub(super) skew: Duration,
-    /// The time of the node's clock.
+    /// The current time by the node's own clock.
     pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
     /// The roots when the world last counted them.

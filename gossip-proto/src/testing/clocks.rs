@@ -1,4 +1,4 @@
-//! The laws of a view's clocks; a view without clocks obeys them.
+//! The laws of a view's clocks; a view without clocks satisfies them trivially.
 
 use std::collections::BTreeMap;
 use std::format;

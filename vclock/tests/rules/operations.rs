@@ -52,8 +52,8 @@ impl Machine {
         Outcome::Written
     }
 
-    /// V3: handles the submission of a suppressed content: removes own dots with other contents, and
-    /// advances this node's entry.
+    /// V3, submission of a suppressed content: if this node or a node that it replaces has dots with other contents,
+    /// removes them and advances this node's entry.
     fn supersede_but(&mut self, now: Time, id: usize, content: u8, rules: &Rules) {
         let names = self.names();
         let parts = &self.store.records[id].parts;

@@ -30,8 +30,8 @@ const RETIRED: [(&str, &str); 23] = [
     ("woken", "tick"),
 ];
 
-/// The maximum length of a test's name, in characters. Names that the specification gives begin with `test_`, and are
-/// exempt.
+/// The maximum length of a test's name, in characters. Names prescribed by the specification begin with `test_` and
+/// are exempt.
 const MAX_TEST_NAME: usize = 45;
 
 /// Finds identifiers that contain a retired word.

@@ -70,7 +70,7 @@ impl Source {
         code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
     }
 
-    /// Whether it belongs to a program of the crate, not to its library.
+    /// Whether the file belongs to a binary of the crate rather than to its library.
     fn is_of_program(&self) -> bool {
         self.place.contains("/src/bin/")
     }

@@ -1,4 +1,4 @@
-//! Requests on the standard input, one per line.
+//! Requests on standard input, one per line.
 
 use std::io::{self, BufRead, Read as _};
 use std::thread;

@@ -154,9 +154,9 @@ pub(crate) struct State {
 /// The reader of the lines, which determines their format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reader {
-    /// JSON on the standard output.
+    /// JSON on standard output.
     Program,
-    /// Text on the standard error.
+    /// Text on standard error.
     Person,
 }
 

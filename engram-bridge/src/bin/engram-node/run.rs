@@ -45,13 +45,13 @@ pub(crate) struct Run {
     /// The file may be rotated, may be missing for a while, and may be a named pipe.
     #[arg(long, requires = "snapshots")]
     follow: bool,
-    /// Reports events as JSON, one object per line, on the standard output.
+    /// Reports events as JSON, one object per line, on standard output.
     #[arg(long)]
     events: bool,
     /// Reports each session, and the state after it.
     #[arg(long)]
     sessions: bool,
-    /// Accepts requests on the standard input, one JSON object per line, as `engram-node ctl` sends
+    /// Accepts requests on standard input, one JSON object per line, as `engram-node ctl` sends
     /// them: {"command":"export","path":"/tmp/patterns.jsonl"}. The end of the input stops the
     /// node.
     #[arg(long)]

@@ -225,8 +225,8 @@ pub(super) fn a_set_aside_store_is_empty(subject: &mut Subject<'_, '_>) -> Resul
     compare(step, &*subject.open(step, "aside")?, &rows)
 }
 
-/// A backup holds the rows present at the call, and overwrites nothing. A store without backups refuses every
-/// call.
+/// A backup contains the rows present at the call, and overwrites nothing. A store that does not support backups
+/// returns an error from every call to `backup`.
 pub(super) fn a_backup_has_all_rows(subject: &mut Subject<'_, '_>) -> Result<(), Violation> {
     let (step, mut rows) = ("the store is backed up", Rows::new());
     let store = subject.open(step, "backed up")?;

@@ -1,4 +1,4 @@
-//! Overrides of single values by environment variables, for containers and service managers.
+//! Environment variables that override individual configuration values, for containers and service managers.
 
 use std::ffi::OsString;
 

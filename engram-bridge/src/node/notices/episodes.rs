@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// further ones after one minute, after two more, four, eight, and then every fifteen minutes. If
 /// no further event arrives before the next count is due, the episode ends.
 ///
-/// Time is passed in, counted from any fixed moment.
+/// The caller passes in the time, measured from an arbitrary fixed instant.
 #[derive(Debug)]
 pub(super) struct Episodes<K> {
     running: BTreeMap<K, Episode>,

@@ -254,7 +254,7 @@ impl Notice {
         Self::new("events_missed", reason)
     }
 
-    /// The same notice, about the versions of a node.
+    /// The same notice, about versions that `node` wrote. Each node has its own episodes.
     fn of_writer(self, node: String) -> Self {
         Self { writer: Some(node.clone()), ..self.caused_by(node) }
     }

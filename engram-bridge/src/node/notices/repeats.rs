@@ -68,7 +68,7 @@ impl fmt::Display for Repeated {
 /// The beginning of a fault is reported at most once every ten seconds, and the end of each reported fault is always
 /// reported. The last line about a fault is therefore at most ten seconds out of date.
 ///
-/// Time is passed in, counted from any fixed moment.
+/// The caller passes in the time, measured from an arbitrary fixed instant.
 #[derive(Debug)]
 pub struct Repeats {
     episodes: Episodes<Kind>,

@@ -23,7 +23,7 @@ use store::{Store, parameters};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Time limit of every wait; exceeding it fails the test.
+/// Time limit of a wait in real time; exceeding it fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running node with its state.
@@ -33,7 +33,7 @@ pub(crate) struct Node {
     pub(crate) store: Arc<Store>,
     pub(crate) key_pem: String,
     happened: mpsc::UnboundedReceiver<Event>,
-    /// Time limit of every wait; virtual time makes a long one cheap.
+    /// Time limit of this node's waits: longer in virtual time, where waiting is cheap.
     time_limit: Duration,
 }
 

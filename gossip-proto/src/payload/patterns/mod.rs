@@ -33,9 +33,10 @@ pub struct PatternContent {
     pub last_consolidated: i64,
 }
 
-/// Bytes of memory that the decoder counts for a content, at least its size in memory.
+/// Bytes of memory that the decoder counts for a content, in addition to its id, episodes and embedding: at least the
+/// size of a `PatternContent`.
 const CONTENT: usize = 160;
-/// Bytes of memory that the decoder counts for a string, at least its size in memory.
+/// Bytes of memory that the decoder counts for a string, in addition to its text: at least the size of a `String`.
 const TEXT: usize = 24;
 /// Size of the longest encoding of a length, in bytes.
 const COUNT_WIRE: usize = 3;
