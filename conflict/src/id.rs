@@ -115,7 +115,7 @@ impl StrategyId {
         &self.name
     }
 
-    /// The version of the rule. Any change of results requires a new version.
+    /// The version of the rule. Any change in the results requires a new version.
     pub fn version(&self) -> u16 {
         self.version.get()
     }

@@ -100,7 +100,7 @@ pub enum Law {
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
     Single,
-    /// S5: the strategy is pure: it uses no clock, no randomness and no memory of earlier calls.
+    /// S5: the strategy is pure; it uses no clock, no randomness and no memory of earlier calls.
     Pure,
     /// S7, for [patterns](crate::pattern): no citation is lost. Strategies may be exempt: see [`Laws::except`].
     Citations,

@@ -110,7 +110,7 @@ impl Gossip {
         self.node.address
     }
 
-    /// Announces a change of the local state. The scheduler receives the new roots immediately, and
+    /// Announces a change to the local state. The scheduler receives the new roots immediately, and
     /// coalesces calls in quick succession. Without an announcement, the node notices a change
     /// within a second.
     pub fn announce(&self) {
@@ -208,7 +208,7 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Replaces the rate limits for future sessions. Quota that is already used remains used, and
+    /// Replaces the rate limits for future sessions. Quota that has already been used remains used, and
     /// debt is paid off at the new rates.
     ///
     /// # Errors

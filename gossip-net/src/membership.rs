@@ -54,13 +54,13 @@ pub trait Membership: Send + Sync + 'static {
         let _ = (input, now);
     }
 
-    /// The next packet to send, of at most
+    /// Returns the next packet to send, of at most
     /// [`MAX_MEMBERSHIP_PACKET`](crate::limits::MAX_MEMBERSHIP_PACKET) bytes. It may be lost.
     fn poll_packet(&self) -> Option<(NodeId, Vec<u8>)> {
         None
     }
 
-    /// The next member whose liveness or incarnation changed.
+    /// Returns the next member whose liveness or incarnation changed.
     fn poll_change(&self) -> Option<(NodeId, Liveness)> {
         None
     }

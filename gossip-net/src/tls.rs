@@ -26,7 +26,7 @@ use crate::identity::{Identity, Trust};
 use crate::limits::MAX_CHAIN;
 use crate::{HandshakeError, NodeId, Roster};
 
-/// The ALPN protocol name. It changes with every incompatible change of the wire format.
+/// The ALPN protocol name. It changes with every incompatible change to the wire format.
 pub(crate) const ALPN: &[u8] = b"engram-gossip/1";
 
 /// The server name of every dial. It has no meaning, because keys are pinned and names are ignored.

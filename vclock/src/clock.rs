@@ -153,7 +153,7 @@ impl<N: Ord + Clone> VectorClock<N> {
     }
 
     /// Inserts the `missing` entries of `theirs` whose nodes this clock lacks. The other entries
-    /// are already merged.
+    /// have already been merged.
     #[cold]
     fn insert_missing(&mut self, theirs: &[Dot<N>], missing: usize) {
         let mut merged = Vec::with_capacity(self.entries.len() + missing);

@@ -52,8 +52,8 @@ pub struct HybridClock {
 }
 
 impl HybridClock {
-    /// Creates the clock of a process that does not know any own version yet. `built_at` is the time at which the
-    /// program was built: a wall clock before that time is wrong.
+    /// Creates the clock of a process that does not know any version of its own yet. `built_at` is the time at which
+    /// the program was built: a wall clock before that time is wrong.
     #[must_use]
     pub const fn new(built_at: u64) -> Self {
         Self { built_at, highest: 0, told: None }

@@ -151,7 +151,7 @@ fn lacks_namespaces() -> Option<Ending> {
 }
 
 impl Shape {
-    /// The requirement of the condition that this machine lacks, if any.
+    /// Checks whether this machine can shape the network in this way, and returns what is missing, if anything.
     fn lacks(&self) -> Option<Ending> {
         let Self::Queue(queue) = self else { return None };
         let mut probe = hosts::apart();

@@ -25,8 +25,8 @@ impl Nostd {
     }
 }
 
-/// The command that links a no_std crate without std, by building the package in its `tests/no_std`; `None` for crates
-/// without that package.
+/// Returns the command that links a no_std crate without std, by building the package in its `tests/no_std`; `None` for
+/// crates without that package.
 pub(crate) fn without_std(member: &Member) -> Option<Command> {
     let manifest = member.folder.join("tests/no_std/Cargo.toml");
     let relative = manifest.strip_prefix(root()).unwrap_or(&manifest);

@@ -88,7 +88,7 @@ pub struct CrossIdView<K> {
 
 type Slot = u32;
 
-/// Marks a pattern whose representative is not decided yet.
+/// Marks a pattern whose representative has not been decided yet.
 const UNDECIDED: Slot = Slot::MAX;
 
 /// The position of a pattern in the ranking: the bits of its confidence, its digest and its id. No confidence is

@@ -124,7 +124,7 @@ impl Engram {
     }
 }
 
-/// The parts of Engram's store factory that a cluster changes.
+/// Builds a store like Engram's store factory, reduced to the parts that a cluster changes.
 fn build_memory_space_store(
     space_id: &MemorySpaceId,
     directories: &SpaceDirectories,

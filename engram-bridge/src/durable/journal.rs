@@ -14,7 +14,7 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::change::Staged;
 use crate::replica::record::Record;
 
-/// Makes the changes of all spaces durable.
+/// Makes the changes to all spaces durable.
 ///
 /// One thread commits at a time. Changes that arrive during a commit become durable together in the next one,
 /// so their writers share one sync of the disk. The journal holds no lock during disk I/O.
@@ -33,7 +33,7 @@ type Outcome = OnceLock<Result<(), StorageError>>;
 
 #[derive(Default)]
 struct Queue {
-    /// The changes of the next commit.
+    /// The changes in the next commit.
     next: Batch,
     outcome: Arc<Outcome>,
     /// Whether a thread is committing.
@@ -76,7 +76,7 @@ impl Journal {
         self.queue().check_open()
     }
 
-    /// Makes staged changes of a space durable. The caller installs them only if this succeeds.
+    /// Makes staged changes to a space durable. The caller installs them only if this succeeds.
     pub(crate) fn commit(&self, space: &SpaceId, staged: &Staged) -> Result<(), StorageError> {
         if self.store.is_none() {
             return self.check_open();

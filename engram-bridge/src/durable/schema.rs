@@ -176,7 +176,7 @@ pub(crate) fn key(space: &SpaceId, name: &[u8]) -> Vec<u8> {
     key
 }
 
-/// The inverse of [`key`].
+/// Splits a key that [`key`] built into its two parts.
 pub(crate) fn split_key(key: &[u8]) -> Option<(SpaceId, &[u8])> {
     let mut bytes = Cursor::new(key);
     let space = bytes.text()?;
@@ -278,8 +278,8 @@ pub(crate) fn decode_record(
     Some((row, beside))
 }
 
-/// The id of the content in a record's row. Ignores the checksum, so that the id can be read even if the key of the row
-/// is damaged.
+/// Returns the id of the content in a record's row. Ignores the checksum, so that the id can be read even if the key of
+/// the row is damaged.
 pub(crate) fn id_beside(bytes: &[u8], hasher: &AnyHasher) -> Option<String> {
     let (row, content) = split_record(bytes)?;
     let content = decode_beside(&row, content, hasher, &mut Names::new())?;
@@ -318,7 +318,7 @@ fn checked(key: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The row without its checksum; `None` if the checksum is wrong.
+/// Returns the row without its checksum; `None` if the checksum is wrong.
 fn unchecked<'b>(key: &[u8], bytes: &'b [u8]) -> Option<&'b [u8]> {
     let (bytes, found) = bytes.split_last_chunk::<CHECK_LEN>()?;
     (check(key, bytes) == *found).then_some(bytes)

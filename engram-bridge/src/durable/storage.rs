@@ -150,7 +150,7 @@ pub struct Batch {
     edits: Vec<Edit>,
 }
 
-/// A change of one row.
+/// A change to one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edit {

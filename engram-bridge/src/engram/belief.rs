@@ -1,4 +1,4 @@
-//! Belief updates: changes of visible patterns, reported to people and alerts.
+//! Belief updates: changes to visible patterns, reported to people and alerts.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ pub(crate) const MAX_COLLECTED_UPDATES: usize = 65_536;
 /// The maximum number of belief updates that a space without a service keeps for its next service.
 pub(crate) const MAX_UNSERVED_UPDATES: usize = 4_096;
 
-/// The cause of a change of the merged view.
+/// The cause of a change to the merged view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cause {
     pub(crate) source: ConsolidationCacheSource,

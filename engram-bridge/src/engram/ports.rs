@@ -56,11 +56,11 @@ pub enum ConsolidationCacheSource {
 pub struct BeliefUpdateRecord {
     /// The id of the pattern.
     pub pattern_id: String,
-    /// Change of its confidence; the full confidence for a new pattern.
+    /// Change in its confidence; the full confidence for a new pattern.
     pub confidence_delta: f32,
-    /// Change of the number of citations.
+    /// Change in the number of citations.
     pub citation_delta: i32,
-    /// Change of its strength.
+    /// Change in its strength.
     pub novelty: f32,
     /// When this node saw the change.
     pub generated_at: Timestamp,

@@ -330,7 +330,7 @@ fn roster(config: &ClusterConfig, node: NodeId) -> Result<Roster, StartError> {
     Ok(Roster::new(members)?)
 }
 
-/// The store under `store.path`; `None` if the state is only in memory.
+/// Creates the store for `store.path`; `None` if the state is only in memory.
 fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartError> {
     match &config.store.path {
         None => Ok(None),
@@ -345,7 +345,7 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     }
 }
 
-/// The previous keys of this node, from `[node]` and from its own entry in the roster.
+/// Returns the previous keys of this node, from `[node]` and from its own entry in the roster.
 fn replaced(config: &ClusterConfig, node: NodeId) -> Vec<NodeId> {
     let listed = replaced_by_peers(config, node);
     config.node.replaces.iter().copied().chain(listed).collect()

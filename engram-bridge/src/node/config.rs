@@ -305,8 +305,8 @@ impl ClusterConfig {
         Self::load_with(path, [])
     }
 
-    /// Like [`load`](Self::load), with single values overridden by environment variables such as
-    /// `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`. The name of a variable
+    /// Like [`load`](Self::load), with individual values overridden by environment variables such
+    /// as `ENGRAM_GOSSIP__FANOUT=5` or `ENGRAM_MERKLE_TREE__HASH=blake3`. The name of a variable
     /// consists of `ENGRAM_`, the section, two underscores, and the key; all other variables are
     /// ignored. Pass [`std::env::vars_os`] for the variables of the process.
     ///
@@ -342,7 +342,7 @@ impl ClusterConfig {
         Self::load_section_with(path, section, [])
     }
 
-    /// Like [`load_section`](Self::load_section), with single values overridden by environment
+    /// Like [`load_section`](Self::load_section), with individual values overridden by environment
     /// variables as in [`load_with`](Self::load_with). Their names do not contain the name of the
     /// section: `ENGRAM_GOSSIP__FANOUT=5`.
     ///

@@ -29,9 +29,9 @@ use crate::spaces::store::Store;
 /// The interval at which due counts of repeats are collected.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes of peers. A
-/// successful session produces no notice. [`next`](Self::next) returns the first notice of a kind and each new fault in
-/// full, and [repeats](Repeats) as counts.
+/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes in the state of
+/// peers. A successful session produces no notice. [`next`](Self::next) returns the first notice of a kind and each new
+/// fault in full, and [repeats](Repeats) as counts.
 pub struct Notices {
     name: String,
     /// Weak, so that the notices do not keep the store alive.

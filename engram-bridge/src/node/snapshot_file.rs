@@ -57,7 +57,7 @@ pub struct FileSnapshot {
     pub space: SpaceId,
     /// The number of the run in the file.
     pub run: u64,
-    /// The patterns that could be read. They are not validated yet.
+    /// The patterns that could be read. They have not been validated yet.
     pub snapshot: ConsolidationSnapshot,
     /// The line of each pattern of the snapshot, in the same order.
     pub lines: Vec<u64>,

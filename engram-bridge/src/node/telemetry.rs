@@ -184,13 +184,13 @@ impl Telemetry {
         }
     }
 
-    /// The time of the store's clock.
+    /// The current time by the store's clock.
     pub(crate) fn now(&self) -> SystemTime {
         let now = u64::try_from(self.store().now().as_nanoseconds()).unwrap_or(0);
         SystemTime::UNIX_EPOCH + Duration::from_nanos(now)
     }
 
-    /// The changes of `space` since `peer` was last equal to this node.
+    /// The changes to `space` since `peer` was last equal to this node.
     ///
     /// The peer may lack these changes. Its own changes since then are unknown here until the next
     /// session. Takes O(d log n) time for d differences, and O(n) for a peer that was never equal.

@@ -118,7 +118,7 @@ pub struct AcrossIdsStats {
     pub members: u64,
     /// Patterns that dispute an episode with another pattern.
     pub disputed: u64,
-    /// Changed patterns that are not compared yet.
+    /// Changed patterns that have not been compared yet.
     pub pending: u64,
     /// Whether the space has more visible patterns than [`AcrossIds::max_patterns`]. The other
     /// fields are then 0.

@@ -70,7 +70,7 @@ pub(crate) struct PlannedWrite {
 }
 
 impl Staged {
-    /// The same changes, with a `generated_at` of at least `time` if they change a stored row.
+    /// Returns the same changes, with a `generated_at` of at least `time` if they change a stored row.
     pub(crate) fn not_before(mut self, time: Timestamp) -> Self {
         if self.rows().next().is_some() {
             self.generated_at = self.generated_at.max(time);

@@ -22,8 +22,8 @@ pub(crate) struct Waiting {
     pub(crate) cause: Option<Cause>,
 }
 
-/// Decides when the first contact of a space is over. The caller passes in the time, counted from
-/// any fixed moment.
+/// Decides when the first contact of a space is over. The caller passes in the time, measured from
+/// an arbitrary fixed instant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstContact {
     settle: Duration,

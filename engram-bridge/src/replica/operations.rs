@@ -217,7 +217,7 @@ impl SpaceState {
     }
 }
 
-/// The change of a submission whose content is suppressed. The content is not written, but still
+/// Plans the change for a submission whose content is suppressed. The content is not written, but still
 /// replaces this node's other versions.
 fn plan_suppressed(
     id: &Arc<str>,
@@ -277,10 +277,10 @@ fn is_echo(entry: &Entry, content: &Content) -> bool {
 
 /// The content that this node submitted last, after a join.
 ///
-/// Usually the join does not change it. If own dots are live, but none of them was live here before
-/// or was written by this process, the last submission is the content of the greatest own dot. If a
-/// later own version leaves no own dot live, this node wrote after the submission in the row: the
-/// last submission is then unknown, and the next one is always written.
+/// Usually the join does not change it. If dots of this node are live, but none of them was live here before or was
+/// written by this process, the last submission is the content of the greatest of these dots. If a later version of
+/// this node leaves none of its dots live, the node wrote after the submission in the row. The last submission is then
+/// unknown, and the next one is always written.
 pub(crate) fn last_submitted_after(
     before: &Record,
     change: &Change,

@@ -9,10 +9,10 @@ use crate::replica::canonical::max_encoded_len;
 use crate::replica::content::Content;
 
 /// Maximum length, in bytes, of a content in the row of its record. A longer one has a row of its
-/// own, so that a change of the record does not rewrite it.
+/// own, so that a change to the record does not rewrite it.
 const MAX_BESIDE: usize = 8 << 10;
 
-/// The content rows that a change of a record writes and removes.
+/// The content rows that a change to a record writes and removes.
 #[derive(Default)]
 pub(crate) struct Placement {
     /// The content in the row of the record.
@@ -24,7 +24,7 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// The edits for a change of the live contents, if the rows of `before` are in the store.
+    /// Returns the edits for a change to the live contents, if the rows of `before` are in the store.
     pub(crate) fn change(before: &[Content], after: Vec<Content>) -> Self {
         let digests = |contents: &[Content]| contents.iter().map(Content::digest).collect();
         match (is_beside(before), is_beside(&after)) {
@@ -41,7 +41,7 @@ impl Placement {
         }
     }
 
-    /// The edits for a change, if it is unknown which rows of `before` and `after` are in the store.
+    /// Returns the edits for a change, if it is unknown which rows of `before` and `after` are in the store.
     pub(crate) fn anew(before: &[Content], after: Vec<Content>) -> Self {
         let mut gone: Vec<Digest> = without(before, &after).iter().map(Content::digest).collect();
         if !is_beside(&after) {

@@ -62,7 +62,7 @@ pub struct MergedView {
     /// Patterns from this node's engine that the cluster refuses, in ascending order of ids. They are not
     /// among `patterns`.
     pub refused: Vec<RefusedPattern>,
-    /// The time of the latest change of the visible patterns in this process, by the clock of this
+    /// The time of the latest change to the visible patterns in this process, by the clock of this
     /// node; the epoch if there was none.
     pub changed_at: Timestamp,
     /// The time of the engine's latest snapshot or of the latest change, whichever is later, by the clock of this node.

@@ -8,7 +8,7 @@ use crate::engram::pattern::SemanticPattern;
 
 /// Hides old or uncertain patterns from the view of one node. Nothing is removed, and peers are not affected: a hidden
 /// pattern is still stored, synced and explained, and becomes visible again if the rule changes. Belief updates also
-/// report the changes of hidden patterns.
+/// report changes to hidden patterns.
 ///
 /// The shown patterns depend only on the replicated state, the roster and the rule: nodes that agree
 /// on all three show the same patterns.

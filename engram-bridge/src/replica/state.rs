@@ -221,7 +221,7 @@ impl SpaceState {
         &*self.rules.strategy
     }
 
-    /// The time of the last change of the visible patterns.
+    /// The time of the last change to the visible patterns.
     pub(crate) const fn view_changed_at(&self) -> Timestamp {
         self.view_changed_at
     }

@@ -9,7 +9,7 @@ pub struct SpaceStats {
     /// The root of the space's Merkle tree: equal on two nodes if and only if their states are
     /// equal.
     pub root: Digest,
-    /// The number of changes of the state since the process started. For display only.
+    /// The number of changes to the state since the process started. For display only.
     pub generation: u64,
     /// Records, deletions included.
     pub records: u64,

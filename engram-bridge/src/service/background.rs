@@ -26,7 +26,7 @@ pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<
     }
 }
 
-/// Compares the patterns of all spaces across ids, now and after each change of visible patterns.
+/// Compares the patterns of all spaces across ids, now and after each change to the visible patterns.
 pub(super) async fn compare_across_ids(store: Weak<Store>, mut changes: watch::Receiver<u64>) {
     loop {
         let Some(spaces) = store.upgrade().map(|store| store.iter()) else { return };

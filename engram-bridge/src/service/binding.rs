@@ -55,7 +55,7 @@ struct Registered {
     follower: Weak<dyn Follow>,
 }
 
-/// A service that passes on changes of the merged view.
+/// A service that passes on changes to the merged view.
 pub(super) trait Follow: Send + Sync {
     /// Passes on the changes since the last call. Writes files.
     fn follow(&self);
@@ -118,7 +118,7 @@ impl Binding {
     }
 
     /// Stops cleanly: ends the sessions, waits until the snapshots of all services are
-    /// [durable](Self::durable), [closes](Store::close) the store, and logs the remaining changes of beliefs.
+    /// [durable](Self::durable), [closes](Store::close) the store, and logs the remaining changes to beliefs.
     /// Stop the engine first: a snapshot that arrives later is not stored, and
     /// [`durable`](crate::GossipingConsolidationService::durable) reports [`StorageError::Stopped`].
     ///

@@ -334,7 +334,7 @@ impl ConsolidationService for GossipingConsolidationService {
         self.shared.inner.alert_log_path()
     }
 
-    /// The changes of the merged view. The inner service keeps its own list.
+    /// The changes to the merged view. The inner service keeps its own list.
     fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
         self.shared.gossiper.space().recent_updates()
     }

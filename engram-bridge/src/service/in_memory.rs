@@ -49,7 +49,7 @@ fn default_alert_log_path() -> PathBuf {
 }
 
 impl InMemoryConsolidationService {
-    /// A service without a snapshot.
+    /// Creates a service without a snapshot.
     pub fn new() -> Self {
         Self::default()
     }

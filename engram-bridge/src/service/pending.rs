@@ -19,15 +19,15 @@ const MAX_PENDING: usize = 8;
 pub(super) struct Handed {
     pub(super) snapshot: ConsolidationSnapshot,
     pub(super) source: ConsolidationCacheSource,
-    /// Whether it is the merged view that was handed out last.
+    /// Whether the snapshot is the merged view that was handed out last.
     pub(super) is_echo: bool,
     /// The number of earlier snapshots that were merged into it, by source.
     merged: HashMap<ConsolidationCacheSource, u64>,
-    /// Its number, from 1.
+    /// The number of this snapshot, counted from 1.
     number: u64,
 }
 
-/// The snapshots that are not stored yet, in order of arrival.
+/// The snapshots that have not been stored yet, in order of arrival.
 pub(super) struct Pending {
     /// Held only briefly.
     queue: Mutex<VecDeque<Handed>>,

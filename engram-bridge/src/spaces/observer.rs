@@ -42,9 +42,9 @@ pub struct ConsolidationRun {
     pub citations: usize,
     /// Visible beliefs that the snapshot changed, including those of patterns that wait for the first contact.
     pub updates: usize,
-    /// The greatest absolute change of a strength among the updates.
+    /// The greatest absolute change in a strength among the updates.
     pub max_novelty: f32,
-    /// The variance of the absolute changes of strengths.
+    /// The variance of the absolute changes in strength.
     pub novelty_variance: f32,
     /// The percentage of the updates with changed citations.
     pub citation_churn: f32,

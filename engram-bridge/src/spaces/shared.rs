@@ -179,7 +179,7 @@ impl Shared {
         HybridClock::new(BUILT_AT).is_plausible(version, nanoseconds(self.now()))
     }
 
-    /// Counts a change of this node itself, which is then announced to its peers.
+    /// Counts a change by this node itself, which is then announced to its peers.
     pub(crate) fn note_local_change(&self) {
         self.local_changes.send_modify(|changes| *changes += 1);
     }
@@ -188,7 +188,7 @@ impl Shared {
         self.local_changes.subscribe()
     }
 
-    /// Counts a change of the visible patterns of a space.
+    /// Counts a change to the visible patterns of a space.
     pub(crate) fn note_view_change(&self) {
         self.view_changes.send_modify(|changes| *changes += 1);
     }

@@ -39,7 +39,7 @@ pub(crate) struct Writer<'s> {
 /// One memory space of a [`Store`](crate::Store), shared by its engine, its gossip and operators.
 ///
 /// All methods are synchronous, and none waits for the network. Submitted patterns are validated and hashed while no
-/// lock is held. A writer waits until its change is durable, and other writers of the space wait for it; changes of
+/// lock is held. A writer waits until its change is durable, and other writers of the space wait for it; changes to
 /// other spaces may become durable together with it. A reader waits only while changes are installed in memory. Large
 /// changes are split into parts, so that other writers get their turn.
 pub struct Space {
@@ -160,7 +160,7 @@ impl Space {
         self.state().summary()
     }
 
-    /// The newest changes of visible patterns, oldest first.
+    /// The newest changes to visible patterns, oldest first.
     pub fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
         self.state().updates().to_vec()
     }

@@ -57,7 +57,7 @@ pub struct WriteStats {
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
-    /// Changes of beliefs that are missing from the belief logs, because too many arrived in quick succession, or
+    /// Changes to beliefs that are missing from the belief logs, because too many arrived in quick succession, or
     /// before the space had a service.
     pub beliefs_missed: u64,
     /// Batches made durable.

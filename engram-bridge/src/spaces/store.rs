@@ -102,8 +102,8 @@ impl fmt::Debug for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The default configuration: SHA-256, depth 12, Engram's dimension, confidence voting, no retention,
-    /// and a comparison across ids.
+    /// Creates a configuration with the defaults: SHA-256, depth 12, Engram's dimension, confidence voting, no
+    /// retention, and a comparison across ids.
     pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
         Self {
             node,
@@ -165,7 +165,7 @@ pub struct Store {
 const HELD: &str = "no code panics while it holds this lock";
 
 impl Store {
-    /// An empty store in memory.
+    /// Creates an empty store in memory.
     pub fn new(config: StoreConfig, environment: Environment) -> Self {
         let rules = config.rules();
         let state = |space| (space, SpaceState::new(rules.clone()));
@@ -417,7 +417,7 @@ impl Store {
         self.shared.local_changes()
     }
 
-    /// Returns a receiver that counts the changes of the visible patterns of all spaces.
+    /// Returns a receiver for the number of changes to the visible patterns of all spaces.
     pub(crate) fn view_changes(&self) -> watch::Receiver<u64> {
         self.shared.view_changes()
     }
@@ -451,7 +451,7 @@ impl Store {
     /// nodes that made them.
     ///
     /// # Errors
-    /// [`SubmitError`] if the changes of a space cannot be stored. That space and the later ones are unchanged;
+    /// [`SubmitError`] if the changes to a space cannot be stored. That space and the later ones are unchanged;
     /// call it again.
     pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
         let spaces: Vec<_> = self.iter().collect();

@@ -83,7 +83,7 @@ fn report(space: &Space, applied: Applied) -> Receipt {
     receipt
 }
 
-/// The receipt for a delivery whose records could not be stored.
+/// Creates the receipt for a delivery whose records could not be stored.
 fn unavailable(receipt: Receipt, ids: Vec<String>) -> Receipt {
     let mut rejected = receipt.rejected;
     rejected.extend(ids.into_iter().map(|id| (id, Rejection::StorageUnavailable)));

@@ -37,7 +37,7 @@ pub struct SpacePreview {
     pub refused: BTreeMap<String, Rejection>,
 }
 
-/// The change of a pattern on this node. The two fields are equal if the record would change but the
+/// The change to a pattern on this node. The two fields are equal if the record would change but the
 /// visible pattern would not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedChange {
@@ -127,7 +127,7 @@ impl Preview {
     }
 }
 
-/// The visible pattern before and after a change of the record.
+/// Returns the visible pattern before and after a change to the record.
 fn preview_change(
     state: &SpaceState,
     id: &str,

@@ -118,7 +118,7 @@ fn damage_file(step: usize) -> Found {
 #[test]
 fn a_file_may_be_damaged_at_any_byte() {
     let found = damage_file(2_003);
-    // A change of a byte that the file does not use has no effect.
+    // A change to a byte that the file does not use has no effect.
     assert!(found.intact > 0 && found.set_aside > 0, "{found:?}");
 }
 

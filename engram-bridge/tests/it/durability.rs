@@ -28,7 +28,7 @@ fn full() -> StorageError {
     StorageError::Full { place: "memory".to_owned(), reason: "a test says so".to_owned() }
 }
 
-/// A node with own and foreign patterns, a withdrawn and a forgotten one, and a conflict.
+/// Creates a node with patterns of its own and of a peer, a withdrawn pattern, a forgotten pattern, and a conflict.
 fn eventful(kept: &MemoryStateStore) -> Store {
     let store = open(1, kept.clone()).unwrap();
     let own = only_space(&store);

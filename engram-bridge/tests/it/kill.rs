@@ -158,7 +158,7 @@ impl Cluster {
         if event["event"] != "snapshot" {
             return 0;
         }
-        // A submission that waits for a first contact is not acknowledged yet.
+        // A submission that waits for a first contact has not been acknowledged yet.
         if event["waiting"] == 0 {
             let number = usize::try_from(event["snapshot"].as_u64().unwrap()).unwrap();
             self.acknowledged[node].push((cycle, number));
@@ -227,7 +227,7 @@ impl Cluster {
         }
     }
 
-    /// The visible patterns of a node, by id.
+    /// Returns the visible patterns of a node, by id.
     fn export(&mut self, node: usize) -> BTreeMap<String, Value> {
         let path = self.path(format!("{}.jsonl", NAMES[node]));
         let process = self.running[node].as_mut().unwrap();

@@ -155,7 +155,7 @@ proptest! {
         }
     }
 
-    /// L4: every operation inflates: joining the state before it into the state after it changes
+    /// L4: every operation inflates, so joining the state before it into the state after it changes
     /// nothing.
     #[test]
     fn prop_operations_inflate(history in history()) {

@@ -47,7 +47,7 @@ fn series_of_alerts_and_panels_exist_at_start() {
     let wanted: Vec<_> = alerts.into_iter().chain(panels).collect();
     assert!(wanted.len() > 80, "{}", wanted.len());
 
-    // No other node runs yet.
+    // No other node is running yet.
     a.start();
     let first = samples(&a.metrics());
     for wanted in wanted.iter().filter(|wanted| !LATER.contains(&&*wanted.name)) {

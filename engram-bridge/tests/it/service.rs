@@ -440,7 +440,7 @@ async fn stopped_node_refuses_snapshots() {
     }
 }
 
-/// A stop also logs the changes of submissions that waited for the first contact.
+/// A stop also logs the changes from submissions that waited for the first contact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_logs_the_changes_of_beliefs() {
     let cluster = Cluster::start(&["a"], &quiet());

@@ -6,7 +6,7 @@ use super::NodeTable;
 use crate::limits::{MAX_BODY, MAX_CONTENTS, MAX_NODE_IDS, MAX_UNFOLDED};
 use crate::{DecodeError, Part, Record, Wire};
 
-// Bytes of memory that the decoder counts for each item, at least its size in memory.
+// Bytes of memory that the decoder counts for each item: at least the size of the decoded item.
 pub(super) const RECORD: usize = 128;
 pub(super) const NODE: usize = 80;
 pub(super) const PART: usize = 128;

@@ -167,7 +167,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The pause before the first dial. The node with the smaller id dials in the first half of the
+    /// Draws the pause before the first dial. The node with the smaller id dials in the first half of the
     /// spread, so that dials seldom cross.
     pub(super) fn first_pause(&mut self, peer: P) -> Duration {
         let half = self.config.dial_spread / 2;

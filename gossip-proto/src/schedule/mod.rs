@@ -82,7 +82,7 @@ pub use self::token_bucket::Rate;
 /// Decides which peers a node dials, syncs with and notifies, and when. See the [module](self).
 ///
 /// `P` identifies a peer. `now` is the time since an arbitrary fixed moment; it must not run
-/// backwards. Calls take time logarithmic in the number of peers, except those for a change of
+/// backwards. Calls take time logarithmic in the number of peers, except those for a change to
 /// roots or limits, an advert, a round, and the end of a session for which others wait: these visit
 /// every peer.
 #[derive(Debug)]
@@ -202,13 +202,13 @@ impl<P: Copy + Ord> Scheduler<P> {
         Ok(scheduler)
     }
 
-    /// The next action.
+    /// Returns the next action, if any.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action<P>> {
         self.actions.pop_front()
     }
 
-    /// The next notice to an operator.
+    /// Returns the next notice to an operator, if any.
     #[must_use]
     pub fn poll_notice(&mut self) -> Option<Notice<P>> {
         self.notices.pop_front()

@@ -30,13 +30,13 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..bound`, or 0 if `bound` is 0.
+    /// Returns a random number in `0..bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         // The high half of a 128-bit product: uniform to within bound / 2^64.
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
     }
 
-    /// A fraction in `0.0..1.0`, with 53 random bits.
+    /// Returns a random fraction in `0.0..1.0`, with 53 random bits.
     pub fn fraction(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -46,7 +46,7 @@ impl Random {
         self.fraction() < probability
     }
 
-    /// A duration below `bound`, or zero if `bound` is zero.
+    /// Returns a random duration below `bound`, or zero if `bound` is zero.
     pub fn duration(&mut self, bound: Duration) -> Duration {
         bound.mul_f64(self.fraction())
     }

@@ -183,7 +183,7 @@ impl PeerAccount {
         }
     }
 
-    /// The debt that lasts longest, and the time at which it ends.
+    /// Returns the debt that lasts longest, and the time at which it ends.
     pub(super) fn owes(&self, now: Duration) -> Option<(Scarce, Duration)> {
         let owed = Scarce::OF_PEER.into_iter().zip(self.0.iter().map(TokenBucket::solvent_at));
         owed.filter(|(_, until)| *until > now).max_by_key(|(_, until)| *until)
@@ -224,7 +224,7 @@ impl SendAccount {
         });
     }
 
-    /// The exhausted quota and the time of the next check, if too much was sent.
+    /// Returns the exhausted quota and the time of the next check, if too much was sent.
     pub(super) fn owes(
         &mut self,
         limits: &RateLimits,

@@ -205,8 +205,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     // Quotas.
 
-    /// The exhausted quota that prevents a session from beginning now, and the time of the next
-    /// check.
+    /// Returns the exhausted quota that prevents a session from beginning now, and the time of the
+    /// next check.
     pub(super) fn owes(&mut self, peer: P, now: Duration) -> Option<(Scarce, Duration)> {
         let of_peer = self.peers.get(&peer)?.account.owes(now);
         of_peer.or_else(|| self.sending.owes(&self.config.limits, now, self.epoch + now))
@@ -235,7 +235,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// The records that a session with `peer` takes without a request. A session that leaves
+    /// Decides which records a session with `peer` takes without a request. A session that leaves
     /// records to others does not compare trees, so after a few such sessions in a row, the next
     /// one takes records without an offer. While refusals of the peer's records are remembered, a
     /// session that would take all records without an offer takes only those by clocks, because the

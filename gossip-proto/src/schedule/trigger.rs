@@ -52,7 +52,7 @@ pub(super) enum Worth {
     /// Nothing differed.
     Equal,
     /// The peer listed records that other sessions of this node are fetching or have fetched.
-    /// Whether it holds them is unverified.
+    /// This node has not verified that the peer holds them.
     LeftToOthers,
     /// The session achieved nothing.
     Nothing,

@@ -43,7 +43,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that only delays packets.
+    /// Creates a link that only delays packets.
     pub const fn perfect(latency: Latency) -> Self {
         Self { latency, loss: 0.0, duplication: 0.0 }
     }
@@ -133,7 +133,7 @@ impl Network {
         })
     }
 
-    /// The latency of a packet; `None` if it is lost.
+    /// Draws the latency of a packet; `None` if it is lost.
     pub(super) fn packet(&mut self, from: usize, to: usize, now: Duration) -> Option<Duration> {
         let cut = |(since, cut): &(Duration, Cut)| cut.blocks(from, to, now.saturating_sub(*since));
         if self.cuts.iter().any(cut) || self.random.chance(self.link.loss) {
@@ -143,7 +143,7 @@ impl Network {
         Some(held + self.link.latency.sample(&mut self.random))
     }
 
-    /// The latencies of the copies of a datagram: none, one or two.
+    /// Draws the latency of each copy of a datagram that arrives: none, one or two.
     pub(super) fn datagram(&mut self, from: usize, to: usize, now: Duration) -> Vec<Duration> {
         let copies = 1 + usize::from(self.random.chance(self.link.duplication));
         (0..copies).filter_map(|_| self.packet(from, to, now)).collect()

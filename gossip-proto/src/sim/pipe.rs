@@ -52,7 +52,7 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// The number of the next segment that is sent.
+    /// Returns the number for the next segment, and counts the segment as sent.
     pub(super) fn number(&mut self) -> u64 {
         self.sent += 1;
         self.sent - 1

@@ -83,8 +83,8 @@ impl<H: Host> World<H> {
         self.forget_if_over(contact);
     }
 
-    /// The arguments that a transport passes to a session: the peer, the scheduler's terms, and
-    /// half of a fresh key.
+    /// Creates the arguments that a transport passes to a session: the configuration, with the peer
+    /// and the scheduler's terms, and half of a fresh key.
     fn session_config(&mut self, peer: usize, terms: Terms) -> (SessionConfig, KeyHalf) {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&(peer as u64).to_be_bytes());

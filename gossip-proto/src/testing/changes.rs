@@ -108,7 +108,7 @@ fn without_dots(record: &Record) -> Record {
     Record { parts: record.parts.iter().map(part).collect(), ..record.clone() }
 }
 
-/// The record that deletes all contents of `record`.
+/// Returns the record that deletes all contents of `record`.
 fn deletion(record: &Record) -> Record {
     let mut deletion = without_dots(record);
     let greatest = record.parts.iter().map(|part| part.entry).max().unwrap_or(0);

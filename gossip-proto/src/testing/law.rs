@@ -26,7 +26,7 @@ pub(super) fn all<V: View>(view: &V) -> Vec<Record> {
     view.entries(&Prefix::ROOT).iter().filter_map(|entry| view.record(&entry.key)).collect()
 }
 
-/// A delivery of `records` with their contents.
+/// Returns a delivery of `records` with their contents.
 pub(super) fn delivery<V: View>(from: &V, records: Vec<Record>) -> Delivery<V::Content> {
     let digests: BTreeSet<&[u8; 32]> = records.iter().flat_map(Record::contents).collect();
     let contents = digests.into_iter().filter_map(|digest| Some((*digest, from.content(digest)?)));

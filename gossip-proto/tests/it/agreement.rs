@@ -114,7 +114,7 @@ fn both_sides_learn_the_greeting_first() {
     pair.opener.handle_frame(&answer, pair.now).unwrap();
     assert_eq!(pair.opener.peer_greeting(), Some(greetings[1]));
     assert_eq!(pair.opener.poll_event(), Some(Event::Greeted(greetings[1])));
-    assert_eq!(a.state().records.len() + b.state().records.len(), 2, "nothing was applied yet");
+    assert_eq!(a.state().records.len() + b.state().records.len(), 2, "nothing has been applied");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
     world.touch(node);
 }
 
-/// The time until all nodes agree, if they do within `time_limit`.
+/// Runs the world until all nodes agree. Returns the time that this took, if they agree within `time_limit`.
 fn until_agreed(world: &mut World<Replica>, time_limit: Duration) -> Option<Duration> {
     let begun = world.now();
     world.run_until_agreed(begun + time_limit).map(|at| at - begun)
@@ -302,7 +302,7 @@ fn one_living_member_of_401_is_found() -> Verdict {
     silent_members_cost_little(402, 2, SECOND * 30)
 }
 
-/// The time until the first node and `peer` are connected.
+/// Runs the world until the first node and `peer` are connected, and returns the time that this took.
 fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
     let begun = world.now();
     while !world.are_connected(0, peer) {

@@ -131,9 +131,9 @@ impl Machine {
         }
     }
 
-    /// V7: if own dots are live, but none of them was live before or written by this process,
-    /// `last_submitted` becomes the content of the greatest one. If a later own version leaves no own dot
-    /// live, the last submission is unknown.
+    /// V7: if dots of this node are live, but none of them was live before or written by this process,
+    /// `last_submitted` becomes the content of the greatest one. If a later version of this node leaves none of
+    /// its dots live, the last submission is unknown.
     fn adopt(&mut self, id: usize, before: &Record, rules: &Rules) {
         if rules.has(Weaker::LastSubmittedKept) {
             return;

@@ -148,8 +148,8 @@ impl Machine {
         version >= at(latest) + STEP
     }
 
-    /// V1: mints a version: max(clock, highest known + a random step), so that a process that
-    /// continues from an older copy with its clock behind does not use a version twice.
+    /// V1: mints a version, max(clock, highest known + a random step). A process that continues from an older copy with
+    /// its clock behind therefore does not use a version twice.
     pub(crate) fn mint(&mut self, now: Time, rules: &Rules) -> Version {
         let version = if rules.has(Weaker::IncarnationAndCounter) {
             self.memory.incarnation.1 += 1;
@@ -240,7 +240,7 @@ impl Machine {
     }
 }
 
-/// The random step above the highest known version. The model derives it from the true time, which
+/// Draws the random step above the highest known version. The model derives it from the true time, which
 /// differs for each step of a history.
 fn step(now: Time, rules: &Rules) -> Version {
     if rules.has(Weaker::NextWithoutRandom) { 1 } else { 1 + now.unsigned_abs() as Version % 64 }

@@ -20,7 +20,7 @@ pub(crate) struct Conditions {
     refusals: bool,
     /// Two sessions run at the same time.
     two_at_once: bool,
-    /// Single records are sent outside sessions.
+    /// Individual records are sent outside sessions.
     single_records: bool,
     /// Writes happen during sessions.
     writes_inside: bool,

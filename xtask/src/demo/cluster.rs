@@ -86,7 +86,7 @@ impl<'a> Cluster<'a> {
         self.folder.join(format!("{}.toml", member.name))
     }
 
-    /// The separate host of a member, if any.
+    /// Returns the separate host of a member, if any.
     fn host(&self, member: &Member) -> Option<usize> {
         let host = self.members.iter().position(|other| other.name == member.name);
         host.filter(|_| self.on_hosts)
@@ -126,7 +126,7 @@ fn free_addresses(count: usize) -> Result<Vec<String>> {
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
 }
 
-/// The names from the files, then the first free ones of `node-a` to `node-z`.
+/// Chooses the names of the nodes: those from the files, then the first free ones of `node-a` to `node-z`.
 fn names(feeds: &[Feed], count: usize) -> Vec<String> {
     let mut names: Vec<String> = feeds.iter().take(count).map(|feed| feed.node.clone()).collect();
     let mut spare = (b'a'..=b'z').map(|letter| format!("node-{}", char::from(letter)));

@@ -24,14 +24,14 @@ pub(crate) enum Event {
 pub(crate) struct State {
     pub(crate) root: String,
     pub(crate) patterns: u64,
-    /// Submitted patterns that are not yet written.
+    /// Submitted patterns that have not been written yet.
     pub(crate) waiting: u64,
     pub(crate) sessions: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// Rejected lines and patterns of its data.
+    /// Rejected lines and patterns of the node's data.
     pub(crate) rejected: u64,
-    /// Whether all of its own snapshots are submitted.
+    /// Whether all of the node's own snapshots have been submitted.
     pub(crate) replay_done: bool,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Groups {
     pub(crate) members: u64,
     /// Patterns that dispute an episode with another pattern.
     pub(crate) disputed: u64,
-    /// Changed patterns that are not yet compared.
+    /// Changed patterns that have not been compared yet.
     pub(crate) pending: u64,
     /// An explanation of one of the members.
     pub(crate) example: Option<String>,

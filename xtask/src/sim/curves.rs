@@ -25,7 +25,7 @@ pub(super) fn draw(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One line per seed.
+/// Creates a chart with one line per seed.
 fn chart(scenario: &str, curves: Vec<Vec<(f64, f64)>>) -> Chart {
     let ends = curves.iter().filter_map(|curve| Some(curve.last()?.0));
     let seconds = ends.fold(0.0, f64::max);

@@ -23,10 +23,10 @@ pub(crate) struct Document {
 pub(crate) struct Shown {
     /// The document and the line.
     pub(crate) place: String,
-    /// The folder in which to type it.
+    /// The folder in which to type the command.
     pub(crate) folder: PathBuf,
     pub(crate) words: Vec<String>,
-    /// Whether it is in a console block, to be typed as it stands; otherwise a sentence mentions it.
+    /// Whether the command is in a console block, to be typed as it stands. Otherwise a sentence mentions it.
     pub(crate) is_shown_whole: bool,
 }
 

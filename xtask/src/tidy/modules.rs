@@ -79,7 +79,7 @@ pub(super) fn check_circles(member: &str, sources: &[Source]) -> Vec<Violation> 
     violations
 }
 
-/// The modules that `module` reaches and that reach it; none if it does not reach itself.
+/// Returns the modules that `module` reaches and that reach it; none if it does not reach itself.
 fn circle<'s>(
     arrows: &BTreeMap<&'s str, BTreeSet<&'s str>>,
     module: &&'s str,

@@ -21,13 +21,13 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     }
 }
 
-/// The validity of an authority.
+/// Returns the validity of an authority whose certificate lasts `days` days.
 pub(crate) fn of_authority(now: SystemTime, days: u64) -> Result<Validity, Failure> {
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
     valid(now, days, end, "no certificate is valid after the year 9999")
 }
 
-/// The validity of a node's certificate, which ends no later than that of its authority. Defaults
+/// Returns the validity of a node's certificate, which ends no later than that of its authority. Defaults
 /// to [`DEFAULT`] days, or to the rest of the authority's validity if that is shorter.
 pub(crate) fn of_node(
     now: SystemTime,
@@ -65,7 +65,7 @@ fn valid(now: SystemTime, days: u64, end: SystemTime, limit: &str) -> Result<Val
     Ok(Validity { until: validity.until.min(end), ..validity })
 }
 
-/// The number of days from `now` to `end`, rounded up.
+/// Returns the number of days from `now` to `end`, rounded up.
 fn most(now: SystemTime, end: SystemTime) -> u64 {
     let left = end.duration_since(now).unwrap_or_default();
     left.as_secs().div_ceil(DAY)

@@ -53,7 +53,7 @@ impl Diff {
         Ok(verdict(&compared))
     }
 
-    /// The names of the two nodes, and their spaces.
+    /// Compares the spaces of the two nodes. Also returns the names of the nodes.
     fn compare(&self) -> Result<([String; 2], Vec<Compared>), Failure> {
         let nodes = [self.left.node()?, self.right.node()?];
         let names = nodes.each_ref().map(|node| text(node, "name"));

@@ -320,7 +320,7 @@ pub(crate) struct Groups {
     members: u64,
     /// Patterns that dispute an episode with another pattern.
     disputed: u64,
-    /// Changed patterns that are not compared yet.
+    /// Changed patterns that have not been compared yet.
     pending: u64,
     /// The comparison of one member, as text.
     #[serde(skip_serializing_if = "Option::is_none")]

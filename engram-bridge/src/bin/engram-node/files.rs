@@ -21,12 +21,12 @@ enum Access {
 }
 
 impl New {
-    /// A file that only its owner may read.
+    /// Describes a file that only its owner may read.
     pub(crate) fn private(path: PathBuf, text: impl Into<String>) -> Self {
         Self { path, text: text.into(), access: Access::Owner }
     }
 
-    /// A file with the default permissions, for contents that are not secret.
+    /// Describes a file with the default permissions, for contents that are not secret.
     pub(crate) fn public(path: PathBuf, text: impl Into<String>) -> Self {
         Self { path, text: text.into(), access: Access::Everybody }
     }

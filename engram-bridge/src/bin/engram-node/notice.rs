@@ -6,7 +6,7 @@ use std::path::Path;
 use engram_bridge::notices::{Level, Notice};
 use engram_gossip_proto::SpaceId;
 
-/// The socket of `engram-node ctl` cannot be created.
+/// The notice that the socket of `engram-node ctl` cannot be created.
 pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Notice {
     let reason = format!(
         "no socket in {}: {error}; the node runs, but `engram-node ctl` cannot reach it until the folder is \
@@ -16,20 +16,20 @@ pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Notice {
     Notice::new("no_control_socket", reason)
 }
 
-/// The socket of `engram-node ctl` was created again.
+/// The notice that the socket of `engram-node ctl` was created again.
 pub(crate) fn socket_recovered(socket: &Path) -> Notice {
     let reason = format!("`engram-node ctl` reaches the node on {} again", socket.display());
     Notice::new("control_socket_recovered", reason).at(Level::Info)
 }
 
-/// Other users may read the private key.
+/// The notice that other users may read the private key.
 pub(crate) fn key_exposed(key: &Path) -> Notice {
     let key = key.display();
     let reason = format!("other users may read {key}; `chmod 600` it, or replace the key");
     Notice::new("key_exposed", reason)
 }
 
-/// Other users may access the store.
+/// The notice that other users may access the store.
 pub(crate) fn store_exposed(folder: &Path) -> Notice {
     let folder = folder.display();
     let reason =
@@ -37,13 +37,13 @@ pub(crate) fn store_exposed(folder: &Path) -> Notice {
     Notice::new("store_exposed", reason)
 }
 
-/// A snapshot, or a part of it, could not be stored.
+/// The notice that a snapshot, or a part of it, could not be stored.
 pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Notice {
     let text = format!("snapshot {run} was not stored completely: {reason}");
     Notice::new("snapshot_failed", text).caused_by(reason).of_space(space)
 }
 
-/// A line of this node's data, or a pattern in it, was left out.
+/// The notice that a line of this node's data, or a pattern in it, was left out.
 pub(crate) fn rejected_line(
     file: &str,
     line: Option<u64>,
@@ -58,13 +58,13 @@ pub(crate) fn rejected_line(
     }
 }
 
-/// The followed file of snapshots cannot be read.
+/// The notice that the followed file of snapshots cannot be read.
 pub(crate) fn unreadable(file: &str, error: &str) -> Notice {
     let reason = format!("{file}: {error}; the node retries until it can be read");
     Notice::new("snapshots_unreadable", reason).caused_by(error)
 }
 
-/// The followed file of snapshots can be read again.
+/// The notice that the followed file of snapshots can be read again.
 pub(crate) fn readable(file: &str) -> Notice {
     Notice::new("snapshots_readable", format!("{file} can be read again")).at(Level::Info)
 }

@@ -229,7 +229,7 @@ fn submit_file(path: &Path, submitter: &Submitter) -> Result<Event, Refusal> {
     Ok(Event::Submitted { path, snapshots, taken, written, waiting, rejected })
 }
 
-/// The error for a snapshot that failed after `stored` earlier snapshots of its file were stored.
+/// Creates the error for a snapshot that failed after `stored` earlier snapshots of its file were stored.
 fn incomplete(
     FileSnapshot { run, space, .. }: &FileSnapshot,
     stored: u64,

@@ -71,7 +71,7 @@ impl Replay {
 
     fn submit_run(&mut self, run: u64) -> Result<(), SnapshotFileError> {
         for snapshot in self.file.read_run(run)? {
-            // A failure is already reported; the next run resubmits the patterns.
+            // A failure has already been reported; the next run resubmits the patterns.
             _ = self.submitter.submit(&snapshot);
         }
         Ok(())

@@ -37,8 +37,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Listens in `folder`, which must be locked by this process. Only the owner of the socket and
-    /// root are served.
+    /// Listens in `folder`, which must be locked by this process. Only root and the owner of the
+    /// socket are served.
     pub(crate) fn listen(folder: &Path, requests: mpsc::Sender<Asked>) -> io::Result<Self> {
         let path = absolute(folder)?.join(SOCKET);
         // A killed node leaves its socket behind. This process holds the folder's lock, so no other

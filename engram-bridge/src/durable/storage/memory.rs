@@ -36,7 +36,7 @@ struct Inner {
 }
 
 impl MemoryStateStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -64,7 +64,7 @@ impl MemoryStateStore {
         self.inner().rows.retain(|(table, key), value| spoil(*table, key, value));
     }
 
-    /// An independent store with the same rows, like the copy of a file.
+    /// Returns an independent store with the same rows, like the copy of a file.
     #[must_use]
     pub fn copy(&self) -> Self {
         let inner = self.inner();

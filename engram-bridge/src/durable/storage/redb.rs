@@ -68,7 +68,7 @@ impl RedbStateStore {
     /// memory anyway, so the database needs pages only for its own work.
     pub const DEFAULT_CACHE: usize = 256 << 10;
 
-    /// The store in `folder`. Does not read or create anything yet.
+    /// Creates a store in `folder`, without reading or creating any file yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),

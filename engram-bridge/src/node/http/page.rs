@@ -40,7 +40,7 @@ pub(super) fn page() -> &'static Page {
     &PAGE
 }
 
-/// The policy source that permits exactly this text.
+/// Returns the source expression of the content security policy that permits exactly this text.
 fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)))
 }

@@ -55,7 +55,7 @@ impl<K: Ord + Clone> Episodes<K> {
         self.running.contains_key(kind)
     }
 
-    /// The kinds whose counts are due, each with the number of its events since its last line.
+    /// Returns the kinds whose counts are due, each with the number of its events since its last line.
     pub(super) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
         self.take(|episode| now >= episode.due, now)
     }

@@ -52,7 +52,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// A warning with a stable code. `reason` states its cause and the next step.
+    /// Creates a warning with a stable code. `reason` states its cause and the next step.
     pub fn new(event: &'static str, reason: String) -> Self {
         let (peer, space, pattern, writer, cap, cause) = (None, None, None, None, None, None);
         let level = Level::Warning;
@@ -183,7 +183,7 @@ impl Notice {
         }
     }
 
-    /// Returns the notice for an event of the network; `None` for the end of a session, a change of a member, and an
+    /// Returns the notice for an event of the network; `None` for the end of a session, a change to a member, and an
     /// event of an unknown kind. `name` returns the display name of a node.
     pub fn of_network(event: &Net, name: impl Fn(NodeId) -> String) -> Option<Self> {
         use Level::{Info, Warning};

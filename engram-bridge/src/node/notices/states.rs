@@ -88,7 +88,7 @@ impl States {
         Some(self.0.get(subject)?.present)
     }
 
-    /// The notices of faults whose pauses are over.
+    /// Returns the waiting notices of faults whose pauses are over.
     pub(super) fn due(&mut self, now: Duration) -> Vec<Notice> {
         let due = |state: &mut State| {
             if state.fault_at.is_some_and(|at| now < at + PAUSE) {
@@ -101,7 +101,7 @@ impl States {
         self.0.values_mut().filter_map(due).collect()
     }
 
-    /// The notices of faults that were not reported yet.
+    /// Returns the notices of faults that have not been reported yet.
     pub(super) fn finish(&mut self) -> Vec<Notice> {
         self.due(Duration::MAX)
     }

@@ -23,7 +23,7 @@ impl Agreed {
     }
 }
 
-/// The changes of a space since a peer was last equal to this node.
+/// The changes to a space since a peer was last equal to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     known: bool,

@@ -9,8 +9,8 @@ pub(crate) const RECENT: Duration = Duration::from_secs(60 * 60);
 /// The shortest time between two samples, which limits their number to 61.
 const GRAIN: Duration = Duration::from_secs(60);
 
-/// The increase of a counter within the last hour, accurate to a minute. Time is passed in, counted
-/// from any fixed moment; the counter starts at 0.
+/// The increase of a counter within the last hour, accurate to a minute. The counter starts at 0. The caller passes in
+/// the time, measured from an arbitrary fixed instant.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     /// Ascending by time and total. All but the first are younger than [`RECENT`].

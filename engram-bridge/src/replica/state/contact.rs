@@ -42,7 +42,7 @@ impl SpaceState {
         self.waiting.as_ref()?.cause
     }
 
-    /// Holds the contents back until the first contact is over. Returns the changes of the merged view.
+    /// Holds the contents back until the first contact is over. Returns the changes to the merged view.
     pub(crate) fn wait_with(
         &mut self,
         contents: impl Iterator<Item = Content>,

@@ -1,4 +1,4 @@
-//! Changes of the state: staged, then installed.
+//! Changes to the state: staged, then installed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl SpaceState {
         Staged { writes, tree, generated_at: self.generated_at }
     }
 
-    /// The current row of `id`, with all of its contents.
+    /// Plans to write the current row of `id` again, with all of its contents.
     fn restate(&self, id: &Arc<str>) -> PlannedWrite {
         let entry = self.entries.get(id).map(|entry| &**entry);
         let Change { id, last_submitted, last_write, .. } = Change::of(id, entry);

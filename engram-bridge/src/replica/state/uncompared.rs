@@ -1,4 +1,4 @@
-//! Changed patterns that are not compared across ids yet.
+//! Changed patterns that have not been compared across ids yet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::replica::entry::Entry;
 type Visible = (Arc<str>, Option<(Arc<SemanticPattern>, Option<Digest>)>);
 
 impl SpaceState {
-    /// Records a change of the visible pattern of `id`.
+    /// Records a change to the visible pattern of `id`.
     pub(super) fn note_uncompared(&mut self, id: &Arc<str>) {
         if let Some(uncompared) = &mut self.uncompared {
             uncompared.insert(Arc::clone(id));

@@ -81,7 +81,7 @@ impl Space {
         Ok(())
     }
 
-    /// Holds the contents until the first contact of the space is over. Returns the changes of the merged
+    /// Holds the contents until the first contact of the space is over. Returns the changes to the merged
     /// view.
     pub(super) fn wait_with(
         &self,

@@ -25,12 +25,12 @@ impl Space {
         self.state_mut().begin_service()
     }
 
-    /// Keeps the changes of beliefs for the next service.
+    /// Keeps the changes to beliefs for the next service.
     pub(crate) fn end_service(&self) {
         self.state_mut().end_service();
     }
 
-    /// The changes of beliefs since the last call, oldest first. The first call returns those since
+    /// The changes to beliefs since the last call, oldest first. The first call returns those since
     /// the node began to host the space.
     pub(crate) fn collected_updates(&self) -> Vec<BeliefUpdateRecord> {
         let (updates, missed) = self.state_mut().take_collected();

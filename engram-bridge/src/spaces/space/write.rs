@@ -23,7 +23,7 @@ use crate::replica::state::SpaceState;
 use crate::spaces::error::SubmitError;
 use crate::spaces::event::StateEvent;
 
-/// Plans the change of one id; `None` if there is nothing to change.
+/// Plans the change to one id; `None` if there is nothing to change.
 type Plan<'p> =
     dyn FnMut(&SpaceState, &mut DotIssuer, &str) -> Result<Option<Planned>, PatternError> + 'p;
 
@@ -301,7 +301,7 @@ impl Space {
         versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
-    /// Submits the waiting patterns of these ids, then plans and commits a change of each id, up to
+    /// Submits the waiting patterns of these ids, then plans and commits a change to each id, up to
     /// [`MAX_ROWS`] ids in one commit. Returns the number of changes.
     fn change_each<'i>(
         &self,
@@ -325,7 +325,7 @@ impl Space {
         }
     }
 
-    /// Plans a change of each id, and makes all changes in one commit. Returns the number of changes.
+    /// Plans a change to each id, and makes all changes in one commit. Returns the number of changes.
     fn change_planned(
         &self,
         writer: &Writer<'_>,
@@ -367,7 +367,7 @@ impl Space {
         }
     }
 
-    /// Commits a change of this node itself, and announces it to the peers. Returns whether the visible
+    /// Commits a change by this node itself, and announces it to the peers. Returns whether the visible
     /// patterns changed.
     pub(super) fn change(
         &self,
@@ -382,9 +382,9 @@ impl Space {
         Ok(effect.view_changed)
     }
 
-    /// Plans changes, makes them durable, and installs them. Every change of records uses this method.
+    /// Plans changes, makes them durable, and installs them. Every change to records uses this method.
     ///
-    /// Meanwhile the writer excludes other changes of the space. Readers see the previous state until the
+    /// Meanwhile the writer excludes other changes to the space. Readers see the previous state until the
     /// change is durable, and wait only while it is installed.
     pub(crate) fn commit(
         &self,

@@ -52,7 +52,7 @@ pub(crate) fn parts(node: u8, dimension: usize) -> (StoreConfig, Environment) {
     (config, Environment::new(tick, || 0))
 }
 
-/// The time of a clock that advances with each reading.
+/// Reads a clock that advances with each reading.
 pub(crate) fn tick() -> Timestamp {
     static TICKS: AtomicI64 = AtomicI64::new(1_800_000_000_000_000_000);
     Timestamp::from_nanoseconds(TICKS.fetch_add(1_024, Ordering::Relaxed))

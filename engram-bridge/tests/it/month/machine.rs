@@ -50,7 +50,7 @@ impl Told {
 }
 
 impl Machine {
-    /// A node that has not been started yet.
+    /// Creates a node without starting it.
     pub(crate) fn stopped(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         Self { name, folder, process: None, page: String::new() }
@@ -114,7 +114,7 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// The outputs of the node, once `fits` is true for them. The page, health and metrics must
+    /// Waits until `fits` is true for the outputs of the node, and returns them. The page, health and metrics must
     /// agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();

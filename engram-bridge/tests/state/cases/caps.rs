@@ -64,7 +64,7 @@ fn deletions_of_unknown_patterns_are_capped() {
     assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
     assert_eq!(only_space(&victim).stats().deletions, 1_000);
     assert_eq!(over_cap(&victim), 500);
-    // The node's own submissions and deletions, and changes of records that it holds, are never refused.
+    // The node's own submissions and deletions, and changes to records that it holds, are never refused.
     let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(submitted, Submitted::Written);
     assert!(only_space(&victim).forget("p").unwrap());

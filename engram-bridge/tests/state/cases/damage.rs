@@ -120,7 +120,7 @@ impl StateStore for FailingStore {
     }
 }
 
-/// Returns a node that stored a write of "p", and its disk, which also holds failed changes of "p" and "q".
+/// Returns a node that stored a write of "p", and its disk, which also holds failed changes to "p" and "q".
 fn after_failed_commits() -> (Arc<Store>, MemoryStateStore) {
     let disk = Arc::new(FailingStore::default());
     let one = Store::open(store_config(1), ticking(), Arc::clone(&disk) as Arc<_>).unwrap();

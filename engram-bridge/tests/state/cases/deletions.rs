@@ -85,7 +85,7 @@ fn empty_roster_revives_no_deletion() {
     let late = crate::support::everything(&only_space(&one));
     converge(&[&one, &peer]);
     only_space(&peer).forget("p").unwrap();
-    // A roster that is not loaded yet is empty.
+    // A roster that has not been loaded yet is empty.
     peer.set_members([]);
     let receipt = engram_gossip_proto::View::apply(&mut SpaceView::pin(&only_space(&peer)), late);
     assert_eq!((receipt.applied, receipt.stale), (0, 1));

@@ -48,7 +48,7 @@ pub(crate) enum Step {
     Restore(Clock),
     /// The machine of node 0 continues from its copy, memory included.
     ResumeMachine,
-    /// A second machine continues from the memory and disk of node 0.
+    /// A second machine continues from the memory and the disk of node 0.
     CloneMachine,
     /// A second machine starts with the disk of node 0.
     CloneDisk(Clock),

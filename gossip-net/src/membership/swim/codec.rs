@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// A change of one of these values breaks compatibility between old and new nodes.
+    /// A change to one of these values breaks compatibility between old and new nodes.
     #[test]
     fn golden_packets() {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -102,7 +102,7 @@ impl<V: View> Pair<V> {
     }
 }
 
-/// One undisturbed session between two stores that share one space.
+/// Runs one undisturbed session between two stores that share one space.
 pub(crate) fn sync(a: &Store, b: &Store) -> Contact {
     sync_with(a, b, SessionConfig::default(), SessionConfig::default())
 }

@@ -14,7 +14,7 @@ pub(super) struct AcrossIds {
     members: u64,
     /// Patterns that dispute an episode with another pattern.
     disputed: u64,
-    /// Changed patterns that are not compared yet.
+    /// Changed patterns that have not been compared yet.
     pending: u64,
     /// Whether the space has too many patterns to be compared.
     over_limit: bool,

@@ -34,7 +34,7 @@ pub(super) const UNCOMPARED: Metric = Metric {
     name: "engram_gossip_uncompared_patterns",
     kind: Gauge,
     unit: None,
-    help: "Changed patterns that are not yet compared across ids.",
+    help: "Changed patterns that have not yet been compared across ids.",
     labels: &["space"],
     read: |reading| reading.by_space(|space| space.across_ids.pending),
 };

@@ -35,7 +35,7 @@ pub(super) const NOVELTY: Metric = Metric {
     name: "engram_consolidation_novelty_gauge",
     kind: Gauge,
     unit: None,
-    help: "The greatest absolute change of a strength that the last snapshot made.",
+    help: "The greatest absolute change in a strength that the last snapshot made.",
     labels: &["space"],
     read: |reading| of_last(reading, |run| run.max_novelty.into()),
 };
@@ -44,7 +44,7 @@ pub(super) const NOVELTY_VARIANCE: Metric = Metric {
     name: "engram_consolidation_novelty_variance",
     kind: Gauge,
     unit: None,
-    help: "The variance of the absolute changes of strengths that the last snapshot made.",
+    help: "The variance of the absolute changes in strength that the last snapshot made.",
     labels: &["space"],
     read: |reading| of_last(reading, |run| run.novelty_variance.into()),
 };
