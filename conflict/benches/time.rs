@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engram_conflict::pattern::{
-    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Pattern,
-    Rules, blend, cosine,
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Rules,
+    blend, cosine,
 };
 use engram_conflict::{Strategy, Version, Versions};
 use simsimd::SpatialSimilarity;
@@ -130,9 +130,10 @@ fn view(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("view");
     group.sample_size(10);
     for number in [1_000, 10_000] {
-        let owned = mixtures(number);
-        let patterns: Vec<(u32, Pattern<'_>)> =
-            owned.iter().map(|(id, version)| (*id, common::pattern(version))).collect();
+        // Shared, as in the bridge.
+        let shared =
+            |(id, of): (u32, common::Sibling)| (id, Version::new(of.digest, Arc::new(of.value)));
+        let patterns: Vec<_> = mixtures(number).into_iter().map(shared).collect();
         let build = || {
             let mut view = CrossIdView::new(Rules::default()).unwrap();
             view.update(patterns.iter().map(|(id, p)| (*id, Some(p.clone())))).unwrap();
@@ -149,7 +150,8 @@ fn view(criterion: &mut Criterion) {
                     let (id, mut pattern) = patterns[edit % number].clone();
                     // Passes alternate between two confidences, so every edit changes the stored pattern.
                     if (edit / number).is_multiple_of(2) {
-                        pattern.confidence = 1.0 - pattern.confidence;
+                        let value = Arc::make_mut(&mut pattern.value);
+                        value.confidence = 1.0 - value.confidence;
                     }
                     edit += 1;
                     (id, pattern)

@@ -1,7 +1,7 @@
 //! Shows which of four related patterns describe one memory, which are disputed, and why.
 
 use engram_conflict::Version;
-use engram_conflict::pattern::{CrossIdView, OwnedPattern, Pattern, Rules};
+use engram_conflict::pattern::{CrossIdView, OwnedPattern, Rules};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pattern = |embedding: [f32; 3], citations: &[&str], confidence| {
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("rain", pattern([0.0, 0.3, 0.9], &["wed", "sat", "sun"], 0.75)),
     ];
     let mut view = CrossIdView::new(Rules::default())?;
-    view.update(patterns.iter().map(|(id, version)| (*id, Some(as_pattern(version)))))?;
+    view.update(patterns.map(|(id, version)| (id, Some(version))))?;
     for viewed in view.iter() {
         println!("{viewed}");
     }
@@ -28,9 +28,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{} {:?}", group.representative, group.members);
     }
     Ok(())
-}
-
-fn as_pattern(version: &Version<OwnedPattern>) -> Pattern<'_> {
-    let OwnedPattern { embedding, citations, confidence, .. } = &version.value;
-    Pattern::new(version.digest, embedding.as_slice().into(), citations, *confidence)
 }

@@ -46,4 +46,4 @@ pub use overlap::{Containment, Overlap};
 pub use strategy::{ConfidenceVoting, ConfidenceWeighted, KeepBoth, LastWriter};
 pub use value::{InvalidPattern, Merged, OwnedPattern, PatternValue, validate};
 pub use vector::{blend, cosine};
-pub use view::{CrossIdView, Group, InvalidRules, Pattern, Related, Role, Rules, Viewed};
+pub use view::{CrossIdView, Group, InvalidRules, Related, Role, Rules, Viewed};

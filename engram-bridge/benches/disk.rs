@@ -2,9 +2,9 @@
 //! run. Prints one JSON object per line.
 //!
 //! The floors are the times to write the same bytes to one file with a single sync, to read and
-//! hash them, and to put them into a bare redb database. During a first submission and during a
-//! backup, the benchmark also times readers, writers of another space, and HTTP requests. Readers
-//! and requests have absolute limits.
+//! hash them, to put them into a bare redb database, and to read them from it. During a first
+//! submission and during a backup, the benchmark also times readers, writers of another space, and
+//! HTTP requests. Readers and requests have absolute limits.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -26,7 +26,7 @@ use engram_bridge::{
 use engram_gossip_net::{ClusterCa, Gossip, Identity, NetConfig, Roster, Validity};
 use engram_gossip_proto::SpaceId;
 use engram_merkle::{AnyHasher, HEADER_LEN, Hasher as _};
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use report::report;
 use tokio::runtime::Runtime;
 
@@ -115,6 +115,8 @@ fn measure(count: usize, runtime: &Runtime) {
     assert!(again.visible_len() >= count as u64, "the state is back");
     let read = read.midpoint(read_and_hash(&plain, &whole));
     show("start from the disk", start, "s", ("reading and hashing", read), Some(2.0));
+    let bare = bare.read_again(&folder.path().join("bare.redb"));
+    show("bare redb, checked and read", bare, "s", ("reading and hashing", read), None);
 }
 
 fn space_id(name: &str) -> SpaceId {
@@ -290,6 +292,22 @@ impl Bare {
         let mut bare = Self { database, filled: 0.0 };
         bare.filled = seconds(|| whole.patterns.chunks(1_000).for_each(|part| bare.put(part)));
         bare
+    }
+
+    /// Closes the database, opens and checks its file, and reads and hashes all rows. Returns the seconds from the
+    /// opening.
+    fn read_again(self, path: &Path) -> f64 {
+        drop(self.database);
+        seconds(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(RedbStateStore::DEFAULT_CACHE).set_check_integrity_on_open(true);
+            let database = builder.create(path).expect("it was written");
+            let rows = database.begin_read().expect("it is open").open_table(BARE);
+            for row in rows.expect("it was written").iter().expect("it is sound") {
+                let row = row.expect("it is sound").1;
+                std::hint::black_box(AnyHasher::Sha256.hash(&[0; HEADER_LEN], row.value()));
+            }
+        })
     }
 
     /// Writes patterns in one commit.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engram_bridge::durable::{Batch, StateStore, StorageError, StoreUsage, Table, conformance};
+use engram_bridge::durable::{
+    Batch, OnRow, StateStore, StorageError, StoreUsage, Table, conformance,
+};
 use engram_bridge::{
     Confidence, DEFAULT_SPACE, ENGRAM_DIMENSION, Environment, SemanticPattern, SpaceId, Store,
     StoreConfig, Timestamp,
@@ -99,13 +101,17 @@ impl SqliteStateStore {
 }
 
 impl StateStore for SqliteStateStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        let scanned = self.opened().and_then(|_| self.connect()).and_then(|connection| {
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+        let scanned = self.opened().and_then(|_| self.connect()).and_then(|mut connection| {
+            // One transaction, so that all tables are read from one commit.
+            let transaction = connection.transaction()?;
             let query = "SELECT key, value FROM engram_rows WHERE kind = ?1";
-            let mut statement = connection.prepare(query)?;
-            let mut rows = statement.query(params![table.name()])?;
-            while let Some(found) = rows.next()? {
-                row(found.get_ref(0)?.as_blob()?, found.get_ref(1)?.as_blob()?);
+            let mut statement = transaction.prepare(query)?;
+            for table in Table::ALL {
+                let mut rows = statement.query(params![table.name()])?;
+                while let Some(found) = rows.next()? {
+                    row(table, found.get_ref(0)?.as_blob()?, found.get_ref(1)?.as_blob()?);
+                }
             }
             Ok(())
         });

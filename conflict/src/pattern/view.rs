@@ -13,59 +13,37 @@ mod edit;
 mod read;
 mod rules;
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 pub use read::{Group, Related, Role, Viewed};
 pub use rules::{InvalidRules, Rules};
 
-use crate::pattern::Conflict;
 use crate::pattern::vector::{Measured, Sketch};
-
-/// A visible pattern, the input of the view.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Pattern<'a> {
-    /// The digest of the content.
-    pub digest: [u8; 32],
-    /// The embedding; shared, not copied. All patterns in a view have the same dimension.
-    pub embedding: Arc<[f32]>,
-    /// The cited episodes; repetitions count once.
-    pub citations: &'a [String],
-    /// The confidence, in `0..=1`.
-    pub confidence: f32,
-}
-
-impl<'a> Pattern<'a> {
-    /// Creates a pattern with this content digest, embedding, citations and confidence.
-    #[must_use]
-    pub const fn new(
-        digest: [u8; 32],
-        embedding: Arc<[f32]>,
-        citations: &'a [String],
-        confidence: f32,
-    ) -> Self {
-        Self { digest, embedding, citations, confidence }
-    }
-}
+use crate::pattern::{Conflict, PatternValue};
 
 /// The view across ids over a set of visible patterns, updated with each edit.
 ///
 /// Equal sets give equal views, bit for bit, regardless of the edits that led to them. Never write
 /// any part of a view back into the replicated state: that would change the input of the view.
 ///
-/// `K` is the id of a pattern. A view covers one memory space.
+/// `K` is the id of a pattern, and `P` the pattern: use an `Arc` to share it instead of copying it. A view covers
+/// one memory space.
 ///
 /// ```
-/// use engram_conflict::pattern::{CrossIdView, Pattern, Rules, Role};
+/// use engram_conflict::Version;
+/// use engram_conflict::pattern::{CrossIdView, OwnedPattern, Role, Rules};
 ///
-/// let (first, second) = (["a", "b", "c"].map(String::from), ["a", "b", "d"].map(String::from));
+/// let pattern = |embedding: [f32; 2], citations: [&str; 3], confidence| {
+///     let mut pattern = OwnedPattern::new(embedding.to_vec(), citations.map(String::from).to_vec());
+///     pattern.confidence = confidence;
+///     Version::named(pattern)
+/// };
 /// let mut view = CrossIdView::new(Rules::default())?;
-/// view.upsert("p1", Pattern::new([1; 32], [0.6, 0.8].into(), &first, 0.9))?;
-/// view.upsert("p2", Pattern::new([2; 32], [0.8, 0.6].into(), &second, 0.7))?;
+/// view.upsert("p1", pattern([0.6, 0.8], ["a", "b", "c"], 0.9))?;
+/// view.upsert("p2", pattern([0.8, 0.6], ["a", "b", "d"], 0.7))?;
 ///
 /// let entry = view.get(&"p2").unwrap();
 /// assert!(matches!(entry.role, Role::Member { representative: &"p1", .. }));
@@ -73,20 +51,29 @@ impl<'a> Pattern<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct CrossIdView<K> {
+pub struct CrossIdView<K, P> {
     rules: Rules,
     /// A pattern keeps its slot until it is removed; free slots are reused.
-    nodes: Vec<Option<Node<K>>>,
-    /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot.
-    sketches: Vec<Sketch>,
+    nodes: Vec<Option<Box<Node<K, P>>>>,
+    /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot. In parts, since a vector that grows leaves as much
+    /// free memory behind as it takes.
+    sketches: Vec<Box<[Sketch; PART]>>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,
-    ranking: BTreeMap<Rank<K>, Slot>,
-    /// The inverted index: the slots that cite each episode.
-    claims: BTreeMap<Arc<str>, Vec<Slot>>,
+    /// The inverted index: each episode with each slot that cites it.
+    claims: BTreeSet<(Episode, Slot)>,
 }
 
 type Slot = u32;
+
+/// The number of sketches in a part.
+const PART: usize = 32;
+
+/// The hash of an episode's id: an index of hashes takes a tenth of the memory of one of ids.
+///
+/// Two episodes with one hash count as one. Among a million ids, some two have one hash with a probability of 3e-8.
+/// Whoever chooses an id so that its hash equals that of another could also cite the other one.
+type Episode = u64;
 
 /// Marks a pattern whose representative has not been decided yet.
 const UNDECIDED: Slot = Slot::MAX;
@@ -96,13 +83,12 @@ const UNDECIDED: Slot = Slot::MAX;
 type Rank<K> = (Reverse<u32>, Reverse<[u8; 32]>, K);
 
 #[derive(Clone, Debug)]
-struct Node<K> {
+struct Node<K, P> {
     rank: Rank<K>,
-    confidence: f32,
-    embedding: Arc<[f32]>,
+    pattern: P,
     squared_length: f64,
-    /// The distinct episodes that the pattern cites.
-    citations: Vec<Arc<str>>,
+    /// The number of distinct episodes that the pattern cites.
+    episodes: u32,
     /// All patterns that may influence the decision about this one, or be influenced by it.
     edges: Vec<Edge>,
     /// The slot of the representative, or the pattern's own slot if it is a representative.
@@ -118,7 +104,7 @@ struct Edge {
     cosine: f32,
 }
 
-impl<K: Ord + Clone> CrossIdView<K> {
+impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
     /// Creates an empty view.
     ///
     /// # Errors
@@ -131,17 +117,20 @@ impl<K: Ord + Clone> CrossIdView<K> {
             sketches: Vec::new(),
             free: Vec::new(),
             slots: BTreeMap::new(),
-            ranking: BTreeMap::new(),
-            claims: BTreeMap::new(),
+            claims: BTreeSet::new(),
         })
     }
 
-    fn node(&self, slot: Slot) -> &Node<K> {
-        self.nodes[slot as usize].as_ref().expect("edges, ranks and ids name occupied slots")
+    fn node(&self, slot: Slot) -> &Node<K, P> {
+        self.nodes[slot as usize].as_deref().expect("edges, ranks and ids name occupied slots")
     }
 
-    fn node_mut(&mut self, slot: Slot) -> &mut Node<K> {
-        self.nodes[slot as usize].as_mut().expect("edges, ranks and ids name occupied slots")
+    fn node_mut(&mut self, slot: Slot) -> &mut Node<K, P> {
+        self.nodes[slot as usize].as_deref_mut().expect("edges, ranks and ids name occupied slots")
+    }
+
+    fn sketch_mut(&mut self, slot: Slot) -> &mut Sketch {
+        &mut self.sketches[slot as usize / PART][slot as usize % PART]
     }
 
     /// The conflict of an edge, seen from the node at `slot`.
@@ -160,8 +149,8 @@ impl Edge {
     }
 }
 
-impl<K> Node<K> {
+impl<K, P: PatternValue> Node<K, P> {
     fn measured(&self) -> Measured<'_> {
-        (&self.embedding, self.squared_length)
+        (self.pattern.embedding(), self.squared_length)
     }
 }

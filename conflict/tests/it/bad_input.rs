@@ -186,6 +186,6 @@ fn public_types_are_send_and_sync() {
     check::<Versions<OwnedPattern>>();
     check::<Box<dyn Strategy<OwnedPattern>>>();
     check::<Explanation>();
-    check::<CrossIdView<String>>();
+    check::<CrossIdView<String, OwnedPattern>>();
     check::<Violation>();
 }

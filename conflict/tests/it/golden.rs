@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::common::{Real, Sibling, excerpt, naive};
+use crate::common::{Sibling, excerpt, naive};
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, CrossIdView, KeepBoth, LastWriter, OwnedPattern, Rules,
     cosine,
@@ -117,7 +117,7 @@ fn lanes() -> String {
 fn view() -> String {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     let real = excerpt();
-    view.update(real.iter().map(|real: &Real| (real.id.clone(), Some(real.pattern())))).unwrap();
+    view.update(real.into_iter().map(|real| (real.id, Some(real.version)))).unwrap();
     naive::lines(&view).iter().fold(String::new(), |mut text, line| {
         writeln!(text, "view\t{}\t{}\t{:08x}", line.id, line.representative, line.shown).unwrap();
         text

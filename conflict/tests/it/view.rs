@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::naive::{self, Line};
-use crate::common::{Real, Sibling, excerpt, pattern};
+use crate::common::{Real, Sibling, excerpt};
 use engram_conflict::Version;
 use engram_conflict::pattern::{
     ConflictKind, Containment, CrossIdView, OwnedPattern, Role, Rules, Thresholds,
@@ -17,7 +17,7 @@ fn real() -> Patterns {
 
 fn from_scratch(patterns: &Patterns, rules: Rules) -> Vec<Line> {
     let mut view = CrossIdView::new(rules).unwrap();
-    view.update(patterns.iter().map(|(id, version)| (id.clone(), Some(pattern(version))))).unwrap();
+    view.update(patterns.iter().map(|(id, version)| (id.clone(), Some(version.clone())))).unwrap();
     naive::lines(&view)
 }
 
@@ -91,12 +91,11 @@ fn incremental_view_matches_rebuilt_and_naive() {
                 })
                 .collect();
             if random.below(2) == 0 {
-                view.update(edits.iter().map(|(id, v)| (id.clone(), v.as_ref().map(pattern))))
-                    .unwrap();
+                view.update(edits.iter().map(|(id, v)| (id.clone(), v.clone()))).unwrap();
             } else {
                 for (id, version) in &edits {
                     match version {
-                        Some(version) => view.upsert(id.clone(), pattern(version)).unwrap(),
+                        Some(version) => view.upsert(id.clone(), version.clone()).unwrap(),
                         None => view.remove(id),
                     }
                 }
@@ -121,13 +120,13 @@ fn reinserted_patterns_restore_the_view() {
     let expected = from_scratch(&patterns, Rules::default());
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     for (id, version) in patterns.iter().rev() {
-        view.upsert(id.clone(), pattern(version)).unwrap();
+        view.upsert(id.clone(), version.clone()).unwrap();
     }
     assert_eq!(naive::lines(&view), expected);
     for (id, version) in &patterns {
         view.remove(id);
         assert_eq!(view.get(id), None);
-        view.upsert(id.clone(), pattern(version)).unwrap();
+        view.upsert(id.clone(), version.clone()).unwrap();
         assert_eq!(naive::lines(&view), expected);
     }
     patterns.keys().for_each(|id| view.remove(id));
@@ -139,7 +138,7 @@ fn reinserted_patterns_restore_the_view() {
 fn members_conflict_with_their_representative() {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
     let patterns = real();
-    view.update(patterns.iter().map(|(id, v)| (id.as_str(), Some(pattern(v))))).unwrap();
+    view.update(patterns.iter().map(|(id, v)| (id.as_str(), Some(v.clone())))).unwrap();
     let mut grouped = 0;
     for group in view.groups() {
         grouped += 1 + group.members.len();
@@ -168,9 +167,9 @@ fn named(citations: &[&str], embedding: [f32; 2], confidence: f32) -> Sibling {
     Version::named(pattern)
 }
 
-fn view_of(patterns: &[(&'static str, Sibling)]) -> CrossIdView<&'static str> {
+fn view_of(patterns: &[(&'static str, Sibling)]) -> CrossIdView<&'static str, OwnedPattern> {
     let mut view = CrossIdView::new(Rules::default()).unwrap();
-    view.update(patterns.iter().map(|(id, version)| (*id, Some(pattern(version))))).unwrap();
+    view.update(patterns.iter().map(|(id, version)| (*id, Some(version.clone())))).unwrap();
     view
 }
 
@@ -230,19 +229,19 @@ fn refused_pattern_leaves_the_view_unchanged() {
     long.value.embedding = vec![1.0; 3];
     sure.value.confidence = 1.000_000_1;
     for bad in [&nan, &long, &sure] {
-        let edits = [("good", None), ("better", Some(pattern(&good))), ("bad", Some(pattern(bad)))];
+        let edits = [("good", None), ("better", Some(good.clone())), ("bad", Some(bad.clone()))];
         view.update(edits).unwrap_err();
         assert_eq!((view.len(), view.get(&"good").unwrap().to_string()), (1, before.clone()));
     }
     // The dimension may change only if no pattern of the old dimension remains.
     assert_eq!(
-        view.upsert("long", pattern(&long)).unwrap_err().to_string(),
+        view.upsert("long", long.clone()).unwrap_err().to_string(),
         format!(
             "version {}: the embedding has 3 dimensions, but the other versions have 2",
             hex(&long.digest)
         )
     );
-    view.update([("good", None), ("long", Some(pattern(&long)))]).unwrap();
+    view.update([("good", None), ("long", Some(long))]).unwrap();
     assert_eq!(view.len(), 1);
 }
 
@@ -253,9 +252,10 @@ fn hex(digest: &[u8; 32]) -> String {
 #[test]
 fn rules_out_of_range_are_refused_by_name() {
     let rules = Rules::default().concept_cosine(f32::NAN);
-    let error = CrossIdView::<u32>::new(rules).unwrap_err();
+    let error = CrossIdView::<u32, OwnedPattern>::new(rules).unwrap_err();
     assert_eq!(error.field, "concept_cosine");
     let thresholds = Thresholds::default().divergent_jaccard(0.0);
-    let error = CrossIdView::<u32>::new(Rules::default().thresholds(thresholds)).unwrap_err();
+    let error =
+        CrossIdView::<u32, OwnedPattern>::new(Rules::default().thresholds(thresholds)).unwrap_err();
     assert_eq!(error.field, "divergent_jaccard");
 }

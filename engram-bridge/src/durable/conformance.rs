@@ -171,14 +171,12 @@ impl Subject<'_, '_> {
 /// Compares the rows of `store` with the expected `rows`.
 fn compare(step: &'static str, store: &dyn StateStore, rows: &Rows) -> Result<(), Violation> {
     let (mut found, mut repeated) = (Rows::new(), None);
-    for table in Table::ALL {
-        let scanned = store.scan(table, &mut |key, value| {
-            if found.insert((table, key.to_vec()), value.to_vec()).is_some() {
-                repeated = Some(Violation::Repeated { step, table, key: key.to_vec() });
-            }
-        });
-        scanned.map_err(|error| Violation::Failed { step, error })?;
-    }
+    let scanned = store.scan(&mut |table, key, value| {
+        if found.insert((table, key.to_vec()), value.to_vec()).is_some() {
+            repeated = Some(Violation::Repeated { step, table, key: key.to_vec() });
+        }
+    });
+    scanned.map_err(|error| Violation::Failed { step, error })?;
     repeated.map_or(Ok(()), Err)?;
     for ((table, key), value) in rows {
         let (table, key) = (*table, key.clone());

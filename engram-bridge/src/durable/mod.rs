@@ -7,6 +7,7 @@ pub(crate) mod journal;
 pub(crate) mod migrate;
 pub(crate) mod recovery;
 pub(crate) mod restore;
+pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod storage;
 
@@ -15,4 +16,6 @@ pub use recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
 #[cfg(feature = "redb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redb")))]
 pub use storage::RedbStateStore;
-pub use storage::{Batch, Edit, MemoryStateStore, StateStore, StorageError, StoreUsage, Table};
+pub use storage::{
+    Batch, Edit, MemoryStateStore, OnRow, StateStore, StorageError, StoreUsage, Table,
+};

@@ -1,6 +1,7 @@
 //! Reads a node's state from the rows of its store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::mem;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
@@ -9,6 +10,7 @@ use engram_gossip_proto::limits::MAX_SPACES;
 use engram_merkle::AnyHasher;
 
 use crate::durable::recovery::{MAX_NAMED_LOSSES, OpenError, Recovery};
+use crate::durable::rows::each_row;
 use crate::durable::schema::{self, OWNERS, Owner, SCHEMA};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::timestamp::Timestamp;
@@ -120,7 +122,10 @@ struct Loaded {
 #[derive(Default)]
 struct LoadedSpace {
     rows: Vec<(Arc<str>, StoredRow)>,
+    /// The contents in the rows of the records; once the space is settled, all contents.
     contents: Contents,
+    /// The contents in rows of their own.
+    own_rows: Contents,
     root: Option<StoredRoot>,
     /// The stored `generated_at`.
     generated_at: Option<Timestamp>,
@@ -138,30 +143,37 @@ impl Loaded {
         hosting: &mut Hosting,
         hasher: &AnyHasher,
     ) -> Result<(), OpenError> {
-        self.load_meta(store, owner, hosting)?;
-        let hosted = &hosting.spaces;
-        let mut names = schema::Names::new();
-        let mut contents = self.load_contents(store, hosted, hasher, &mut names)?;
-        self.load_records(store, hosted, hasher, &mut names)?;
-        let mut spaces = std::mem::take(&mut self.spaces);
-        for (space, found) in &mut spaces {
-            let held = contents.remove(space).unwrap_or_default();
-            self.settle(space, found, held);
+        let (mut meta, mut names) = (Some(BTreeMap::new()), schema::Names::new());
+        each_row(store, |table, key, value| {
+            if table == Table::Meta {
+                meta.iter_mut().for_each(|rows| _ = rows.insert(key.to_vec(), value.to_vec()));
+                return Ok(());
+            }
+            // The table of the owner comes first.
+            if let Some(rows) = meta.take() {
+                self.load_meta(rows, owner, hosting)?;
+            }
+            match table {
+                Table::Records => self.load_record(key, value, &hosting.spaces, hasher, &mut names),
+                _ => self.load_content(key, value, &hosting.spaces, hasher, &mut names),
+            }
+            Ok::<_, OpenError>(())
+        })?;
+        if let Some(rows) = meta {
+            self.load_meta(rows, owner, hosting)?;
         }
+        let mut spaces = mem::take(&mut self.spaces);
+        spaces.iter_mut().for_each(|(space, found)| self.settle(space, found));
         self.spaces = spaces;
         Ok(())
     }
 
     fn load_meta(
         &mut self,
-        store: &dyn StateStore,
+        mut rows: BTreeMap<Vec<u8>, Vec<u8>>,
         owner: &Owner,
         hosting: &mut Hosting,
     ) -> Result<(), OpenError> {
-        let mut rows = BTreeMap::new();
-        store.scan(Table::Meta, &mut |key, value| {
-            rows.insert(key.to_vec(), value.to_vec());
-        })?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -194,7 +206,7 @@ impl Loaded {
 
     /// Takes the state of a loaded space. Adds repairs of its root and of its first-contact mark.
     fn take_state(&mut self, space: &SpaceId, rules: &Rules) -> SpaceState {
-        let LoadedSpace { rows, contents, root, generated_at, settled, damaged } =
+        let LoadedSpace { rows, contents, root, generated_at, settled, damaged, .. } =
             self.spaces.remove(space).unwrap_or_default();
         let mut state = SpaceState::restore(rules.clone(), rows, contents);
         if let Some(at) = generated_at {
@@ -243,95 +255,92 @@ impl Loaded {
         }
     }
 
-    fn load_contents(
+    fn load_content(
         &mut self,
-        store: &dyn StateStore,
+        key: &[u8],
+        bytes: &[u8],
         hosted: &BTreeSet<SpaceId>,
         hasher: &AnyHasher,
         names: &mut schema::Names,
-    ) -> Result<HashMap<SpaceId, Contents>, StorageError> {
-        let mut contents = HashMap::<_, Contents>::new();
-        store.scan(Table::Contents, &mut |key, bytes| {
-            let Some((space, digest)) = schema::split_key(key) else {
-                return self.drop_row(Table::Contents, key);
-            };
-            if !hosted.contains(&space) {
-                return;
+    ) {
+        let Some((space, digest)) = schema::split_key(key) else {
+            return self.drop_row(Table::Contents, key);
+        };
+        if !hosted.contains(&space) {
+            return;
+        }
+        let found = self.spaces.entry(space).or_default();
+        match schema::decode_content(digest, bytes, hasher, names) {
+            Some(content) => {
+                found.own_rows.insert(content.digest(), content.into_held());
             }
-            match schema::decode_content(digest, bytes, hasher, names) {
-                Some(content) => {
-                    let held = contents.entry(space).or_default();
-                    held.insert(content.digest(), content.into_held());
-                }
-                None => {
-                    self.spaces.entry(space).or_default().damaged = true;
-                    self.drop_row(Table::Contents, key);
-                }
+            None => {
+                found.damaged = true;
+                self.drop_row(Table::Contents, key);
             }
-        })?;
-        Ok(contents)
+        }
     }
 
-    fn load_records(
+    fn load_record(
         &mut self,
-        store: &dyn StateStore,
+        key: &[u8],
+        bytes: &[u8],
         hosted: &BTreeSet<SpaceId>,
         hasher: &AnyHasher,
         names: &mut schema::Names,
-    ) -> Result<(), StorageError> {
-        store.scan(Table::Records, &mut |key, bytes| {
-            let Some((space, id)) = schema::split_key(key) else {
-                if let (Some(only), 1) = (hosted.first(), hosted.len()) {
-                    let id = schema::id_beside(bytes, hasher);
-                    self.lose(only, id.as_deref().unwrap_or(UNREADABLE));
-                }
-                return self.drop_row(Table::Records, key);
-            };
-            let id = std::str::from_utf8(id).ok();
-            if !hosted.contains(&space) {
-                if !self.unhosted.contains(&space) {
-                    // The store has no such space, so the key may be damaged.
-                    let named = schema::id_beside(bytes, hasher);
-                    self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
-                }
-                return;
+    ) {
+        let Some((space, id)) = schema::split_key(key) else {
+            if let (Some(only), 1) = (hosted.first(), hosted.len()) {
+                let id = schema::id_beside(bytes, hasher);
+                self.lose(only, id.as_deref().unwrap_or(UNREADABLE));
             }
-            let mut row = || schema::decode_record(key, bytes, hasher, names);
-            match id.and_then(|id| Some((id, row()?))) {
-                Some((id, (row, beside))) => {
-                    let found = self.spaces.entry(space).or_default();
-                    found.rows.push((Arc::from(id), row));
-                    let beside = beside.map(|content| (content.digest(), content.into_held()));
-                    found.contents.extend(beside);
-                }
-                None => {
-                    self.drop_row(Table::Records, key);
-                    // The key may be damaged.
-                    let named = schema::id_beside(bytes, hasher);
-                    self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
-                    self.spaces.entry(space).or_default().damaged = true;
-                }
+            return self.drop_row(Table::Records, key);
+        };
+        let id = std::str::from_utf8(id).ok();
+        if !hosted.contains(&space) {
+            if !self.unhosted.contains(&space) {
+                // The store has no such space, so the key may be damaged.
+                let named = schema::id_beside(bytes, hasher);
+                self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
             }
-        })
+            return;
+        }
+        let mut row = || schema::decode_record(key, bytes, hasher, names);
+        match id.and_then(|id| Some((id, row()?))) {
+            Some((id, (row, beside))) => {
+                let found = self.spaces.entry(space).or_default();
+                found.rows.push((Arc::from(id), row));
+                let beside = beside.map(|content| (content.digest(), content.into_held()));
+                found.contents.extend(beside);
+            }
+            None => {
+                self.drop_row(Table::Records, key);
+                // The key may be damaged.
+                let named = schema::id_beside(bytes, hasher);
+                self.lose(&space, named.as_deref().or(id).unwrap_or(UNREADABLE));
+                self.spaces.entry(space).or_default().damaged = true;
+            }
+        }
     }
 
     /// Collects the contents that the records of a space reference, from the rows of the records and from
     /// [`Table::Contents`]. Drops records that reference a missing content or a content of another id, and
     /// contents that no record references.
-    fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace, own_rows: Contents) {
-        let mut held = std::mem::take(&mut found.contents);
+    fn settle(&mut self, space: &SpaceId, found: &mut LoadedSpace) {
+        let (mut held, own_rows) = (mem::take(&mut found.contents), mem::take(&mut found.own_rows));
         let stored_twice = own_rows.keys().filter(|digest| held.contains_key(digest)).copied();
         for digest in stored_twice.collect::<BTreeSet<_>>() {
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
         held.extend(own_rows);
-        let (mut named, rows) = (HashSet::with_capacity(held.len()), found.rows.len());
+        // A content serves only its own id, so no two records name the same one.
+        let (mut named, rows) = (0, found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();
             let is_of = |content: &Held| content.pattern.id == **id;
             let sound = names.iter().all(|digest| held.get(digest).is_some_and(is_of));
             if sound {
-                named.extend(names);
+                named += names.len();
             } else {
                 self.drop_row(Table::Records, &schema::key(space, id.as_bytes()));
                 self.lose(space, id);
@@ -339,6 +348,20 @@ impl Loaded {
             sound
         });
         found.damaged |= found.rows.len() < rows;
+        if named < held.len() {
+            self.drop_orphans(space, &found.rows, &mut held);
+        }
+        found.contents = held;
+    }
+
+    /// Drops the contents that no record references.
+    fn drop_orphans(
+        &mut self,
+        space: &SpaceId,
+        rows: &[(Arc<str>, StoredRow)],
+        held: &mut Contents,
+    ) {
+        let named: HashSet<_> = rows.iter().flat_map(|(_, row)| row.record.live()).collect();
         let mut orphans: Vec<_> =
             held.keys().filter(|digest| !named.contains(*digest)).copied().collect();
         orphans.sort();
@@ -349,7 +372,6 @@ impl Loaded {
             }
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
-        found.contents = held;
     }
 
     fn drop_row(&mut self, table: Table, key: &[u8]) {

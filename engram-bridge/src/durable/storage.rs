@@ -23,13 +23,14 @@ pub use redb::RedbStateStore;
 /// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
 pub trait StateStore: Send + Sync {
-    /// Calls `row` with the key and the value of every row of `table`, in any order. A scan during a commit sees
-    /// the whole batch or none of it. `row` never calls the store.
+    /// Calls `row` with the table, the key and the value of every row: the tables in the order of [`Table::ALL`],
+    /// the rows of a table in any order. A scan during a commit sees the whole batch or none of it. `row` never
+    /// calls the store.
     ///
     /// # Errors
-    /// [`StorageError`] if the table cannot be read; [`StorageError::Damaged`] if the bytes read differ from
-    /// the bytes written.
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError>;
+    /// [`StorageError`] if the rows cannot be read; [`StorageError::Damaged`] if the bytes read differ from
+    /// the bytes written. The caller does not use the rows of a failed scan.
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError>;
 
     /// Makes the whole batch durable, or none of it. After a success, the rows survive a crash of the process
     /// and a loss of power.
@@ -96,6 +97,9 @@ pub trait StateStore: Send + Sync {
     /// stopped node keeps its data in use until it is dropped.
     fn close(&self) {}
 }
+
+/// Called with each row of a [scan](StateStore::scan): its table, key and value.
+pub type OnRow<'r> = dyn FnMut(Table, &[u8], &[u8]) + 'r;
 
 /// The size of a [`StateStore`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engram_conflict::Version;
 use engram_conflict::pattern::{
-    Conflict, Containment, CrossIdView, InvalidRules, Pattern, Related, Role, Rules, Viewed,
+    Conflict, Containment, CrossIdView, InvalidRules, Related, Role, Rules, Viewed,
 };
 
 use crate::engram::pattern::SemanticPattern;
@@ -31,7 +32,7 @@ impl AcrossIds {
     /// # Errors
     /// [`InvalidRules`] names the number that is out of range.
     pub fn new(rules: Rules, max_patterns: usize) -> Result<Self, InvalidRules> {
-        CrossIdView::<()>::new(rules)?;
+        View::new(rules)?;
         Ok(Self { rules, max_patterns })
     }
 
@@ -189,7 +190,9 @@ fn role(role: &Role<'_, Arc<str>>) -> PatternRole {
 }
 
 /// A changed pattern: its id, and the pattern with its digest, unless it is no longer visible.
-pub(crate) type Changed = (Arc<str>, Option<(Arc<SemanticPattern>, [u8; 32])>);
+pub(crate) type Changed = (Arc<str>, Option<Version<Arc<SemanticPattern>>>);
+
+type View = CrossIdView<Arc<str>, Arc<SemanticPattern>>;
 
 /// The view across ids of one space.
 pub(crate) struct Comparison {
@@ -199,7 +202,7 @@ pub(crate) struct Comparison {
 
 /// The result of the comparisons so far.
 pub(crate) struct Compared {
-    view: CrossIdView<Arc<str>>,
+    view: View,
     pub(crate) over_limit: bool,
     /// Computed on demand.
     stats: Option<AcrossIdsStats>,
@@ -218,8 +221,8 @@ impl Comparison {
     }
 }
 
-fn empty(config: &AcrossIds) -> CrossIdView<Arc<str>> {
-    CrossIdView::new(config.rules).expect("the rules were checked when they were made")
+fn empty(config: &AcrossIds) -> View {
+    View::new(config.rules).expect("the rules were checked when they were made")
 }
 
 impl Compared {
@@ -233,18 +236,14 @@ impl Compared {
     /// Applies the changed patterns, and updates the conflicts and groups that depend on them.
     pub(crate) fn update(&mut self, changed: &[Changed]) {
         self.stats = None;
-        let edits = changed.iter().map(|(id, pattern)| {
-            let pattern = pattern.as_ref().map(|(pattern, digest)| as_pattern(pattern, *digest));
-            (Arc::clone(id), pattern)
-        });
-        if self.view.update(edits).is_ok() {
+        if self.view.update(changed.iter().cloned()).is_ok() {
             return;
         }
         // A pattern is invalid only if a strategy broke its laws: leave out only that pattern.
         for (id, pattern) in changed {
             self.view.remove(id);
-            if let Some((pattern, digest)) = pattern {
-                _ = self.view.upsert(Arc::clone(id), as_pattern(pattern, *digest));
+            if let Some(pattern) = pattern {
+                _ = self.view.upsert(Arc::clone(id), pattern.clone());
             }
         }
     }
@@ -281,9 +280,4 @@ impl Compared {
         self.stats = Some(stats);
         stats
     }
-}
-
-fn as_pattern(pattern: &SemanticPattern, digest: [u8; 32]) -> Pattern<'_> {
-    let (embedding, citations) = (Arc::clone(&pattern.embedding), &pattern.source_episodes);
-    Pattern::new(digest, embedding, citations, pattern.schema_confidence.raw())
 }

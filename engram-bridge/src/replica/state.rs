@@ -107,6 +107,12 @@ impl SpaceState {
         let mut state = Self { contents, ..Self::new(rules) };
         let hasher = state.rules.hasher;
         state.tree.update(rows.iter().map(|(id, row)| edit(id, &row.record, &hasher)));
+        let clocks = rows.iter().flat_map(|(id, row)| {
+            let key = state.tree.key_hash(id.as_bytes()).into();
+            row.record.siblings.context().iter().map(move |(node, entry)| (key, *node, entry))
+        });
+        state.clocks = clocks.collect();
+        state.clocks.restart();
         let mut entries = Vec::with_capacity(rows.len());
         for (id, StoredRow { record, last_submitted }) in rows {
             let visible = visible(&record, &state.contents, &*state.rules.strategy);
@@ -114,15 +120,12 @@ impl SpaceState {
             state.usage.replace(Usage::default(), Usage::of(&record));
             state.counts.replace(&Record::default(), &record);
             state.tallies.replace(&Record::default(), &record);
-            let key = state.tree.key_hash(id.as_bytes()).into();
-            index(&mut state.clocks, &key, &Record::default(), &record);
             let entry = Entry { record, last_submitted, visible, ..Entry::default() };
             entries.push((id, Box::new(entry)));
         }
         let lengths =
             state.contents.values().map(|held| canonical::max_encoded_len(&held.pattern) as u64);
         state.usage.bytes = lengths.sum();
-        state.clocks.restart();
         // Collect in one step: inserting in ascending order leaves the map's nodes half empty.
         state.entries = entries.into_iter().collect();
         state.compare_all();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use engram_bridge::durable::conformance::{Violation, check};
 use engram_bridge::durable::{
-    Batch, MemoryStateStore, StateStore, StorageError, StoreUsage, Table,
+    Batch, MemoryStateStore, OnRow, StateStore, StorageError, StoreUsage, Table,
 };
 
 #[test]
@@ -129,28 +129,25 @@ impl Memory {
     /// Replaces the rows with those of another store.
     fn replace(&self, by: &MemoryStateStore) -> Result<(), StorageError> {
         self.rows.spoil(|_, _, _| false);
-        for table in Table::ALL {
-            let mut batch = Batch::default();
-            by.scan(table, &mut |key, value| batch.put(table, key.to_vec(), value.to_vec()))?;
-            self.rows.commit(&batch)?;
-        }
-        Ok(())
+        let mut batch = Batch::default();
+        by.scan(&mut |table, key, value| batch.put(table, key.to_vec(), value.to_vec()))?;
+        self.rows.commit(&batch)
     }
 }
 
 impl StateStore for Memory {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         if self.fault == Fault::RepeatsRows {
-            self.rows.scan(table, row)?;
+            self.rows.scan(row)?;
         }
         if self.fault == Fault::TearsBatches {
             // Unlike other scans, this one does not wait for a running commit.
-            let scanned = self.rows.scan(table, row);
+            let scanned = self.rows.scan(row);
             self.scans.fetch_add(1, Ordering::AcqRel);
             return scanned;
         }
         let state = self.state.lock().unwrap();
-        state.shown.as_ref().unwrap_or(&self.rows).scan(table, row)
+        state.shown.as_ref().unwrap_or(&self.rows).scan(row)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
@@ -302,12 +299,8 @@ fn a_bad_backup_is_found() {
     }
     struct Copying(Memory, Backup);
     impl StateStore for Copying {
-        fn scan(
-            &self,
-            table: Table,
-            row: &mut dyn FnMut(&[u8], &[u8]),
-        ) -> Result<(), StorageError> {
-            self.0.scan(table, row)
+        fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+            self.0.scan(row)
         }
         fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
             self.0.commit(batch)

@@ -133,10 +133,7 @@ fn damage_rows() -> Found {
     let kept = MemoryStateStore::new();
     let peer = left(kept.clone());
     let mut rows = Vec::new();
-    for table in Table::ALL {
-        kept.scan(table, &mut |key, value| rows.push((table, key.to_vec(), value.to_vec())))
-            .unwrap();
-    }
+    kept.scan(&mut |table, key, value| rows.push((table, key.to_vec(), value.to_vec()))).unwrap();
     let mut found = Found::default();
     let mut trial =
         |table: Table, key: &[u8], changed: Option<(Vec<u8>, Vec<u8>)>, damage: &str| {

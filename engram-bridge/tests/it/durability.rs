@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::durable::{
-    Batch, MemoryStateStore, OpenError, Recovery, StateStore, StorageError, Table,
+    Batch, MemoryStateStore, OnRow, OpenError, Recovery, StateStore, StorageError, Table,
 };
 use engram_bridge::replica::{Citations, Submitted};
 use engram_bridge::spaces::SubmitError;
@@ -167,8 +167,8 @@ struct Onlooker {
 }
 
 impl StateStore for Onlooker {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        self.kept.scan(table, row)
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+        self.kept.scan(row)
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         if let Some(space) = self.space.lock().unwrap().upgrade() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
-use engram_bridge::durable::{Batch, MemoryStateStore, StateStore, StorageError, Table};
+use engram_bridge::durable::{Batch, MemoryStateStore, OnRow, StateStore, StorageError};
 use engram_bridge::http::Server;
 use engram_bridge::telemetry::Telemetry;
 use engram_bridge::{Environment, Store, StoreConfig};
@@ -36,8 +36,8 @@ impl SlowStore {
 }
 
 impl StateStore for SlowStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        self.rows.scan(table, row)
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+        self.rows.scan(row)
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         self.work();

@@ -22,7 +22,8 @@ type Slot = [u8; SLOT];
 ///
 /// The host keeps one index per space, informs it of every change to a context entry, and passes it
 /// to sessions through [`View::with_clocks`](crate::View::with_clocks). The index is not
-/// persistent: after a start, add the held records, then call [`restart`](Self::restart).
+/// persistent: after a start, collect the context entries of the held records, then call
+/// [`restart`](Self::restart).
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
@@ -84,6 +85,23 @@ impl ClockIndex {
         let nodes: usize = self.nodes.values().map(Node::memory).sum();
         let bases: usize = self.bases.iter().map(|base| 48 + 16 * base.summary.len()).sum();
         nodes + bases + 24 * self.common.len()
+    }
+}
+
+/// Collects the context entries of the held records: the key hash of each record, a node, and the node's entry.
+/// Sorts them once, which is much faster than a [`change`](ClockIndex::change) for each.
+impl FromIterator<([u8; 32], [u8; 32], u64)> for ClockIndex {
+    fn from_iter<I: IntoIterator<Item = ([u8; 32], [u8; 32], u64)>>(entries: I) -> Self {
+        let mut index = Self::new();
+        for (key, node, version) in entries.into_iter().filter(|(_, _, version)| *version > 0) {
+            index.nodes.entry(short_node(&node)).or_default().sorted.push(slot(version, &key));
+        }
+        for node in index.nodes.values_mut() {
+            node.sorted.sort_unstable();
+            node.sorted.dedup();
+            node.sorted.shrink_to_fit();
+        }
+        index
     }
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::{CrossIdView, Node, Slot};
 use crate::pattern::vector::measured_cosine;
-use crate::pattern::{Conflict, ConflictKind};
+use crate::pattern::{Conflict, ConflictKind, PatternValue};
 
 /// A pattern in the view, with the reasons for its role and confidence. `Display` prints a few lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +66,7 @@ pub struct Group<'v, K> {
     pub members: Vec<&'v K>,
 }
 
-impl<K: Ord + Clone> CrossIdView<K> {
+impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
     /// The number of patterns.
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -83,17 +83,24 @@ impl<K: Ord + Clone> CrossIdView<K> {
     }
 
     /// Iterates over all patterns, best rank first: greater confidence, then greater digest, then
-    /// smaller id.
+    /// smaller id. Sorts them in `O(n log n)` steps.
     pub fn iter(&self) -> impl Iterator<Item = Viewed<'_, K>> {
-        self.ranking.values().map(|&slot| self.viewed(slot))
+        self.ranking().into_iter().map(|slot| self.viewed(slot))
+    }
+
+    /// All slots, best rank first.
+    fn ranking(&self) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = self.slots.values().copied().collect();
+        slots.sort_unstable_by_key(|&slot| &self.node(slot).rank);
+        slots
     }
 
     /// Iterates over all groups, best representative first. A representative without members is a
     /// separate group.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_, K>> {
-        let representatives =
-            self.ranking.values().filter(|&&slot| self.node(slot).representative == slot);
-        representatives.map(|&slot| Group {
+        let mut ranking = self.ranking();
+        ranking.retain(|&slot| self.node(slot).representative == slot);
+        ranking.into_iter().map(|slot| Group {
             representative: self.node(slot).id(),
             members: self.members(slot).into_iter().map(Node::id).collect(),
         })
@@ -110,9 +117,9 @@ impl<K: Ord + Clone> CrossIdView<K> {
         };
         let node = self.node(slot);
         let shared = self.shared_episodes(node);
-        let others = self.ranking.values().filter(|&&other| other != slot);
+        let others = self.ranking().into_iter().filter(|&other| other != slot);
         others
-            .filter_map(|&other| {
+            .filter_map(|other| {
                 let shared = shared[other as usize];
                 let other = self.node(other);
                 let cosine = measured_cosine(node.measured(), other.measured());
@@ -122,9 +129,9 @@ impl<K: Ord + Clone> CrossIdView<K> {
             .collect()
     }
 
-    fn members(&self, representative: Slot) -> Vec<&Node<K>> {
+    fn members(&self, representative: Slot) -> Vec<&Node<K, P>> {
         let neighbours = self.node(representative).edges.iter().map(|edge| self.node(edge.slot));
-        let mut members: Vec<&Node<K>> =
+        let mut members: Vec<&Node<K, P>> =
             neighbours.filter(|node| node.representative == representative).collect();
         members.sort_unstable_by_key(|node| &node.rank);
         members
@@ -144,8 +151,8 @@ impl<K: Ord + Clone> CrossIdView<K> {
         Viewed {
             id: node.id(),
             digest: node.digest(),
-            confidence: node.confidence,
-            shown: self.rules.lowered(node.confidence, ambiguity * rivalry),
+            confidence: node.pattern.confidence(),
+            shown: self.rules.lowered(node.pattern.confidence(), ambiguity * rivalry),
             ambiguity,
             rivalry,
             role,
@@ -176,7 +183,7 @@ impl<K: Ord + Clone> CrossIdView<K> {
     }
 }
 
-impl<K> Node<K> {
+impl<K, P> Node<K, P> {
     pub(super) fn id(&self) -> &K {
         &self.rank.2
     }

@@ -112,15 +112,15 @@ impl Rules {
     }
 
     /// The conflict between two nodes, seen from the left one.
-    pub(super) fn between<K>(
+    pub(super) fn between<K, P>(
         &self,
-        left: &Node<K>,
-        right: &Node<K>,
+        left: &Node<K, P>,
+        right: &Node<K, P>,
         shared: u32,
         cosine: Option<f32>,
     ) -> Option<Conflict> {
-        let counts = (left.citations.len(), right.citations.len());
-        let overlap = Overlap::from_counts(shared as usize, counts.0, counts.1);
+        let [shared, left, right] = [shared, left.episodes, right.episodes].map(|n| n as usize);
+        let overlap = Overlap::from_counts(shared, left, right);
         let kind = self.thresholds.between_ids(cosine, &overlap)?;
         Some(Conflict { kind, cosine, overlap })
     }

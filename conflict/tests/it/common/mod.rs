@@ -2,10 +2,8 @@
 
 pub(crate) mod naive;
 
-use std::sync::Arc;
-
 use engram_conflict::Version;
-use engram_conflict::pattern::{OwnedPattern, Pattern};
+use engram_conflict::pattern::OwnedPattern;
 
 /// A version of a pattern.
 pub(crate) type Sibling = Version<OwnedPattern>;
@@ -47,15 +45,4 @@ fn half(bits: u16) -> f32 {
         _ => (1024.0 + fraction) * 2f32.powi(exponent - 25),
     };
     if bits >> 15 == 1 { -magnitude } else { magnitude }
-}
-
-impl Real {
-    pub(crate) fn pattern(&self) -> Pattern<'_> {
-        pattern(&self.version)
-    }
-}
-
-pub(crate) fn pattern(version: &Sibling) -> Pattern<'_> {
-    let value = &version.value;
-    Pattern::new(version.digest, Arc::from(&*value.embedding), &value.citations, value.confidence)
 }

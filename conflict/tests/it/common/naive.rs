@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use engram_conflict::pattern::{Conflict, ConflictKind, CrossIdView, Observed, Role, Rules};
+use engram_conflict::pattern::{
+    Conflict, ConflictKind, CrossIdView, Observed, OwnedPattern, Role, Rules,
+};
 
 use super::Sibling;
 
@@ -85,7 +87,7 @@ fn line(
     }
 }
 
-pub(crate) fn lines(view: &CrossIdView<String>) -> Vec<Line> {
+pub(crate) fn lines(view: &CrossIdView<String, OwnedPattern>) -> Vec<Line> {
     let lines = view.iter().map(|viewed| {
         let (representative, members, conflict) = match &viewed.role {
             Role::Representative { members } => (viewed.id, *members, None),

@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use core::alloc::{GlobalAlloc, Layout};
 
 use engram_conflict::pattern::{
-    ConfidenceVoting, ConfidenceWeighted, CrossIdView, OwnedPattern, Pattern, Rules, cosine,
+    ConfidenceVoting, ConfidenceWeighted, CrossIdView, OwnedPattern, Rules, cosine,
     explain, laws,
 };
 use engram_conflict::{Version, Versions};
@@ -43,9 +43,7 @@ pub extern "C" fn use_everything(length: usize) -> usize {
     let broken = laws().check(&ConfidenceWeighted::new()).is_err();
     let mut view = CrossIdView::new(Rules::default()).ok();
     if let Some(view) = &mut view {
-        let OwnedPattern { embedding, citations, .. } = &version.value;
-        let pattern = Pattern::new(version.digest, embedding.as_slice().into(), citations, 0.5);
-        let _ = view.upsert(1u32, pattern);
+        let _ = view.upsert(1u32, version.clone());
     }
     let alike = cosine(&version.value.embedding, &version.value.embedding).is_some();
     explanation.len() + usize::from(broken) + usize::from(alike) + view.map_or(0, |v| v.len())

@@ -102,8 +102,7 @@ pub(super) fn scans_see_whole_batches(subject: &mut Subject<'_, '_>) -> Result<(
         let reader = scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
                 let mut values = Vec::new();
-                let mut scan = |_: &[u8], value: &[u8]| values.push(value.to_vec());
-                store.scan(Table::Records, &mut scan).map_err(failed)?;
+                store.scan(&mut |_, _, value| values.push(value.to_vec())).map_err(failed)?;
                 let whole = values.len() == usize::from(TORN_ROWS);
                 if !whole || values.iter().any(|value| *value != values[0]) {
                     return Err(Violation::Torn);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::{Batch, StateStore, StorageError, StoreUsage, Table};
+use super::{Batch, OnRow, StateStore, StorageError, StoreUsage, Table};
 
 /// Keeps the rows in memory. All clones share them, so that a test can drop a [`Store`](crate::Store), alter
 /// the rows, and open another store on them.
@@ -92,13 +92,9 @@ impl MemoryStateStore {
 }
 
 impl StateStore for MemoryStateStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         let inner = self.open()?;
-        for ((of, key), value) in &inner.rows {
-            if *of == table {
-                row(key, value);
-            }
-        }
+        inner.rows.iter().for_each(|((table, key), value)| row(*table, key, value));
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use self::error::{io_error, storage_error};
 use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
 use self::identity::Identity;
 use self::private::create_folder;
-use super::{Batch, StateStore, StorageError, StoreUsage, Table};
+use super::{Batch, OnRow, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
 
@@ -173,11 +173,7 @@ impl RedbStateStore {
     }
 
     /// Scans a file that cannot be written now. Recovery from a crash happens in memory.
-    fn scan_unwritten(
-        &self,
-        table: Table,
-        row: &mut dyn FnMut(&[u8], &[u8]),
-    ) -> Result<(), StorageError> {
+    fn scan_unwritten(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         self.guarded(|| {
             let mut open = self.open_mut();
             let database = match open.unwritten.take() {
@@ -188,21 +184,21 @@ impl RedbStateStore {
                     database
                 }
             };
-            scan_rows(open.unwritten.insert(database), table, row)
+            scan_rows(open.unwritten.insert(database), row)
         })
     }
 }
 
 impl StateStore for RedbStateStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         if self.is_unwritten() {
-            return self.scan_unwritten(table, row);
+            return self.scan_unwritten(row);
         }
         // Open the database before the scan, so that the fallback cannot yield a row twice.
         match self.with(|_| Ok(())) {
-            Ok(()) => self.with(|database| scan_rows(database, table, row)),
+            Ok(()) => self.with(|database| scan_rows(database, row)),
             Err(error) if error.refuses_writes() && self.state().exists() => {
-                self.scan_unwritten(table, row)
+                self.scan_unwritten(row)
             }
             Err(error) => Err(error),
         }
@@ -336,15 +332,13 @@ impl StateStore for RedbStateStore {
     }
 }
 
-fn scan_rows(
-    database: &Database,
-    table: Table,
-    row: &mut dyn FnMut(&[u8], &[u8]),
-) -> Result<(), redb::Error> {
+fn scan_rows(database: &Database, row: &mut OnRow<'_>) -> Result<(), redb::Error> {
     let transaction = database.begin_read()?;
-    for entry in transaction.open_table(definition(table))?.iter()? {
-        let (key, value) = entry?;
-        row(key.value(), value.value());
+    for table in Table::ALL {
+        for entry in transaction.open_table(definition(table))?.iter()? {
+            let (key, value) = entry?;
+            row(table, key.value(), value.value());
+        }
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engram_conflict::Version;
+
 use super::Space;
 use crate::replica::across_ids::{
     AcrossIds, AcrossIdsStats, Changed, ComparedPattern, PatternGroup,
@@ -40,7 +42,7 @@ impl Space {
             .map(|(id, visible)| {
                 let pattern = visible.and_then(|(pattern, digest)| {
                     let digest = digest.or_else(|| Some(self.content_of(&pattern).ok()?.digest()));
-                    Some((pattern, digest?.into()))
+                    Some(Version::new(digest?.into(), pattern))
                 });
                 (id, pattern)
             })

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
-use engram_bridge::durable::{Batch, MemoryStateStore, Recovery, StateStore, StorageError, Table};
+use engram_bridge::durable::{
+    Batch, MemoryStateStore, OnRow, Recovery, StateStore, StorageError, Table,
+};
 use engram_bridge::replica::Submitted;
 use engram_bridge::sync::SpaceView;
 use engram_bridge::{ConsolidationSnapshot, Store};
@@ -100,8 +102,8 @@ struct FailingStore {
 }
 
 impl StateStore for FailingStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        self.rows.scan(table, row)
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+        self.rows.scan(row)
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         let records = batch.edits().iter().filter(|edit| edit.table == Table::Records).count();

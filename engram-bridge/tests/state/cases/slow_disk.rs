@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
-use engram_bridge::durable::{Batch, MemoryStateStore, StateStore, StorageError, Table};
+use engram_bridge::durable::{Batch, MemoryStateStore, OnRow, StateStore, StorageError};
 use engram_bridge::{ConsolidationSnapshot, Space, Store};
 use engram_gossip_proto::SpaceId;
 
@@ -24,8 +24,8 @@ struct SlowStore {
 }
 
 impl StateStore for SlowStore {
-    fn scan(&self, table: Table, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StorageError> {
-        self.rows.scan(table, row)
+    fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+        self.rows.scan(row)
     }
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         self.began.lock().unwrap().send(()).unwrap();

@@ -116,7 +116,7 @@ pub(super) fn open_unwritten(
     refuse_empty(file)?;
     let file = File::open(file)?;
     let identity = Identity::of(&file)?;
-    let overlay = Overlay::over(file)?;
+    let overlay = Overlay::over(FileBackend::new(file)?)?;
     let database = builder(cache, Check::Whole).create_with_backend(overlay)?;
     make_tables(&database)?;
     Ok((database, identity))

@@ -1,11 +1,11 @@
 //! A redb backend that reads a file and keeps all changes in memory.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
+use redb::backends::FileBackend;
 
 const PAGE: u64 = 4_096;
 
@@ -15,7 +15,7 @@ pub(super) struct Overlay(Mutex<Pages>);
 
 #[derive(Debug)]
 struct Pages {
-    file: File,
+    file: FileBackend,
     /// The visible length of the file. Truncation reduces it.
     file_len: u64,
     len: u64,
@@ -23,8 +23,8 @@ struct Pages {
 }
 
 impl Overlay {
-    pub(super) fn over(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
+    pub(super) fn over(file: FileBackend) -> io::Result<Self> {
+        let len = file.len()?;
         Ok(Self(Mutex::new(Pages { file, file_len: len, len, written: BTreeMap::new() })))
     }
 
@@ -35,7 +35,7 @@ impl Overlay {
 
 impl Pages {
     /// Fills `out`, which must lie within one page.
-    fn read(&mut self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if let Some(page) = self.written.get(&(offset / PAGE)) {
             let at = (offset % PAGE) as usize;
             out.copy_from_slice(&page[at..at + out.len()]);
@@ -44,8 +44,7 @@ impl Pages {
         let of_file = self.file_len.saturating_sub(offset).min(out.len() as u64) as usize;
         let (of_file, beyond) = out.split_at_mut(of_file);
         beyond.fill(0);
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.read_exact(of_file)
+        self.file.read(offset, of_file)
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -92,7 +91,7 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut pages = self.pages();
+        let pages = self.pages();
         if offset + out.len() as u64 > pages.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -128,7 +127,7 @@ impl StorageBackend for Overlay {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
     use super::*;
 
@@ -137,7 +136,8 @@ mod tests {
         let bytes: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let overlay = Overlay::over(file.try_clone().unwrap()).unwrap();
+        let backend = FileBackend::new(file.try_clone().unwrap()).unwrap();
+        let overlay = Overlay::over(backend).unwrap();
         let mut model = bytes.clone();
         let read = |len: usize| {
             let mut out = vec![1; len];
