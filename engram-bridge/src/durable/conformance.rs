@@ -100,6 +100,14 @@ pub enum Violation {
         /// The key of the row.
         key: Vec<u8>,
     },
+    /// A scan yields a row of a table after rows of a later table.
+    #[error("{step}: a scan yields a row of {table:?} after rows of a later table")]
+    Unordered {
+        /// The step of the suite.
+        step: &'static str,
+        /// The table of the row.
+        table: Table,
+    },
     /// A scan during a commit saw part of its batch.
     #[error("a scan during a commit saw part of its batch")]
     Torn,
@@ -170,14 +178,17 @@ impl Subject<'_, '_> {
 
 /// Compares the rows of `store` with the expected `rows`.
 fn compare(step: &'static str, store: &dyn StateStore, rows: &Rows) -> Result<(), Violation> {
-    let (mut found, mut repeated) = (Rows::new(), None);
+    let (mut found, mut breach, mut last) = (Rows::new(), None, Table::Meta);
     let scanned = store.scan(&mut |table, key, value| {
         if found.insert((table, key.to_vec()), value.to_vec()).is_some() {
-            repeated = Some(Violation::Repeated { step, table, key: key.to_vec() });
+            breach = Some(Violation::Repeated { step, table, key: key.to_vec() });
+        } else if table < last && breach.is_none() {
+            breach = Some(Violation::Unordered { step, table });
         }
+        last = table;
     });
     scanned.map_err(|error| Violation::Failed { step, error })?;
-    repeated.map_or(Ok(()), Err)?;
+    breach.map_or(Ok(()), Err)?;
     for ((table, key), value) in rows {
         let (table, key) = (*table, key.clone());
         match found.get(&(table, key.clone())) {

@@ -60,6 +60,8 @@ enum Fault {
     TearsBatches,
     /// A scan returns a row twice.
     RepeatsRows,
+    /// A scan returns the rows of the last table first.
+    ReversesTables,
     /// Rows that were set aside are still present.
     KeepsWhatIsSetAside,
     /// A removal is ignored.
@@ -139,6 +141,14 @@ impl StateStore for Memory {
     fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         if self.fault == Fault::RepeatsRows {
             self.rows.scan(row)?;
+        }
+        if self.fault == Fault::ReversesTables {
+            let mut rows = Vec::new();
+            self.rows.scan(&mut |table, key, value| {
+                rows.push((table, key.to_vec(), value.to_vec()));
+            })?;
+            rows.iter().rev().for_each(|(table, key, value)| row(*table, key, value));
+            return Ok(());
         }
         if self.fault == Fault::TearsBatches {
             // Unlike other scans, this one does not wait for a running commit.
@@ -256,6 +266,7 @@ fn found(fault: Fault) -> &'static str {
         Violation::Stale { .. } => "stale",
         Violation::Unknown { .. } => "unknown",
         Violation::Repeated { .. } => "repeated",
+        Violation::Unordered { .. } => "unordered",
         Violation::Torn => "torn",
         Violation::Miscounted { .. } => "miscounted",
         Violation::OpenTwice { .. } => "open twice",
@@ -275,6 +286,7 @@ fn every_kind_of_breach_is_found() {
         (Fault::SharesAFolder, ["unknown", "unknown"]),
         (Fault::TearsBatches, ["torn", "torn"]),
         (Fault::RepeatsRows, ["repeated", "repeated"]),
+        (Fault::ReversesTables, ["unordered", "unordered"]),
         (Fault::KeepsWhatIsSetAside, ["unknown", "unknown"]),
         (Fault::KeepsRemovedRows, ["unknown", "unknown"]),
         (Fault::Miscounts, ["miscounted", "miscounted"]),
