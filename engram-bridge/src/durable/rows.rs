@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn no_row_follows_an_error_and_a_failed_scan_comes_first() {
+    fn no_row_follows_an_error() {
         let mut handled = 0;
         let mut handle = |_: Table, _: &[u8], _: &[u8]| {
             handled += 1;
