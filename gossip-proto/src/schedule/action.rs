@@ -72,7 +72,7 @@ pub enum Action<P> {
 }
 
 /// The id of a session within its scheduler. Later sessions have greater ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub(super) u64);
 
 /// The limits of a session, and the state from which it continues.

@@ -14,7 +14,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Sets the roots of the hosted spaces, ascending by name. If they changed, a few peers receive
     /// an advert soon.
     pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
-        let Some(moved) = self.roots.update(spaces) else { return };
+        let Some(moved) = self.roots.update(spaces, self.last_session) else { return };
         self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
         // A peer that connects later receives the roots when it connects.
         let is_heard = self.peers.values().any(|peer| peer.contact == Contact::Connected);

@@ -24,18 +24,15 @@ impl<P: Copy + Ord> Scheduler<P> {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         found.account.charge(&used.stats, used.sent + used.received, &self.config.limits.peer, now);
         self.sending.charge(used.sent, now);
-        if let SessionEnd::Outcome(outcome) = end {
-            self.note_roots(peer, outcome);
-        }
-        let Some(found) = self.peers.get_mut(&peer) else { return };
         if let Some(opened) = found.opened.take_if(|opened| opened.session == session) {
             match opened.purpose {
-                Purpose::Sync(call) => self.conclude_opened(peer, call, end, now),
+                Purpose::Sync(call) => self.conclude_opened(peer, session, call, end, now),
                 Purpose::Preview => self.conclude_preview(peer, opened, end, now),
             }
             self.release_opened(session, peer, now);
         } else if found.accepted.take_if(|accepted| *accepted == session).is_some() {
             if let SessionEnd::Outcome(outcome) = end {
+                self.note_roots(peer, session, outcome);
                 self.conclude_accepted(peer, outcome, now);
             }
             self.release_accepted(session, now);
@@ -46,19 +43,30 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// Notes the roots with which a session ended.
-    fn note_roots(&mut self, peer: P, outcome: &Outcome) {
+    /// Notes the roots with which a session ended. A preview tells nothing: the views of its caller
+    /// need not cover every space.
+    fn note_roots(&mut self, peer: P, session: SessionId, outcome: &Outcome) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if outcome.result != Ending::NothingShared {
-            return found.roots.conclude(&outcome.spaces, &self.roots);
+            return found.roots.conclude(session, &outcome.spaces, &self.roots);
         }
-        if found.roots.note_no_common_space() {
+        if self.roots.are_covered_by(session) && found.roots.note_no_common_space() {
             self.notices.push_back(Notice::NoCommonSpace { peer });
         }
     }
 
-    fn conclude_opened(&mut self, peer: P, call: Option<Call>, end: SessionEnd<'_>, now: Duration) {
+    fn conclude_opened(
+        &mut self,
+        peer: P,
+        session: SessionId,
+        call: Option<Call>,
+        end: SessionEnd<'_>,
+        now: Duration,
+    ) {
         let jitter = self.random.duration(self.config.trigger_jitter);
+        if let SessionEnd::Outcome(outcome) = end {
+            self.note_roots(peer, session, outcome);
+        }
         let Some(found) = self.peers.get_mut(&peer) else { return };
         match end {
             SessionEnd::Outcome(outcome) => {

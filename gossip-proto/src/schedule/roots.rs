@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::SessionId;
 use super::in_flight::ShortRoot;
 use crate::{AdvertisedRoot, RootAdvert, SpaceId, SpaceOutcome, Summary, short};
 
@@ -28,12 +29,18 @@ pub enum Agreement {
 #[derive(Debug, Default)]
 pub(super) struct LocalRoots {
     spaces: Vec<(SpaceId, Summary)>,
+    /// The last session that began before the names last changed.
+    named_after: SessionId,
 }
 
 impl LocalRoots {
-    /// Sets the current summaries. Returns how the spaces were renumbered, or `None` if nothing
-    /// changed.
-    pub(super) fn update(&mut self, spaces: Vec<(SpaceId, Summary)>) -> Option<Renumbering> {
+    /// Sets the current summaries; `last` is the session that began last. Returns how the spaces
+    /// were renumbered, or `None` if nothing changed.
+    pub(super) fn update(
+        &mut self,
+        spaces: Vec<(SpaceId, Summary)>,
+        last: SessionId,
+    ) -> Option<Renumbering> {
         if self.spaces == spaces {
             return None;
         }
@@ -43,8 +50,17 @@ impl LocalRoots {
         };
         let is_same = before.len() == self.spaces.len()
             && before.iter().zip(&self.spaces).all(|((a, _), (b, _))| a == b);
+        if is_same {
+            return Some(Renumbering(None));
+        }
+        self.named_after = last;
         let moved = self.spaces.iter().map(|(space, _)| names(&before, space));
-        Some(Renumbering(if is_same { None } else { Some(moved.collect()) }))
+        Some(Renumbering(Some(moved.collect())))
+    }
+
+    /// Whether `session` began after the last change of the names, so that it covers every space.
+    pub(super) fn are_covered_by(&self, session: SessionId) -> bool {
+        self.named_after < session
     }
 
     pub(super) fn spaces(&self) -> &[(SpaceId, Summary)] {
@@ -109,11 +125,20 @@ impl PeerRoots {
     }
 
     /// Updates the roots from the end of a session.
-    pub(super) fn conclude(&mut self, outcome: &[SpaceOutcome], ours: &LocalRoots) {
+    pub(super) fn conclude(
+        &mut self,
+        session: SessionId,
+        outcome: &[SpaceOutcome],
+        ours: &LocalRoots,
+    ) {
         self.has_no_common_space = false;
+        let unnamed = match ours.are_covered_by(session) {
+            true => Known::Unhosted,
+            false => Known::Nothing,
+        };
         self.take(ours, |space| {
             let at = outcome.binary_search_by(|found| found.space.cmp(space));
-            let Ok(at) = at else { return Known::Unhosted };
+            let Ok(at) = at else { return unnamed };
             let told = |root| Known::Root(Told { root: short(&root), count: None });
             outcome[at].theirs.map_or(Known::Nothing, told)
         });
@@ -206,7 +231,7 @@ mod tests {
             let summary = Summary { root: [root; 32], count, generation: 1 };
             (SpaceId::new(name).unwrap(), summary)
         };
-        LocalRoots { spaces: spaces.iter().map(space).collect() }
+        LocalRoots { spaces: spaces.iter().map(space).collect(), ..LocalRoots::default() }
     }
 
     fn advert(spaces: &[(&str, u8, u64)]) -> RootAdvert {
@@ -254,7 +279,7 @@ mod tests {
         let mut roots = PeerRoots::default();
         roots.hear(&advert(&[("aaa", 1, 10)]), &ours);
         assert_eq!(roots.agreement(&ours), Agreement::InStep);
-        let moved = ours.update(both.spaces.clone()).unwrap();
+        let moved = ours.update(both.spaces.clone(), SessionId(0)).unwrap();
         roots.renumber(&moved);
         assert_eq!(roots.agreement(&ours), Agreement::Unknown, "the new space may differ");
         roots.hear(&advert(&[("aaa", 1, 10)]), &ours);
@@ -267,7 +292,7 @@ mod tests {
         };
         let outcomes: Vec<_> = both.spaces.iter().map(outcome).collect();
         for shared in [&outcomes[..1], &outcomes[..]] {
-            roots.conclude(shared, &ours);
+            roots.conclude(SessionId(1), shared, &ours);
             assert_eq!(roots.agreement(&ours), Agreement::InStep, "{} common spaces", shared.len());
         }
     }
@@ -290,9 +315,9 @@ mod tests {
         roots.hear(&advert(&[("bbb", 1, 1), ("ddd", 3, 1)]), &ours);
         assert_eq!(roots.differing(&ours), [[3; 8]]);
         let more = local(&[("aaa", 0, 0), ("ccc", 0, 0), ("ddd", 2, 1)]);
-        let moved = ours.update(more.spaces).unwrap();
+        let moved = ours.update(more.spaces, SessionId(0)).unwrap();
         roots.renumber(&moved);
         assert_eq!(roots.differing(&ours), [[3; 8]]);
-        assert!(ours.update(ours.spaces.clone()).is_none());
+        assert!(ours.update(ours.spaces.clone(), SessionId(0)).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! For any events in any order, the bounds hold, nothing leaks, and no peer is forgotten.
 
 mod driver;
+mod sequences;
 mod terms;
 
 use alloc::vec::Vec;

@@ -1,0 +1,95 @@
+//! Sequences of events across features: spaces, previews, permits, refusals and members.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::super::*;
+use super::driver::{Driver, Step, outcome, summaries};
+use crate::{Ending, Outcome, RootAdvert, SpaceId, Summary};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The space of [`summaries`], and another one with the root `other`.
+fn with_other(root: u8, other: u8) -> Vec<(SpaceId, Summary)> {
+    let summary = Summary { root: [other; 32], count: u64::from(other), generation: 1 };
+    let mut spaces = Vec::from([(SpaceId::new("other").unwrap(), summary)]);
+    spaces.extend(summaries(root));
+    spaces
+}
+
+fn end(driver: &mut Driver, peer: u8, session: SessionId, outcome: &Outcome) {
+    let (end, used) = (SessionEnd::Outcome(outcome), Used::default());
+    driver.scheduler.handle_session_ended(peer, session, end, used, driver.now);
+}
+
+fn differs(driver: &Driver, peer: u8) -> bool {
+    !matches!(
+        driver.scheduler.agreement(peer),
+        Some(Agreement::InStep | Agreement::Unknown | Agreement::NoCommonSpace)
+    )
+}
+
+/// A session knows nothing of a space that was added after it began.
+#[test]
+fn session_says_nothing_of_a_space_added_later() {
+    for result in [Ending::InSync, Ending::NothingShared] {
+        let mut driver = Driver::connected(ScheduleConfig::default());
+        driver.take(&Step::Request(0));
+        let session = driver.opened.remove(&0).unwrap();
+        driver.scheduler.handle_roots(with_other(0, 1), driver.now);
+        let mut ended = outcome(result, 0, 0, 0);
+        if ended.result == Ending::NothingShared {
+            ended.spaces = [].into();
+        }
+        end(&mut driver, 0, session, &ended);
+        driver.act();
+        assert_eq!(driver.scheduler.agreement(0), Some(Agreement::Unknown), "{:?}", ended.result);
+        // With an advert during the session, the difference is known, and remains a trigger.
+        let mut driver = Driver::connected(ScheduleConfig::default());
+        driver.take(&Step::Request(0));
+        let session = driver.opened.remove(&0).unwrap();
+        driver.scheduler.handle_roots(with_other(0, 1), driver.now);
+        let advert = RootAdvert::decode(&RootAdvert::encode(&with_other(0, 9), 1000)).unwrap();
+        driver.scheduler.handle_advert(0, &advert, driver.now);
+        end(&mut driver, 0, session, &ended);
+        driver.act();
+        assert!(differs(&driver, 0), "{:?}", driver.scheduler.agreement(0));
+        driver.wait(SECOND);
+        assert!(driver.opened.contains_key(&0), "the news of the new space is fetched");
+    }
+}
+
+/// A preview runs over the views of its caller, which need not be all spaces.
+#[test]
+fn preview_of_one_space_says_nothing_of_others() {
+    for result in [Ending::InSync, Ending::NothingShared] {
+        let mut driver = Driver::connected(ScheduleConfig::default());
+        driver.scheduler.handle_roots(with_other(0, 1), driver.now);
+        let advert = RootAdvert::decode(&RootAdvert::encode(&with_other(0, 9), 1000)).unwrap();
+        driver.take(&Step::Preview(0));
+        driver.scheduler.handle_advert(0, &advert, driver.now);
+        let session = driver.opened.remove(&0).unwrap();
+        let mut ended = outcome(result, 0, 0, 0);
+        if ended.result == Ending::NothingShared {
+            ended.spaces = [].into();
+        }
+        end(&mut driver, 0, session, &ended);
+        driver.act();
+        assert!(differs(&driver, 0), "{:?}", driver.scheduler.agreement(0));
+        driver.wait(SECOND);
+        assert!(driver.opened.contains_key(&0), "the preview replaces no session");
+    }
+}
+
+/// A session of a member that was removed and added again belongs to the earlier member.
+#[test]
+fn session_of_a_removed_member_says_nothing() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    driver.take(&Step::Request(0));
+    let session = driver.opened[&0];
+    driver.take(&Step::Member(0, false));
+    driver.take(&Step::Member(0, true));
+    end(&mut driver, 0, session, &outcome(Ending::InSync, 0, 0, 0));
+    driver.act();
+    assert_eq!(driver.scheduler.agreement(0), Some(Agreement::Unknown));
+}
