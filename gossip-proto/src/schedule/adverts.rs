@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::limits::DATAGRAMS;
 use super::peer::{Contact, Peer};
 use super::trigger::Call;
-use super::{Action, Due, Scheduler};
+use super::{Action, Agreement, Due, Scheduler};
 use crate::{RootAdvert, SpaceId, Summary};
 
 impl<P: Copy + Ord> Scheduler<P> {
@@ -36,7 +36,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         if self.has_second_wave {
             self.agenda.set(Due::Announcement, now + self.config.advert_hold * WAVE_HOLDS);
         }
-        let lacks_roots = |peer: &Peer| !peer.roots.are_equal(&self.roots);
+        let lacks_roots = |peer: &Peer| peer.roots.agreement(&self.roots) != Agreement::InStep;
         let mut lacking = self.connected(lacks_roots);
         let fanout = self.config.advert_fanout;
         let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();

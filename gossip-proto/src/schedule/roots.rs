@@ -187,12 +187,6 @@ impl PeerRoots {
         differing.map(|(_, (space, _))| space.clone())
     }
 
-    /// Whether roots of the peer are known and all of them equal the local ones.
-    pub(super) fn are_equal(&self, ours: &LocalRoots) -> bool {
-        let mut pairs = self.pairs(ours).peekable();
-        pairs.peek().is_some() && pairs.all(|(told, ours)| told.root == short(&ours.root))
-    }
-
     pub(super) fn agreement(&self, ours: &LocalRoots) -> Agreement {
         if self.pairs(ours).next().is_none() {
             return match self.has_no_common_space {
@@ -251,7 +245,6 @@ mod tests {
         ] {
             roots.hear(&advert(&[("space", root, count)]), &ours);
             assert_eq!(roots.agreement(&ours), expected);
-            assert_eq!(roots.are_equal(&ours), expected == Agreement::InStep);
             assert_eq!(roots.differing(&ours).is_empty(), expected == Agreement::InStep);
         }
         let written = local(&[("space", 9, 11)]);

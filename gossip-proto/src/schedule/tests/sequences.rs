@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::super::*;
+use super::MILLISECOND;
 use super::driver::{Driver, Step, outcome, summaries};
 use crate::{Ending, Outcome, RootAdvert, SpaceId, Summary};
 
@@ -92,4 +93,17 @@ fn session_of_a_removed_member_says_nothing() {
     end(&mut driver, 0, session, &outcome(Ending::InSync, 0, 0, 0));
     driver.act();
     assert_eq!(driver.scheduler.agreement(0), Some(Agreement::Unknown));
+}
+
+/// A peer that never told its root of the changed space is not known to have the change.
+#[test]
+fn change_of_an_added_space_is_announced() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    for peer in super::PEERS {
+        driver.scheduler.handle_advert(peer, &super::driver::advert(0), driver.now);
+        assert_eq!(driver.scheduler.agreement(peer), Some(Agreement::InStep));
+    }
+    driver.scheduler.handle_roots(with_other(0, 1), driver.now);
+    let waves = super::advertised(&mut driver.scheduler, driver.now + MILLISECOND * 100);
+    assert!(waves.len() >= 4, "{waves:?}");
 }
