@@ -45,6 +45,11 @@ impl<P: Copy + Ord> Dials<P> {
         }
     }
 
+    /// Removes a peer from the queues.
+    pub(super) fn forget(&mut self, peer: P) {
+        self.queues.iter_mut().for_each(|queue| queue.retain(|waiting| *waiting != peer));
+    }
+
     fn note_handshake(&mut self, took: Duration) {
         self.handshake = Some(self.handshake.map_or(took, |usual| (usual * 3 + took) / 4));
     }

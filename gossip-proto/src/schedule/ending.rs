@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::limits::{PREVIEW_PAUSE, REFUSED_PAUSE, STALLED_AFTER};
-use super::peer::{Opened, Peer, Purpose};
+use super::peer::{Incoming, Opened, Peer, Purpose};
 use super::trigger::{Call, Worth};
 use super::{Notice, Scheduler, SessionEnd, SessionId, Used};
 use crate::{Ending, Outcome};
@@ -36,7 +36,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 self.conclude_accepted(peer, outcome, now);
             }
             self.release_accepted(session, now);
-            self.admit_next(peer, now);
+            self.admit_next(peer, Incoming::BehindAnother, now);
         }
         self.drop_hopeless_requests(peer);
         self.dial_if_requested(peer, now);

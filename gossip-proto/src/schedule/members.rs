@@ -37,6 +37,8 @@ impl<P: Copy + Ord> Scheduler<P> {
             self.agenda.cancel(due);
         }
         self.postponed.remove(&peer);
+        self.permits.forget(peer);
+        self.dials.forget(peer);
         self.refusals.forget(peer);
         if let Some(opened) = found.opened {
             self.release_opened(opened.session, peer, now);

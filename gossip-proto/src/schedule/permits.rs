@@ -13,14 +13,20 @@ pub(super) struct Permits<P> {
     pub(super) opened: usize,
     pub(super) accepted: usize,
     /// Peers with which this node waits to open a session.
-    outbound: VecDeque<P>,
+    pub(super) outbound: VecDeque<P>,
     /// Peers whose sessions wait to be accepted.
-    inbound: VecDeque<P>,
+    pub(super) inbound: VecDeque<P>,
 }
 
 impl<P: Copy + Ord> Permits<P> {
     pub(super) const fn new() -> Self {
         Self { opened: 0, accepted: 0, outbound: VecDeque::new(), inbound: VecDeque::new() }
+    }
+
+    /// Removes a peer from the queues.
+    pub(super) fn forget(&mut self, peer: P) {
+        self.outbound.retain(|waiting| *waiting != peer);
+        self.inbound.retain(|waiting| *waiting != peer);
     }
 }
 
@@ -48,7 +54,6 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.permits.opened -= 1;
         self.in_flight.end(peer);
         self.claims.end(session, now);
-        self.resume_postponed(now);
         while self.may_open_another()
             && let Some(next) = self.permits.outbound.pop_front()
         {
@@ -56,6 +61,8 @@ impl<P: Copy + Ord> Scheduler<P> {
             found.is_queued = false;
             self.consider(next, now);
         }
+        // The queue goes first, so that two peers that take turns do not keep its permit.
+        self.resume_postponed(now);
     }
 
     /// Releases the claims of a session that a peer opened, and gives its permit to the next
@@ -68,10 +75,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         while self.permits.accepted < self.config.inbound_sessions
             && let Some(next) = self.permits.inbound.pop_front()
         {
-            let waits = |found: &super::Peer| found.incoming == Some(Incoming::ForPermit);
-            if self.peers.get(&next).is_some_and(waits) {
-                self.accept(next, now);
-            }
+            self.admit_next(next, Incoming::ForPermit, now);
         }
     }
 
@@ -129,14 +133,17 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Admits or refuses the session that waited for the end of the previous one.
-    pub(super) fn admit_next(&mut self, peer: P, now: Duration) {
+    /// Admits or refuses the session of a peer that waited for this reason. A quota may have been
+    /// exhausted meanwhile.
+    pub(super) fn admit_next(&mut self, peer: P, why: Incoming, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
-        if found.incoming.take_if(|incoming| *incoming == Incoming::BehindAnother).is_none() {
+        if found.incoming.take_if(|incoming| *incoming == why).is_none() {
             return;
         }
+        self.agenda.cancel(Due::Incoming(peer));
         if let Err(reason) = self.handle_incoming(peer, now) {
             self.actions.push_back(Action::Refuse { peer, reason });
+            self.consider(peer, now);
         }
     }
 
@@ -165,8 +172,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let session = self.next_session(peer, now);
         let terms = self.terms(peer, now);
         let Some(found) = self.peers.get_mut(&peer) else { return };
-        (found.incoming, found.accepted) = (None, Some(session));
-        self.agenda.cancel(Due::Incoming(peer));
+        found.accepted = Some(session);
         self.permits.accepted += 1;
         self.actions.push_back(Action::Accept { peer, session, terms });
     }

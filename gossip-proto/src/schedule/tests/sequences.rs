@@ -107,3 +107,63 @@ fn change_of_an_added_space_is_announced() {
     let waves = super::advertised(&mut driver.scheduler, driver.now + MILLISECOND * 100);
     assert!(waves.len() >= 4, "{waves:?}");
 }
+
+/// Two peers with the same root take turns, and each session makes progress. A third one waits.
+#[test]
+fn postponed_sessions_overtake_no_queue() {
+    let config = ScheduleConfig { outbound_sessions: 1, ..ScheduleConfig::default() };
+    let mut driver = Driver::connected(config);
+    driver.take(&Step::Advert(0, 9));
+    driver.wait(MILLISECOND * 100);
+    driver.take(&Step::Advert(1, 9));
+    driver.take(&Step::Advert(2, 8));
+    for _ in 0..20 {
+        driver.wait(MILLISECOND * 300);
+        let (peer, session) = driver.opened.pop_first().unwrap();
+        if peer == 2 {
+            return;
+        }
+        end(&mut driver, peer, session, &outcome(Ending::Synced, 1, 0, 9));
+        driver.act();
+        driver.take(&Step::Advert(peer, 9));
+    }
+    panic!("the queued session never began");
+}
+
+/// The send rate is exhausted while a session of a peer waits for a permit.
+#[test]
+fn waiting_session_is_refused_if_in_debt() {
+    let mut config = ScheduleConfig { inbound_sessions: 1, ..ScheduleConfig::default() };
+    config.limits.send_rate = Some(limits::LEAST_RATE);
+    let mut driver = Driver::connected(config);
+    driver.take(&Step::Incoming(0));
+    driver.take(&Step::Incoming(1));
+    let session = driver.accepted.remove(&0).unwrap();
+    let used = Used { sent: limits::LEAST_RATE * 3_600, ..Used::default() };
+    driver.scheduler.handle_session_ended(0, session, SessionEnd::Failed, used, driver.now);
+    driver.act();
+    assert!(driver.accepted.is_empty() && driver.waiting[&1] == 0);
+    assert_eq!(driver.scheduler.stats().sessions_over_quota[&Scarce::SendRate], 1);
+}
+
+/// Removing and adding a member leaves no entries behind.
+#[test]
+fn repeated_evictions_leave_no_entries() {
+    let config =
+        ScheduleConfig { outbound_sessions: 1, inbound_sessions: 1, ..ScheduleConfig::default() };
+    let mut driver = Driver::connected(config);
+    driver.take(&Step::Request(1));
+    driver.take(&Step::Incoming(2));
+    for _ in 0..100 {
+        driver.take(&Step::Member(0, false));
+        driver.take(&Step::Member(0, true));
+        driver.scheduler.handle_connected(0, driver.now);
+        driver.take(&Step::Request(0));
+        driver.take(&Step::Member(0, false));
+        driver.take(&Step::Member(0, true));
+        driver.scheduler.handle_connected(0, driver.now);
+        driver.take(&Step::Incoming(0));
+    }
+    let permits = &driver.scheduler.permits;
+    assert!(permits.outbound.len() <= 1 && permits.inbound.len() <= 1, "{permits:?}");
+}
