@@ -85,6 +85,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 }
             }
             SessionEnd::OverQuota => {
+                found.trigger.end(Worth::Nothing, call, now);
                 if let Some(call) = call {
                     found.trigger.call(call, now + REFUSED_PAUSE);
                 }
@@ -111,7 +112,10 @@ impl<P: Copy + Ord> Scheduler<P> {
         let took = now.saturating_sub(opened.since);
         found.previews.not_before = now + took.max(PREVIEW_PAUSE);
         match end {
-            SessionEnd::Displaced => found.previews.waiting += 1,
+            SessionEnd::Displaced => {
+                found.trigger.give_way(now);
+                found.previews.waiting += 1;
+            }
             _ => self.previews -= 1,
         }
     }

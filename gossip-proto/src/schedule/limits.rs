@@ -37,14 +37,15 @@ pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Time for which a session that a peer opens waits for a permit before it is refused as busy: 2 s.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause before reopening a session that a peer refused because a quota was exhausted: 1 s.
+/// Minimum pause before reopening a session that a peer refused because a quota was exhausted: 1 s.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
 /// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
 /// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
-/// that lies about its roots or refuses the records that it receives. If a root that the peer has
-/// not advertised before triggers a session, only earlier sessions that such roots triggered double
-/// the time. Sessions that repeatedly give way to other sessions become rarer in the same way.
+/// that lies about its roots, refuses the records that it receives, or refuses sessions. If a root
+/// that the peer has not advertised before triggers a session, only earlier sessions that such roots
+/// or a previous session triggered double the time. Sessions and previews that repeatedly give way
+/// to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;

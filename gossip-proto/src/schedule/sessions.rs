@@ -127,7 +127,8 @@ impl<P: Copy + Ord> Scheduler<P> {
             return Next::Open(Purpose::Sync(call.map(|(call, _)| call)));
         }
         let Some(found) = self.peers.get(&peer) else { return Next::Nothing };
-        let preview = (found.previews.waiting > 0).then_some(found.previews.not_before);
+        let not_before = found.previews.not_before.max(found.trigger.not_before);
+        let preview = (found.previews.waiting > 0).then_some(not_before);
         match (preview, found.trigger.due()) {
             (Some(preview), _) if preview <= now => Next::Open(Purpose::Preview),
             (Some(preview), Some(due)) => Next::At(preview.min(due)),

@@ -20,14 +20,14 @@ pub(super) struct Trigger {
     ended_at: Option<Duration>,
     /// Number of consecutive sessions that achieved nothing.
     idle_streak: u32,
-    /// Number of those sessions that [`Call::News`] triggered.
-    vain_news: u32,
+    /// Number of those sessions that another call than [`Call::Advert`] triggered.
+    vain_calls: u32,
     /// Number of consecutive sessions that left their records to other sessions.
     left_streak: u8,
     /// Number of consecutive sessions that gave way to another one.
     displaced: u32,
     /// Earliest start of any session, after several sessions that gave way.
-    not_before: Duration,
+    pub(super) not_before: Duration,
 }
 
 /// A trigger for a session.
@@ -85,7 +85,7 @@ impl Trigger {
             return Some(self.not_before);
         }
         let (call, at) = self.call?;
-        let streak = if call == Call::Advert { self.idle_streak } else { self.vain_news };
+        let streak = if call == Call::Advert { self.idle_streak } else { self.vain_calls };
         let until = [Some(self.not_before), self.paused_until(streak), self.postponed_until];
         until.into_iter().flatten().chain([at]).max()
     }
@@ -115,7 +115,8 @@ impl Trigger {
             Worth::LeftToOthers if self.left_streak < MAX_POSTPONED => self.left_streak += 1,
             Worth::Equal | Worth::Nothing | Worth::LeftToOthers => {
                 self.idle_streak = self.idle_streak.saturating_add(1);
-                self.vain_news += u32::from(call == Some(Call::News));
+                let is_vain = call.is_some_and(|call| call != Call::Advert);
+                self.vain_calls = self.vain_calls.saturating_add(is_vain.into());
             }
         }
         (self.ended_at, self.displaced) = (Some(now), 0);
@@ -138,7 +139,7 @@ impl Trigger {
     }
 
     fn reset(&mut self) {
-        (self.idle_streak, self.vain_news, self.left_streak) = (0, 0, 0);
+        (self.idle_streak, self.vain_calls, self.left_streak) = (0, 0, 0);
     }
 }
 
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn records_left_to_others_excuse_few_sessions() {
-        for call in [Call::Advert, Call::News] {
+        for call in [Call::Advert, Call::News, Call::Claimed] {
             let pauses = pauses(&mut Trigger::default(), call, Worth::LeftToOthers);
             let free = usize::from(MAX_POSTPONED);
             assert!(pauses[1..=free].iter().all(|pause| *pause == SESSION_GAP));

@@ -10,6 +10,11 @@ use crate::{Ending, Outcome, RootAdvert, SpaceId, Summary};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A configuration whose timer opens no session during a test.
+fn without_timer() -> ScheduleConfig {
+    ScheduleConfig { interval: SECOND * 86_400, ..ScheduleConfig::default() }
+}
+
 /// The space of [`summaries`], and another one with the root `other`.
 fn with_other(root: u8, other: u8) -> Vec<(SpaceId, Summary)> {
     let summary = Summary { root: [other; 32], count: u64::from(other), generation: 1 };
@@ -128,6 +133,54 @@ fn postponed_sessions_overtake_no_queue() {
         driver.take(&Step::Advert(peer, 9));
     }
     panic!("the queued session never began");
+}
+
+#[test]
+fn displaced_previews_become_rarer() {
+    let mut driver = Driver::connected(without_timer());
+    driver.take(&Step::Preview(0));
+    for _ in 0..6_000 {
+        driver.wait(MILLISECOND * 10);
+        driver.take(&Step::Ends(0, true, 0));
+    }
+    assert!(driver.served[&0] <= 15, "{} previews in a minute", driver.served[&0]);
+}
+
+#[test]
+fn sessions_over_quota_become_rarer() {
+    for how in [8, 9, 10] {
+        let mut driver = Driver::connected(without_timer());
+        driver.take(&Step::Advert(0, 9));
+        if how == 10 {
+            // The refused session is the rest of another one.
+            driver.wait(MILLISECOND * 200);
+            driver.take(&Step::Ends(0, true, 14));
+        }
+        for _ in 0..60_000 {
+            driver.wait(MILLISECOND * 10);
+            driver.take(&Step::Ends(0, true, how));
+        }
+        assert!(driver.served[&0] <= 40, "{how}: {} sessions in ten minutes", driver.served[&0]);
+    }
+}
+
+/// The records that such a peer lists are always those that other sessions fetch.
+#[test]
+fn sessions_left_to_others_become_rarer() {
+    let mut driver = Driver::connected(without_timer());
+    driver.take(&Step::Request(0));
+    let mut left = outcome(Ending::Synced, 0, 0, 9);
+    left.stats.left_to_others = 1;
+    let mut sessions = 0;
+    for _ in 0..60_000 {
+        driver.wait(MILLISECOND * 10);
+        if let Some(session) = driver.opened.remove(&0) {
+            sessions += 1;
+            end(&mut driver, 0, session, &left);
+            driver.act();
+        }
+    }
+    assert!(sessions <= 40, "{sessions} sessions in ten minutes");
 }
 
 /// The send rate is exhausted while a session of a peer waits for a permit.
