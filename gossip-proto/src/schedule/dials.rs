@@ -158,12 +158,14 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Dials a member at once, for example because its address may have changed. Abandons a running
-    /// dial of it. Does nothing if the member is connected.
+    /// dial of it. Drops sessions that the host requested if the member has no address any more.
+    /// Does nothing if the member is connected.
     pub fn redial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
         found.backoff.reset();
         self.set_contact(peer, Contact::Apart, now);
         self.plan_dial(peer, now);
+        self.drop_hopeless_requests(peer);
     }
 
     pub(super) fn plan_dial(&mut self, peer: P, at: Duration) {

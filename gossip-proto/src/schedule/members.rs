@@ -23,6 +23,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         if before != reach && found.contact == Contact::Apart {
             self.agenda.cancel(Due::Dial(peer));
             self.plan_dial(peer, now);
+            self.drop_hopeless_requests(peer);
         }
     }
 

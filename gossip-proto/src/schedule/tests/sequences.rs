@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::super::limits::STALLED_AFTER;
 use super::super::*;
 use super::MILLISECOND;
 use super::driver::{Driver, Step, outcome, summaries};
@@ -181,6 +182,27 @@ fn sessions_left_to_others_become_rarer() {
         }
     }
     assert!(sessions <= 40, "{sessions} sessions in ten minutes");
+}
+
+/// The address of a member is removed while its dial runs on behalf of the host.
+#[test]
+fn request_ends_with_the_address() {
+    for address_goes_first in [true, false] {
+        let mut driver = Driver::new(ScheduleConfig::default());
+        driver.take(&Step::Preview(0));
+        driver.take(&Step::Request(0));
+        let now = driver.now;
+        if address_goes_first {
+            driver.scheduler.set_member(0, Reach::DialsUs, now);
+        }
+        driver.scheduler.redial(0, now);
+        if !address_goes_first {
+            driver.scheduler.set_member(0, Reach::DialsUs, now);
+        }
+        driver.act();
+        assert_eq!(driver.scheduler.previews, 0);
+        assert!(!driver.scheduler.peers[&0].is_requested());
+    }
 }
 
 /// The send rate is exhausted while a session of a peer waits for a permit.
