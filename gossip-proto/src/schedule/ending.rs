@@ -102,8 +102,14 @@ impl<P: Copy + Ord> Scheduler<P> {
     fn conclude_accepted(&mut self, peer: P, outcome: &Outcome, now: Duration) {
         let head_start = self.head_start(peer);
         let Some(found) = self.peers.get_mut(&peer) else { return };
+        let worth = worth(outcome);
         found.note_outcome(outcome);
-        found.trigger.note_accepted(worth(outcome));
+        found.trigger.note_accepted(worth);
+        // The peer decides how often it opens sessions in vain, so they do not count.
+        if worth != Worth::Nothing {
+            let notice = found.note_stall(worth, outcome);
+            self.notices.extend(notice.map(|notice| notice.of(peer)));
+        }
         self.follow_up(peer, outcome, now + head_start);
     }
 
@@ -185,6 +191,9 @@ impl Peer {
     }
 
     fn note_stall(&mut self, worth: Worth, outcome: &Outcome) -> Option<StallNotice> {
+        if worth == Worth::LeftToOthers {
+            return None;
+        }
         if worth == Worth::Nothing && outcome.result != Ending::NothingShared {
             self.stalled_sessions = self.stalled_sessions.saturating_add(1);
             return (self.stalled_sessions == STALLED_AFTER)

@@ -252,7 +252,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         Some(self.peers.get(&peer)?.roots.agreement(&self.roots))
     }
 
-    /// Number of consecutive sessions with `peer` that made no progress and did not end in sync.
+    /// Number of sessions that this node opened with `peer`, and that made no progress and did not
+    /// end in sync, since a session of either side did. Sessions that left records to others do not
+    /// count.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }

@@ -221,6 +221,42 @@ fn waiting_session_is_refused_if_in_debt() {
     assert_eq!(driver.scheduler.stats().sessions_over_quota[&Scarce::SendRate], 1);
 }
 
+fn stall(driver: &mut Driver) {
+    for _ in 0..STALLED_AFTER {
+        driver.take(&Step::Request(0));
+        let session = driver.opened.remove(&0).unwrap();
+        end(driver, 0, session, &outcome(Ending::Synced, 0, 0, 9));
+    }
+    let stalled = Notice::Stalled { peer: 0, sessions: STALLED_AFTER };
+    assert_eq!(driver.scheduler.poll_notice(), Some(stalled));
+    driver.act();
+}
+
+#[test]
+fn records_left_to_others_end_no_stall() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    stall(&mut driver);
+    driver.take(&Step::Request(0));
+    let session = driver.opened.remove(&0).unwrap();
+    let mut left = outcome(Ending::Synced, 0, 0, 9);
+    left.stats.left_to_others = 1;
+    end(&mut driver, 0, session, &left);
+    assert_eq!(driver.scheduler.poll_notice(), None);
+    assert_eq!(driver.scheduler.stalled_sessions(0), STALLED_AFTER);
+}
+
+#[test]
+fn equality_by_a_session_of_the_peer_ends_a_stall() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    stall(&mut driver);
+    driver.take(&Step::Incoming(0));
+    let session = driver.accepted.remove(&0).unwrap();
+    end(&mut driver, 0, session, &outcome(Ending::InSync, 0, 0, 0));
+    let recovered = Notice::Recovered { peer: 0, sessions: STALLED_AFTER };
+    assert_eq!(driver.scheduler.poll_notice(), Some(recovered));
+    assert_eq!(driver.scheduler.stalled_sessions(0), 0);
+}
+
 /// Removing and adding a member leaves no entries behind.
 #[test]
 fn repeated_evictions_leave_no_entries() {
