@@ -5,18 +5,28 @@ use alloc::vec::Vec;
 
 use crate::{RootAdvert, SpaceId, Summary};
 
-/// Advertises changed spaces first, each in several adverts, and rotates the others.
+/// Advertises changed spaces first, each in several adverts, and rotates all spaces of equal rank.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The last advertised root of each space, with the number of adverts that named it. Used only
-    /// while not all spaces fit.
-    told: BTreeMap<SpaceId, ([u8; 32], usize)>,
-    turn: usize,
+    /// The spaces that were advertised. Used only while not all spaces fit.
+    told: BTreeMap<SpaceId, Told>,
+    /// Number of adverts so far.
+    adverts: u64,
+}
+
+/// What the adverts told of a space.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    root: [u8; 32],
+    /// Number of adverts that named this root.
+    times: usize,
+    /// The last advert that named the space.
+    last: u64,
 }
 
 impl AdvertRotation {
     pub(super) const fn new() -> Self {
-        Self { told: BTreeMap::new(), turn: 0 }
+        Self { told: BTreeMap::new(), adverts: 0 }
     }
 
     /// Encodes the next advert of `spaces` in at most `room` bytes. A space counts as changed until
@@ -31,30 +41,42 @@ impl AdvertRotation {
         if spaces.len() <= capacity {
             return RootAdvert::encode(spaces, room);
         }
-        let times = |(space, now): &(SpaceId, Summary)| match self.told.get(space) {
-            Some((root, times)) if *root == now.root => (*times).min(repeats),
-            Some(_) => 0,
-            None => repeats - 1,
+        self.follow(spaces, repeats);
+        let rank = |(space, now): &(SpaceId, Summary)| match self.told[space] {
+            told if told.root == now.root => (told.times.min(repeats), told.last),
+            told => (0, told.last),
         };
-        let mut spaces = spaces.to_vec();
-        let len = spaces.len();
-        spaces.rotate_left(self.turn % len);
-        // The sort is stable, so that unchanged spaces keep their order.
-        spaces.sort_by_key(times);
-        spaces.truncate(capacity);
-        let unchanged = spaces.iter().filter(|space| times(space) == repeats).count();
-        self.turn = (self.turn + unchanged) % len;
-        let told: Vec<_> = spaces
-            .iter()
-            .map(|space| (space.0.clone(), (space.1.root, times(space) + 1)))
-            .collect();
-        self.told.extend(told);
-        RootAdvert::encode(&spaces, room)
+        let mut next: Vec<_> = spaces.iter().map(|space| (rank(space), space)).collect();
+        next.sort_by_key(|(rank, _)| *rank);
+        next.truncate(capacity);
+        self.adverts += 1;
+        for ((times, _), (space, now)) in &next {
+            let told = Told { root: now.root, times: times + 1, last: self.adverts };
+            self.told.insert(space.clone(), told);
+        }
+        let next: Vec<_> = next.into_iter().map(|(_, space)| space.clone()).collect();
+        RootAdvert::encode(&next, room)
+    }
+
+    /// Adds new spaces, which one advert names first, and drops those that are no longer hosted.
+    fn follow(&mut self, spaces: &[(SpaceId, Summary)], repeats: usize) {
+        for (space, now) in spaces {
+            if !self.told.contains_key(space) {
+                let told = Told { root: now.root, times: repeats - 1, last: 0 };
+                self.told.insert(space.clone(), told);
+            }
+        }
+        if self.told.len() > spaces.len() {
+            let hosts = |space: &SpaceId| spaces.binary_search_by(|(id, _)| id.cmp(space)).is_ok();
+            self.told.retain(|space, _| hosts(space));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeSet;
+
     use super::*;
 
     fn spaces(n: usize, changed: usize) -> Vec<(SpaceId, Summary)> {
@@ -92,5 +114,28 @@ mod tests {
                 assert!(told(&rotation.next_advert(&spaces, room, 8), &spaces).contains(&changed));
             }
         }
+    }
+
+    /// More spaces change before each advert than fit into it.
+    #[test]
+    fn spaces_that_always_change_take_turns() {
+        let room = 4 + 20 * 10;
+        let (mut rotation, mut heard) = (AdvertRotation::new(), BTreeSet::new());
+        for root in 0..10 {
+            let mut spaces = spaces(25, 25);
+            spaces.iter_mut().for_each(|(_, summary)| summary.root = [root; 32]);
+            heard.extend(told(&rotation.next_advert(&spaces, room, 8), &spaces));
+        }
+        assert_eq!(heard.len(), 25, "{heard:?}");
+    }
+
+    #[test]
+    fn removed_spaces_are_forgotten() {
+        let mut rotation = AdvertRotation::new();
+        for n in 0..100 {
+            let spaces: Vec<_> = spaces(200, 200).split_off(n);
+            rotation.next_advert(&spaces, 4 + 20 * 10, 8);
+        }
+        assert!(rotation.told.len() <= 101, "{}", rotation.told.len());
     }
 }
