@@ -122,9 +122,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         let found = self.peers.get_mut(&peer).filter(|peer| peer.has_link())?;
         match how {
             Disconnect::Lost => {
-                found.met_until = now + MET_LATELY;
+                let pause = found.note_loss(now).min(self.config.backoff_max);
                 self.set_contact(peer, Contact::Apart, now);
-                let pause = self.first_pause(peer);
+                let pause = pause + self.first_pause(peer);
                 self.plan_dial(peer, now + pause);
                 self.drop_hopeless_requests(peer);
                 self.dial_if_requested(peer, now);
@@ -287,6 +287,9 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// Changes the contact with a peer; a permit that its dial held passes to the next dial.
     pub(super) fn set_contact(&mut self, peer: P, contact: Contact, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
+        if !found.has_link() {
+            found.linked_at = now;
+        }
         if let Contact::Dialling { permit } = core::mem::replace(&mut found.contact, contact) {
             self.dials.release(permit);
             self.dials.under_way -= 1;

@@ -27,6 +27,12 @@ pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time after the end of a connection during which the member counts as lost recently: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
+/// A connection that is lost within this time counts as short: 5 s. After more than [`FREE_FLAPS`]
+/// short connections in a row, the pause before the next dial begins at [`SESSION_GAP`] and doubles
+/// with each of them, so that a peer that ends each connection at once is dialled ever less.
+pub const SHORT_CONNECTION: Duration = Duration::from_secs(5);
+/// Number of short connections in a row that lengthen no pause.
+pub const FREE_FLAPS: u32 = 3;
 /// Maximum duration of a handshake with a member that was lost recently: 1.5 s. It is short, so
 /// that a lost packet is followed by a retransmission or by the next dial within a second.
 pub const LOST_HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_500);

@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use super::backoff::Backoff;
 use super::dial_class::DialClass;
+use super::limits::{FREE_FLAPS, MET_LATELY, SHORT_CONNECTION};
 use super::rates::PeerAccount;
 use super::roots::PeerRoots;
 use super::token_bucket::TokenBucket;
-use super::trigger::{Call, Trigger};
+use super::trigger::{Call, Trigger, gap};
 use super::{Reach, SessionId};
 
 /// The scheduler's state for one peer.
@@ -22,6 +23,10 @@ pub(super) struct Peer {
     pub(super) dialled_at: Duration,
     /// Time until which the peer counts as lost recently.
     pub(super) met_until: Duration,
+    /// The begin of the last connection.
+    pub(super) linked_at: Duration,
+    /// Number of consecutive short connections that were lost.
+    pub(super) flaps: u32,
     pub(super) opened: Option<Opened>,
     pub(super) accepted: Option<SessionId>,
     /// Why a session that the peer opened is waiting, if one is.
@@ -104,6 +109,8 @@ impl Peer {
             backoff: Backoff::default(),
             dialled_at: Duration::ZERO,
             met_until: Duration::ZERO,
+            linked_at: Duration::ZERO,
+            flaps: 0,
             opened: None,
             accepted: None,
             incoming: None,
@@ -123,6 +130,17 @@ impl Peer {
     /// Whether sessions can be opened with the peer.
     pub(super) fn has_link(&self) -> bool {
         matches!(self.contact, Contact::Dialled | Contact::Connected)
+    }
+
+    /// Notes that the connection was lost. Returns a pause before the next dial, after several short
+    /// connections in a row.
+    pub(super) fn note_loss(&mut self, now: Duration) -> Duration {
+        self.met_until = now + MET_LATELY;
+        self.flaps = match now < self.linked_at + SHORT_CONNECTION {
+            true => self.flaps.saturating_add(1),
+            false => 0,
+        };
+        self.flaps.checked_sub(FREE_FLAPS + 1).map_or(Duration::ZERO, gap)
     }
 
     /// Whether no session with the peer runs or waits.

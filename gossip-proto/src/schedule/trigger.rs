@@ -144,7 +144,7 @@ impl Trigger {
 }
 
 /// The pause after `streak` sessions that achieved nothing.
-fn gap(streak: u32) -> Duration {
+pub(super) fn gap(streak: u32) -> Duration {
     SESSION_GAP * (1 << streak.min(MAX_GAP_DOUBLINGS))
 }
 

@@ -257,6 +257,23 @@ fn equality_by_a_session_of_the_peer_ends_a_stall() {
     assert_eq!(driver.scheduler.stalled_sessions(0), 0);
 }
 
+/// The peer ends each connection at once.
+#[test]
+fn dials_of_a_flapping_peer_become_rarer() {
+    let mut driver = Driver::new(ScheduleConfig::default());
+    let mut dials = 0;
+    for _ in 0..6_000 {
+        driver.wait(MILLISECOND * 10);
+        driver.take(&Step::Resolved(0, true));
+        if driver.dialled.contains_key(&0) {
+            dials += 1;
+            driver.take(&Step::DialEnds(0, true));
+            driver.take(&Step::Disconnected(0, 0));
+        }
+    }
+    assert!(dials <= 40, "{dials} dials in a minute");
+}
+
 /// Removing and adding a member leaves no entries behind.
 #[test]
 fn repeated_evictions_leave_no_entries() {
