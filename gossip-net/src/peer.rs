@@ -11,8 +11,10 @@ mod sessions;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engram_gossip_proto::RootAdvert;
+use engram_gossip_proto::schedule::Scheduler;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -203,6 +205,16 @@ impl PeerTask {
             }
             Err(_) => self.shared.counters.update(|stats| stats.datagrams_malformed += 1),
         }
+    }
+
+    /// Passes an input about this peer to the scheduler. Returns `None` if the member was removed: the
+    /// scheduler may know a successor with the same id, which has a task of its own.
+    fn tell<T>(&self, tell: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> Option<T> {
+        let is_current = || {
+            let peer = self.shared.peer(&self.id);
+            peer.is_some_and(|peer| Arc::ptr_eq(&peer.state, &self.state))
+        };
+        self.shared.tell(|scheduler, now| is_current().then(|| tell(scheduler, now)))
     }
 
     /// Records that the peer has accepted this node. A peer sends no message before that, so any

@@ -42,7 +42,12 @@ impl Future for Dial {
 
 impl PeerTask {
     pub(super) fn begin_lookup(&mut self) {
-        let Some(address) = self.address.clone().filter(|_| self.link.is_none()) else { return };
+        if self.link.is_some() {
+            return;
+        }
+        let Some(address) = self.address.clone() else {
+            return self.on_dial_failed(DialFailure::Silent, HandshakeError::NoAddress);
+        };
         let shared = self.shared.clone();
         self.lookup = Some(Box::pin(async move { shared.socket.look_up(&address).await }));
     }
@@ -56,7 +61,7 @@ impl PeerTask {
             Err(cause) => return self.on_dial_failed(DialFailure::Silent, cause),
         };
         let id = self.id;
-        self.shared.tell(|scheduler, now| scheduler.handle_resolved(id, now));
+        self.tell(|scheduler, now| scheduler.handle_resolved(id, now));
     }
 
     pub(super) fn begin_dial(&mut self, timeout: Duration) {
@@ -108,9 +113,8 @@ impl PeerTask {
 
     fn on_dial_failed(&mut self, failure: DialFailure, cause: HandshakeError) {
         let id = self.id;
-        let retry =
-            self.shared.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
-        self.note_unreachable(retry, cause);
+        let retry = self.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
+        self.note_unreachable(retry.flatten(), cause);
     }
 
     /// Records that the peer is unreachable and when it is dialled again. Publishes each cause once
@@ -135,6 +139,7 @@ impl PeerTask {
             self.address = address;
             self.sighted = None;
             self.dial_anew();
+            self.give_up_hopeless_requests();
         }
     }
 
@@ -151,7 +156,7 @@ impl PeerTask {
         (self.lookup, self.dial) = (None, None);
         self.told = None;
         let id = self.id;
-        self.shared.tell(|scheduler, now| scheduler.redial(id, now));
+        self.tell(|scheduler, now| scheduler.redial(id, now));
     }
 
     /// Adopts a new connection, unless the existing one takes precedence.
@@ -174,7 +179,7 @@ impl PeerTask {
             return self.prove();
         }
         let id = self.id;
-        self.shared.tell(|scheduler, now| scheduler.handle_dialled(id, now));
+        self.tell(|scheduler, now| scheduler.handle_dialled(id, now));
     }
 
     /// Marks the connection as established and announces the roots. Called when the peer has
@@ -196,7 +201,7 @@ impl PeerTask {
         }
         self.shared.tell_membership(MembershipInput::Connected(self.id));
         let (id, roots) = (self.id, self.shared.source.summaries());
-        self.shared.tell(|scheduler, now| {
+        self.tell(|scheduler, now| {
             scheduler.handle_roots(roots, now);
             scheduler.handle_connected(id, now);
         });
@@ -219,7 +224,11 @@ impl PeerTask {
     pub(super) fn on_closed(&mut self, error: &ConnectionError) {
         let Some(link) = self.link.take() else { return };
         let why = Close::of(error);
-        if let Proof::Awaited { .. } = link.proof {
+        // A connection that replaced an established one ends like that one.
+        let was_connected = self.state.connection().is_some();
+        if let Proof::Awaited { .. } = link.proof
+            && !was_connected
+        {
             self.drop_incoming();
             return match why {
                 // The peer keeps another connection, possibly an earlier one whose loss it has not
@@ -251,8 +260,8 @@ impl PeerTask {
         self.state.notes().state = State::Idle;
         self.drop_incoming();
         let id = self.id;
-        let retry = self.shared.tell(|scheduler, now| scheduler.handle_disconnected(id, how, now));
-        self.note_unreachable(retry, cause);
+        let retry = self.tell(|scheduler, now| scheduler.handle_disconnected(id, how, now));
+        self.note_unreachable(retry.flatten(), cause);
         self.give_up_hopeless_requests();
     }
 

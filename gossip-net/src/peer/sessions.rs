@@ -88,16 +88,16 @@ impl PeerTask {
 
     fn request(&mut self) {
         let id = self.id;
-        if let Err(refused) = self.shared.tell(|scheduler, now| scheduler.request(id, now)) {
+        if let Some(Err(refused)) = self.tell(|scheduler, now| scheduler.request(id, now)) {
             self.answer_callers(&Err(self.refused(refused)));
         }
     }
 
     pub(super) fn on_preview_request(&mut self, request: PreviewRequest) {
         let id = self.id;
-        match self.shared.tell(|scheduler, now| scheduler.request_preview(id, now)) {
-            Ok(()) => self.sessions.previews.push_back(request),
-            Err(refused) => _ = request.answer.send(Err(self.refused(refused))),
+        match self.tell(|scheduler, now| scheduler.request_preview(id, now)) {
+            Some(Err(refused)) => _ = request.answer.send(Err(self.refused(refused))),
+            Some(Ok(())) | None => self.sessions.previews.push_back(request),
         }
     }
 
@@ -142,7 +142,9 @@ impl PeerTask {
 
     pub(super) fn open(&mut self, session: SessionId, terms: Terms) {
         let (id, shared) = (self.id, self.shared.clone());
-        let Some(link) = &self.link else { return self.report_without_link(session) };
+        let Some(link) = &self.link else {
+            return self.report_unstarted(session, SessionEnd::Displaced);
+        };
         let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
         let claims = SessionClaims { schedule: shared.schedule.clone(), session };
         let work = async move {
@@ -155,9 +157,13 @@ impl PeerTask {
 
     pub(super) fn open_preview(&mut self, session: SessionId, terms: Terms) {
         let (id, shared) = (self.id, self.shared.clone());
-        let Some(link) = &self.link else { return self.report_without_link(session) };
         let Some(preview) = self.sessions.previews.pop_front() else {
-            return self.report_without_link(session);
+            // The request has failed with an earlier connection.
+            return self.report_unstarted(session, SessionEnd::Failed);
+        };
+        let Some(link) = &self.link else {
+            self.sessions.previews.push_front(preview);
+            return self.report_unstarted(session, SessionEnd::Displaced);
         };
         let (connection, before) = (link.connection.clone(), self.lingering.take_pending_fin());
         let machine = preview.machine.clone();
@@ -169,11 +175,11 @@ impl PeerTask {
         self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
     }
 
-    /// Reports a session whose connection was lost before it began, so that it is reopened on the
-    /// next connection.
-    fn report_without_link(&self, session: SessionId) {
-        let (id, end, used) = (self.id, SessionEnd::Displaced, Used::default());
-        self.shared.tell(|scheduler, now| {
+    /// Reports a session that did not begin. [`SessionEnd::Displaced`] reopens it on the next
+    /// connection.
+    fn report_unstarted(&self, session: SessionId, end: SessionEnd<'_>) {
+        let (id, used) = (self.id, Used::default());
+        self.tell(|scheduler, now| {
             scheduler.handle_session_ended(id, session, end, used, now);
         });
     }
@@ -184,15 +190,16 @@ impl PeerTask {
         // The packet that opened the stream may also have carried the FIN of an earlier stream.
         self.lingering.forget_ended();
         let id = self.id;
-        match self.shared.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
-            Ok(()) => self.sessions.incoming.push_back((send, recv)),
-            Err(refusal) => Abort::for_refusal(refusal).abort(&mut send, &mut recv),
+        match self.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
+            Some(Ok(())) => self.sessions.incoming.push_back((send, recv)),
+            Some(Err(refusal)) => Abort::for_refusal(refusal).abort(&mut send, &mut recv),
+            None => Abort::Busy.abort(&mut send, &mut recv),
         }
     }
 
     pub(super) fn accept(&mut self, session: SessionId, terms: Terms) {
         let Some((send, recv)) = self.sessions.incoming.pop_front() else {
-            return self.report_without_link(session);
+            return self.report_unstarted(session, SessionEnd::Displaced);
         };
         let (id, shared) = (self.id, self.shared.clone());
         let claims = SessionClaims { schedule: shared.schedule.clone(), session };
@@ -211,7 +218,7 @@ impl PeerTask {
         if !self.sessions.incoming.is_empty() {
             self.sessions.incoming.clear();
             let id = self.id;
-            self.shared.tell(|scheduler, now| scheduler.handle_incoming_gone(id, now));
+            self.tell(|scheduler, now| scheduler.handle_incoming_gone(id, now));
         }
     }
 
@@ -281,7 +288,7 @@ impl PeerTask {
         }
         let roots = (ended.stats.applied > 0).then(|| self.shared.source.summaries());
         let id = self.id;
-        self.shared.tell(|scheduler, now| {
+        self.tell(|scheduler, now| {
             if let Some(roots) = roots {
                 scheduler.handle_roots(roots, now);
             }

@@ -16,6 +16,7 @@ mod processes;
 mod readme;
 mod restart;
 mod self_signed;
+mod sequences;
 mod sizes;
 mod suite;
 mod swim;

@@ -238,15 +238,7 @@ fn serve<F: Future<Output = ()> + Send + 'static>(
     alpn: &[&[u8]],
     answer: impl Fn(Connection) -> F + Copy + Send + 'static,
 ) -> RawServer {
-    let mut config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(resolver(ready, ready, 1));
-    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    let crypto = QuicServerConfig::try_from(config).unwrap();
-    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(like_a_node()));
+    let config = server_config(ready, alpn);
     let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = endpoint.local_addr().unwrap();
     let accepting = endpoint.clone();
@@ -260,6 +252,32 @@ fn serve<F: Future<Output = ()> + Send + 'static>(
         }
     });
     RawServer { address, _endpoint: endpoint }
+}
+
+/// Starts a server on an in-memory network. It accepts nothing by itself.
+pub(crate) fn raw_server_on(
+    network: &MemoryNetwork,
+    address: SocketAddr,
+    ready: &Ready,
+    alpn: &[&[u8]],
+) -> Endpoint {
+    let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+    let socket = network.bind(address).unwrap();
+    let server = Some(server_config(ready, alpn));
+    Endpoint::new_with_abstract_socket(config, server, socket, runtime).unwrap()
+}
+
+fn server_config(ready: &Ready, alpn: &[&[u8]]) -> ServerConfig {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(resolver(ready, ready, 1));
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let crypto = QuicServerConfig::try_from(config).unwrap();
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(like_a_node()));
+    config
 }
 
 fn resolver(certificate: &Ready, key: &Ready, length: usize) -> Arc<SingleCertAndKey> {
