@@ -170,3 +170,53 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
 }
+
+/// The debt of a small quota is paid back at the new rate at once.
+#[test]
+fn raised_limits_wake_delayed_sessions() {
+    let mut driver = Driver::connected(ScheduleConfig::default());
+    driver.take(&Step::Limits(1));
+    driver.take(&Step::Request(0));
+    let session = driver.opened.remove(&0).unwrap();
+    let mut used = Used::default();
+    used.stats.records_in = 3_600;
+    driver.scheduler.handle_session_ended(0, session, SessionEnd::Failed, used, driver.now);
+    driver.take(&Step::Request(0));
+    assert!(driver.opened.is_empty());
+    driver.take(&Step::Limits(1_000_000));
+    driver.wait(MILLISECOND * 10);
+    assert!(driver.opened.contains_key(&0));
+}
+
+/// The clock is set from the quiet hours to a time after them, and back.
+#[test]
+fn quiet_hours_follow_the_wall_clock() {
+    let mut config = ScheduleConfig::default();
+    config.limits.quiet_hours = Some(QuietHours::new(60, 120, LEAST_RATE));
+    let mut driver = Driver::connected(config);
+    for (hour, is_quiet) in [(0, false), (1, true), (2, false), (25, true), (0, false)] {
+        let time = Duration::from_secs(hour * 3_600);
+        driver.scheduler.set_wall_clock(time, driver.now);
+        driver.take(&Step::Request(0));
+        let session = driver.opened.remove(&0).unwrap();
+        let sends = driver.scheduler.terms(0, driver.now).sends;
+        assert_eq!(sends == LEAST_RATE * limits::SEND_BURST, is_quiet, "{hour}: {sends}");
+        let (end, used) = (SessionEnd::Failed, Used::default());
+        driver.scheduler.handle_session_ended(0, session, end, used, driver.now);
+        driver.act();
+    }
+}
+
+#[test]
+fn a_round_skips_members_that_are_down() {
+    let mut scheduler = Scheduler::new(3_u8, ScheduleConfig::default(), 7, Duration::ZERO).unwrap();
+    for peer in [0, 1, 2] {
+        scheduler.set_member(peer, Reach::Dialable, Duration::ZERO);
+    }
+    scheduler.set_down(0);
+    scheduler.set_down(1);
+    scheduler.handle_connected(1, Duration::ZERO);
+    let mut chosen = scheduler.choose_round();
+    chosen.sort_unstable();
+    assert_eq!(chosen, [1, 2], "a connected member is never down");
+}
