@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::super::limits::STALLED_AFTER;
+use super::super::limits::{FREE_FLAPS, SESSION_GAP, SHORT_CONNECTION, STALLED_AFTER};
 use super::super::*;
 use super::MILLISECOND;
 use super::driver::{Driver, Step, outcome, summaries};
@@ -246,7 +246,7 @@ fn records_left_to_others_end_no_stall() {
 }
 
 #[test]
-fn equality_by_a_session_of_the_peer_ends_a_stall() {
+fn a_session_of_the_peer_ends_a_stall() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     stall(&mut driver);
     driver.take(&Step::Incoming(0));
@@ -257,21 +257,35 @@ fn equality_by_a_session_of_the_peer_ends_a_stall() {
     assert_eq!(driver.scheduler.stalled_sessions(0), 0);
 }
 
-/// The peer ends each connection at once.
+/// The pauses of dials of a peer that ends each of `count` connections after `lasting`.
+fn pauses(driver: &mut Driver, count: u32, lasting: Duration) -> Vec<Duration> {
+    let mut pause = |_| {
+        let begun = driver.now;
+        while driver.dialled.remove(&0).is_none() {
+            driver.take(&Step::Resolved(0, true));
+            driver.wait(MILLISECOND * 10);
+        }
+        let pause = driver.now - begun;
+        driver.end_dial(0, true);
+        driver.act();
+        driver.wait(lasting);
+        driver.take(&Step::Disconnected(0, 0));
+        pause
+    };
+    (0..count).map(&mut pause).collect()
+}
+
 #[test]
 fn dials_of_a_flapping_peer_become_rarer() {
-    let mut driver = Driver::new(ScheduleConfig::default());
-    let mut dials = 0;
-    for _ in 0..6_000 {
-        driver.wait(MILLISECOND * 10);
-        driver.take(&Step::Resolved(0, true));
-        if driver.dialled.contains_key(&0) {
-            dials += 1;
-            driver.take(&Step::DialEnds(0, true));
-            driver.take(&Step::Disconnected(0, 0));
-        }
-    }
-    assert!(dials <= 40, "{dials} dials in a minute");
+    let config = ScheduleConfig::default();
+    let usual = config.dial_spread + MILLISECOND * 20;
+    let mut driver = Driver::new(config);
+    let short = pauses(&mut driver, 20, SHORT_CONNECTION - MILLISECOND);
+    let free = FREE_FLAPS as usize;
+    assert!(short[..=free].iter().all(|pause| *pause <= usual), "{short:?}");
+    assert!(short[free + 1] >= SESSION_GAP && short[19] > SECOND * 51, "{short:?}");
+    let long = pauses(&mut driver, 5, SHORT_CONNECTION);
+    assert!(long[1..].iter().all(|pause| *pause <= usual), "{long:?}");
 }
 
 /// Removing and adding a member leaves no entries behind.
