@@ -50,7 +50,7 @@ pub use parameters::{ParameterRule, Parameters};
 pub use payload::{ContentSize, OpaqueContent, PatternContent, Wire};
 pub use prefix::Prefix;
 use record::NodeId;
-pub use record::{Part, Record};
+pub use record::{Part, Record, ShortRecord};
 pub use session::{Ending, Event, Holder, Outcome, Session, SpaceOutcome, Stats, Unsendable};
 pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};

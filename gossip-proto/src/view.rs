@@ -31,7 +31,7 @@ pub struct Entry {
 pub struct Delivery<C> {
     /// The records.
     pub records: Vec<Record>,
-    /// Contents, each with the digest under which the records name it.
+    /// Contents, each with its [digest](View::digest).
     pub contents: Vec<([u8; 32], C)>,
 }
 
@@ -58,9 +58,6 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// A content does not hash to the digest that names it.
-    #[error("a content does not match its digest, so the held record is unchanged; check the peer")]
-    WrongDigest,
     /// A content that the record names is neither in the delivery nor held.
     ///
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
@@ -145,14 +142,22 @@ pub trait View {
     /// The hash that places `id` in the tree.
     fn key_of(&self, id: &str) -> [u8; 32];
 
-    /// Verifies and joins a delivery. Must be atomic per record, idempotent, and independent of
+    /// The digest under which records name `content`. It covers every byte of the content, valid or
+    /// not.
+    ///
+    /// The digest of a content never travels with it: the receiver computes it. A damaged content
+    /// is thus one that no record names.
+    fn digest(&self, content: &Self::Content) -> [u8; 32];
+
+    /// Checks and joins a delivery. Must be atomic per record, idempotent, and independent of
     /// order.
     ///
     /// The session has checked only that each record is canonical and within the limits of the
     /// wire: the id has 1 to 128 bytes; parts, dots and suppressed digests are in ascending order;
-    /// and each dot has a version from 1 to the entry of its part. A content might not match the
-    /// digest that names it, and, if contents contain their id, might contain another id. Versions
-    /// can be any number up to `u64::MAX`: refuse those that are implausible for your clock
+    /// and each dot has a version from 1 to the entry of its part. It has computed the digest of
+    /// each content with [`digest`](Self::digest). A content can be invalid, and, if contents
+    /// contain their id, can contain another id. Versions can be any number up to `u64::MAX`:
+    /// refuse those that are implausible for your clock
     /// ([`Rejection::ImplausibleVersion`]).
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 

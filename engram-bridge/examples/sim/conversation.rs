@@ -18,10 +18,7 @@ pub(crate) struct Conversation {
     records: usize,
     context_entries: usize,
     contents: usize,
-    /// Bytes of the contents, without their digests.
     content_bytes: usize,
-    /// Number of digests in the records, both of dots and of suppressed contents.
-    digests: usize,
     pub(crate) ending: Ending,
 }
 
@@ -56,7 +53,6 @@ impl Conversation {
             context_entries: 0,
             contents: 0,
             content_bytes: 0,
-            digests: 0,
             ending: Ending::Synced,
         };
         let mut sender = 0;
@@ -75,13 +71,12 @@ impl Conversation {
         let (message, _) = Message::decode(frame).expect("a session sends valid frames");
         self.frames.push((by_opener, message.kind(), frame.len()));
         if let Message::PatternSync(sync) = message {
-            self.records += sync.records.len();
-            let parts = || sync.records.iter().flat_map(|record| &record.parts);
-            self.context_entries += parts().count();
-            self.contents += sync.digests.len();
+            self.records += sync.records.len() + sync.short.len();
+            self.context_entries +=
+                sync.records.iter().map(|record| record.parts.len()).sum::<usize>()
+                    + sync.short.iter().map(|record| record.parts.len()).sum::<usize>();
+            self.contents += sync.count as usize;
             self.content_bytes += sync.contents.len();
-            self.digests += parts().map(|part| part.dots.len()).sum::<usize>()
-                + sync.records.iter().map(|record| record.suppressed.len()).sum::<usize>();
         }
     }
 
@@ -103,11 +98,6 @@ impl Conversation {
     /// Bytes of all frames without their contents.
     pub(crate) fn bytes_beside_contents(&self) -> usize {
         self.bytes() - self.content_bytes
-    }
-
-    /// Bytes of all frames without their contents and without the digests in the records.
-    pub(crate) fn bytes_beside_digests(&self) -> usize {
-        self.bytes_beside_contents() - 32 * self.digests
     }
 
     /// Half the number of turns up to the one with the first records.
@@ -176,6 +166,10 @@ impl<V: View> View for Clockless<V> {
 
     fn key_of(&self, id: &str) -> [u8; 32] {
         self.0.key_of(id)
+    }
+
+    fn digest(&self, content: &V::Content) -> [u8; 32] {
+        self.0.digest(content)
     }
 
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use engram_gossip_proto::PatternContent;
 use half::f16;
 
 use crate::engram::pattern::{Confidence, SemanticPattern};
@@ -22,19 +23,44 @@ pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     bytes
 }
 
+/// The same bytes of a content of the wire, valid or not.
+pub(crate) fn encode_wire(content: &PatternContent) -> Vec<u8> {
+    let episodes: usize = content.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
+    let mut bytes =
+        Vec::with_capacity(FIXED_LEN + content.id.len() + 4 * content.embedding.len() + episodes);
+    put_fields(
+        &mut bytes,
+        (&content.id, content.last_consolidated),
+        [content.strength, content.schema_confidence],
+        (&content.embedding, &content.source_episodes),
+    );
+    bytes
+}
+
 /// Appends the bytes of a canonical pattern, as hashed and stored. A length precedes every part of variable
 /// length. The numbers of an embedding take two bytes each if half precision represents all of them exactly,
 /// and four bytes each otherwise.
 pub(crate) fn put(bytes: &mut Vec<u8>, pattern: &SemanticPattern) {
-    put_bytes(bytes, pattern.id.as_bytes());
-    bytes.extend(pattern.last_consolidated.as_nanoseconds().to_le_bytes());
-    bytes.extend(pattern.strength.to_le_bytes());
-    bytes.extend(pattern.schema_confidence.raw().to_le_bytes());
-    put_embedding(bytes, &pattern.embedding);
-    put_count(bytes, pattern.source_episodes.len());
-    for episode in &pattern.source_episodes {
-        put_bytes(bytes, episode.as_bytes());
-    }
+    put_fields(
+        bytes,
+        (&pattern.id, pattern.last_consolidated.as_nanoseconds()),
+        [pattern.strength, pattern.schema_confidence.raw()],
+        (&pattern.embedding, &pattern.source_episodes),
+    );
+}
+
+fn put_fields(
+    bytes: &mut Vec<u8>,
+    (id, last_consolidated): (&str, i64),
+    weights: [f32; 2],
+    (embedding, episodes): (&[f32], &[String]),
+) {
+    put_bytes(bytes, id.as_bytes());
+    bytes.extend(last_consolidated.to_le_bytes());
+    weights.iter().for_each(|weight| bytes.extend(weight.to_le_bytes()));
+    put_embedding(bytes, embedding);
+    put_count(bytes, episodes.len());
+    episodes.iter().for_each(|episode| put_bytes(bytes, episode.as_bytes()));
 }
 
 fn put_embedding(bytes: &mut Vec<u8>, numbers: &[f32]) {
@@ -106,8 +132,11 @@ pub(crate) fn encoded_len(pattern: &SemanticPattern) -> usize {
 /// as much memory.
 pub(crate) fn max_encoded_len(pattern: &SemanticPattern) -> usize {
     let episodes: usize = pattern.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
-    4 + pattern.id.len() + 8 + 4 + 4 + 4 + 4 * pattern.embedding.len() + 4 + episodes
+    FIXED_LEN + pattern.id.len() + 4 * pattern.embedding.len() + episodes
 }
+
+/// The length of all lengths, counts and numbers of the canonical form that every pattern has.
+const FIXED_LEN: usize = 4 + 8 + 4 + 4 + 4 + 4;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use engram_merkle::{AnyHasher, Digest};
 use crate::engram::pattern::{Confidence, SemanticPattern};
 use crate::engram::precision::Precision;
 use crate::engram::timestamp::Timestamp;
-use crate::replica::canonical::{TAG, decode, encode, max_encoded_len};
+use crate::replica::canonical::{TAG, decode, encode, encode_wire, max_encoded_len};
 use crate::replica::encoding::hash;
 use crate::replica::half_precision::{half, halved, rounds_to};
 
@@ -72,6 +72,9 @@ pub enum PatternError {
         /// The value.
         value: f32,
     },
+    /// A peer sent a pattern in another form than the canonical one.
+    #[error("its episodes are not in ascending order, or it contains a negative zero")]
+    NotCanonical,
     /// The strength is NaN, infinite or negative. Values slightly above 1 are valid: the engine
     /// emits them.
     #[error("its strength is {value}; it must be a finite number of at least 0")]
@@ -161,19 +164,17 @@ impl Content {
         shape: Shape,
         hasher: &AnyHasher,
     ) -> Result<Self, PatternError> {
-        validate(pattern, shape)?;
-        check_size(pattern)?;
-        let pattern = canonical(pattern, shape.precision);
-        let digest = digest(&pattern, hasher);
+        let pattern = validated(pattern, shape)?;
+        let digest = hash(hasher, TAG, &encode(&pattern));
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
-    /// Validates a content from a peer and converts it to canonical form. Numbers that are not exact in the cluster's
-    /// precision are refused. The caller compares the digest with the one that the record names.
+    /// Validates a content from a peer with the digest that [`wire_digest`] computed. A content that is
+    /// not canonical is refused: it would have another digest.
     pub(crate) fn from_wire(
         mut content: PatternContent,
+        digest: Digest,
         shape: Shape,
-        hasher: &AnyHasher,
         introducer: Introducer,
     ) -> Result<Self, PatternError> {
         content.source_episodes.shrink_to_fit();
@@ -193,9 +194,11 @@ impl Content {
                 return Err(PatternError::NotHalf { index, value: pattern.embedding[index] });
             }
         }
-        let mut content = Self::new(&pattern, shape, hasher)?;
-        content.held.introducer = introducer;
-        Ok(content)
+        let canonical = validated(&pattern, shape)?;
+        if !Arc::ptr_eq(&canonical, &pattern) {
+            return Err(PatternError::NotCanonical);
+        }
+        Ok(Self { held: Held { pattern, introducer }, digest })
     }
 
     /// Decodes a stored content; `None` if it does not match the digest `claimed`.
@@ -287,6 +290,17 @@ pub(crate) fn validate_id(id: &str) -> Result<(), PatternError> {
     }
 }
 
+/// Validates `pattern` and brings it into canonical form; returns the same `Arc` if it is canonical
+/// already.
+fn validated(
+    pattern: &Arc<SemanticPattern>,
+    shape: Shape,
+) -> Result<Arc<SemanticPattern>, PatternError> {
+    validate(pattern, shape)?;
+    check_size(pattern)?;
+    Ok(canonical(pattern, shape.precision))
+}
+
 fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError> {
     validate_id(&pattern.id)?;
     let expected = shape.dimension;
@@ -375,9 +389,9 @@ fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
         && ours.iter().zip(theirs).map(differs).fold(0, |all, one| all | one) == 0
 }
 
-/// The digest of a canonical pattern.
-fn digest(pattern: &SemanticPattern, hasher: &AnyHasher) -> Digest {
-    hash(hasher, TAG, &encode(pattern))
+/// The digest of a content from a peer, valid or not.
+pub(crate) fn wire_digest(content: &PatternContent, hasher: &AnyHasher) -> Digest {
+    hash(hasher, TAG, &encode_wire(content))
 }
 
 #[cfg(test)]

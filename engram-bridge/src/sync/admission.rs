@@ -17,7 +17,7 @@ use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 use crate::spaces::shared::Shared;
 
-/// The contents of a delivery, each verified against its digest.
+/// The contents of a delivery, each validated.
 pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 
 /// The reason why a part of a record, or all of it, is refused.

@@ -14,7 +14,6 @@ use crate::replica::content::{Content, Introducer};
 use crate::replica::issuer::DotIssuer;
 use crate::replica::join::{JoinReport, Joined};
 use crate::replica::record::Record;
-use crate::replica::rules::Rules;
 use crate::replica::state::SpaceState;
 use crate::spaces::event::StateEvent;
 use crate::spaces::space::Space;
@@ -53,21 +52,17 @@ pub(crate) fn apply(
     }
 }
 
-/// Verifies each delivered content: it must be valid, and hash to its digest.
+/// Validates each delivered content.
 pub(crate) fn verify(
     space: &Space,
     contents: Vec<([u8; 32], wire::PatternContent)>,
     from: Option<&Arc<NodeId>>,
 ) -> VerifiedContents {
-    let verified = contents.into_iter().map(|(claimed, content)| {
-        let Rules { shape, hasher, .. } = space.rules();
-        let introducer = Introducer::Peer(from.cloned());
-        let verified = match Content::from_wire(content, *shape, hasher, introducer) {
-            Ok(content) if content.digest() == claimed.into() => Ok(content),
-            Ok(_) => Err(Rejection::WrongDigest),
-            Err(_) => Err(Rejection::InvalidContent),
-        };
-        (Digest::from(claimed), verified)
+    let shape = space.rules().shape;
+    let verified = contents.into_iter().map(|(digest, content)| {
+        let (digest, introducer) = (Digest::from(digest), Introducer::Peer(from.cloned()));
+        let verified = Content::from_wire(content, digest, shape, introducer);
+        (digest, verified.map_err(|_| Rejection::InvalidContent))
     });
     verified.collect()
 }

@@ -98,6 +98,10 @@ impl View for SpaceView {
         self.tree.key_hash(id.as_bytes()).into()
     }
 
+    fn digest(&self, content: &PatternContent) -> [u8; 32] {
+        content::wire_digest(content, &self.space.rules().hasher).into()
+    }
+
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let from = match &self.mode {
             SessionMode::Sync(from) => from.as_ref(),

@@ -195,6 +195,9 @@ impl View for Recorder {
     fn key_of(&self, id: &str) -> [u8; 32] {
         self.view.key_of(id)
     }
+    fn digest(&self, content: &PatternContent) -> [u8; 32] {
+        self.view.digest(content)
+    }
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         self.taken.borrow_mut().push(Taken::Delivery(delivery.clone()));
         self.view.apply(delivery)

@@ -113,6 +113,10 @@ impl View for WaitingView {
         self.inner.key_of(id)
     }
 
+    fn digest(&self, content: &OpaqueContent) -> [u8; 32] {
+        self.inner.digest(content)
+    }
+
     fn live_summary(&self) -> Summary {
         self.inner.live_summary()
     }

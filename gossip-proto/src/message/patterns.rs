@@ -1,15 +1,15 @@
 //! Requests for records, and the records themselves.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::codec::{self, Fields, NodeTable};
+use crate::codec::{self, NodeTable};
 use crate::limits::{
     MAX_BODY, MAX_CONTENT_LEN, MAX_UNFOLDED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
 };
 use crate::tag::{KEY_LEN, TAG_LEN, Tag};
 use crate::wire::{Reader, put, put_bytes, put_count};
-use crate::{Compression, DecodeError, Delivery, Record, Wire};
+use crate::{Compression, DecodeError, Delivery, Record, ShortRecord, Wire};
 
 /// Keys of one space whose records the sender wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +42,15 @@ pub struct PatternSync {
     pub space: u32,
     /// The records.
     pub records: Vec<Record>,
+    /// The records that are sent by clocks.
+    pub short: Vec<ShortRecord>,
     /// Nodes and versions, strictly ascending by node: every record of the node above the
     /// receiver's version summary, up to this version, has been sent.
     pub declared: Vec<([u8; 32], u64)>,
-    /// The digests of the contents of this message: those that the receiver is not known to hold.
-    ///
-    /// They are in the order in which the records first name them. Contents that no record of this
-    /// message names belong to a record of a later message and are last, ascending.
-    pub digests: Vec<[u8; 32]>,
-    /// The contents in the same order, encoded by their codec; empty if there are none.
+    /// Number of contents.
+    pub count: u32,
+    /// The contents that the receiver is not known to hold, encoded by their codec; empty if there
+    /// are none. Their digests do not travel: the receiver computes them.
     pub contents: Vec<u8>,
 }
 
@@ -60,8 +60,6 @@ pub struct PatternSync {
 pub struct ContentPart {
     /// Index of the space in the table.
     pub space: u32,
-    /// The digest of the content.
-    pub digest: [u8; 32],
     /// Length of the content's whole encoding in bytes, at most [`MAX_CONTENT_LEN`].
     pub total: u32,
     /// Number of bytes of the encoding in earlier parts.
@@ -123,7 +121,7 @@ impl PatternRequest {
 
 impl PatternSync {
     /// Builds a message of records and contents with the given [`declared`](Self::declared)
-    /// versions.
+    /// versions. Each content is encoded once.
     pub fn new<C: Wire>(
         space: u32,
         delivery: Delivery<C>,
@@ -131,65 +129,58 @@ impl PatternSync {
         compression: Compression,
     ) -> Self {
         let Delivery { records, contents } = delivery;
-        let by_digest: BTreeMap<&[u8; 32], &C> =
-            contents.iter().map(|(digest, content)| (digest, content)).collect();
-        let digests = codec::order(&records, by_digest.keys().copied());
-        let ordered: Vec<&C> =
-            digests.iter().filter_map(|digest| by_digest.get(digest).copied()).collect();
-        let mut encoded = Vec::new();
-        if !ordered.is_empty() {
-            C::encode(&ordered, compression, &mut encoded);
+        let mut encoded = BTreeSet::new();
+        let distinct = contents.iter().filter(|(digest, _)| encoded.insert(digest));
+        let distinct: Vec<&C> = distinct.map(|(_, content)| content).collect();
+        let mut bytes = Vec::new();
+        if !distinct.is_empty() {
+            C::encode(&distinct, compression, &mut bytes);
         }
-        Self { space, records, declared, digests, contents: encoded }
+        let count = u32::try_from(distinct.len()).expect("a message has few contents");
+        Self { space, records, short: Vec::new(), declared, count, contents: bytes }
     }
 
-    /// Decodes the contents and returns them with the records.
+    /// Decodes the contents.
     ///
     /// # Errors
-    /// [`DecodeError`] if the bytes do not encode exactly one content per digest.
-    pub fn into_delivery<C: Wire>(self) -> Result<Delivery<C>, DecodeError> {
-        let contents = match self.digests.len() {
+    /// [`DecodeError`] if the bytes do not encode exactly [`count`](Self::count) contents.
+    pub fn decode_contents<C: Wire>(&self) -> Result<Vec<C>, DecodeError> {
+        let contents = match self.count {
             0 => Vec::new(),
-            count => C::decode(&self.contents, count, MAX_UNFOLDED)?,
+            count => C::decode(&self.contents, count as usize, MAX_UNFOLDED)?,
         };
-        if contents.len() != self.digests.len() {
+        if contents.len() != self.count as usize {
             return Err(DecodeError::Invalid("the number of contents"));
         }
-        let contents = self.digests.into_iter().zip(contents).collect();
-        Ok(Delivery { records: self.records, contents })
+        Ok(contents)
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>, compression: Compression) {
         put(out, &self.space);
-        let (fields, contents) =
-            ((&*self.records, &*self.declared), (&*self.digests, &*self.contents));
-        codec::encode(out, fields, contents, compression);
+        codec::encode(out, self, compression);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a pattern sync")?;
-        let (Fields { records, declared, contents: digests }, contents) = codec::decode(r)?;
-        Ok(Self { space, records, declared, digests, contents: contents.into() })
+        codec::decode(space, r)
     }
 }
 
 impl ContentPart {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put(out, &self.space);
-        out.extend_from_slice(&self.digest);
         put(out, &(self.total, self.offset));
         put_bytes(out, &self.bytes);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let space = r.take("the space of a part")?;
-        let digest = r.array("the digest of a content")?;
         let total = r.count("bytes of a content", MAX_CONTENT_LEN, 0)? as u32;
         let offset = r.count("the offset of a part", MAX_CONTENT_LEN, 0)? as u32;
         let bytes = r.bytes("the bytes of a part", MAX_BODY)?;
         if bytes.is_empty() || offset as usize + bytes.len() > total as usize {
             return Err(DecodeError::Invalid("the length of a part"));
         }
-        Ok(Self { space, digest, total, offset, bytes: bytes.into() })
+        Ok(Self { space, total, offset, bytes: bytes.into() })
     }
 }

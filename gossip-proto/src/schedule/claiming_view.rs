@@ -98,6 +98,10 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
         self.view.key_of(id)
     }
 
+    fn digest(&self, content: &Self::Content) -> [u8; 32] {
+        self.view.digest(content)
+    }
+
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         let key = |view: &V, id: &str| tag::key(&view.key_of(id));
         let keys: Vec<_> =

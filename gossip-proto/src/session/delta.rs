@@ -13,8 +13,7 @@ use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
 use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN, SessionKey};
 use crate::{
-    Clocks, Message, ProtocolViolation, Record, SessionError, ShortNode, VersionRange,
-    VersionSummary, View,
+    Clocks, Message, ProtocolViolation, SessionError, ShortNode, VersionRange, VersionSummary, View,
 };
 
 /// The spaces that are synced by clocks; the delta of each ends when the comparison of its trees
@@ -251,6 +250,14 @@ impl Deltas {
         };
         let told = versions.resolve(&base)?;
         let entries = told.len();
+        // The records above this side's summary follow. Unless they are few, they are offered first;
+        // if they are few, no other session must bring them, either.
+        for (node, upper) in told.iter() {
+            let above = delta.ours.get(&node);
+            if above < upper {
+                space.claim_range(&VersionRange { node, above, upper });
+            }
+        }
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
         self.entries[1] += entries;
@@ -363,17 +370,15 @@ impl Delta {
         self.left_out
     }
 
-    /// Whether a record lies above the summary that this side sent.
-    pub(super) fn awaits(&self, record: &Record) -> bool {
-        let above = |(node, entry): ([u8; 32], u64)| entry > self.ours.get(&short_node(&node));
-        self.told() && record.context().any(above)
+    /// Whether a record with this context lies above the summary that this side sent.
+    pub(super) fn awaits(&self, context: &[(NodeId, u64)]) -> bool {
+        self.told() && exceeds(context, &self.ours)
     }
 
     /// Notes a received record, so that it is not sent back.
-    pub(super) fn note(&mut self, key: &[u8; 32], record: &Record) {
+    pub(super) fn note(&mut self, key: &[u8; 32], context: &[(NodeId, u64)]) {
         let Some(theirs) = &self.theirs else { return };
-        let above = |(node, entry): ([u8; 32], u64)| entry > theirs.get(&short_node(&node));
-        if record.context().any(above) && self.over.len() < MAX_NEWS as usize {
+        if exceeds(context, theirs) && self.over.len() < MAX_NEWS as usize {
             self.over.insert(tag::key(key));
         }
     }
@@ -463,6 +468,11 @@ impl Delta {
         self.offer = Offer::Settled;
         None
     }
+}
+
+/// Whether an entry of `context` lies above `summary`.
+fn exceeds(context: &[(NodeId, u64)], summary: &VersionSummary) -> bool {
+    context.iter().any(|(node, entry)| *entry > summary.get(&short_node(node)))
 }
 
 /// Runs `work` on the clocks of a view, if it has any.

@@ -224,8 +224,12 @@ impl<V: View> Session<V> {
     }
 
     /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
-    /// unless a side kept records back or the difference can wait for the next session.
+    /// unless a side kept records back or the difference can wait for the next session. Records that
+    /// this side is about to request come first.
     pub(super) fn judge(&mut self) {
+        if self.transfer.wants_any() {
+            return;
+        }
         let over: Vec<u32> = (self.deltas.iter())
             .filter(|(_, delta)| delta.is_over() && !delta.left_out())
             .map(|(space_index, _)| space_index)

@@ -12,7 +12,9 @@ use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_PARTS};
 use crate::message::ContentPart;
 use crate::tag::{SessionKey, Tag};
-use crate::{Compression, DecodeError, Delivery, Part, Record, View, Wire, check_content};
+use crate::{
+    Compression, DecodeError, Delivery, Part, Record, ShortRecord, View, Wire, check_content,
+};
 
 /// A record that has not been sent completely.
 ///
@@ -32,6 +34,7 @@ pub(super) struct Pieces<C> {
     parts: VecDeque<Part>,
     /// Whether the first piece must be sent if the previous record was sent.
     follows: bool,
+    short: bool,
     /// Whether a piece was sent. The others then follow regardless of this side's budget: a record
     /// larger than the budget would otherwise start again in each session.
     pub(super) begun: bool,
@@ -47,7 +50,7 @@ pub(super) struct Pieces<C> {
 enum Ready<C> {
     Piece(Piece<C>),
     /// One large content to send in parts, ahead of a later piece.
-    Large(Named<C>),
+    Large(C),
 }
 
 /// A piece of a record that goes into one message.
@@ -65,9 +68,37 @@ pub(super) struct Piece<C> {
 /// The data of a piece.
 pub(super) enum Cut<C> {
     /// One record with its contents, or contents alone, ahead of a later piece.
-    Batch(Delivery<C>),
+    Batch(Batch<C>),
     /// A part of one content, ahead of a later piece.
     Slice(ContentPart),
+}
+
+/// Records and contents of one message.
+pub(super) struct Batch<C> {
+    pub(super) delivery: Delivery<C>,
+    pub(super) short: Vec<ShortRecord>,
+}
+
+impl<C> Default for Batch<C> {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
+}
+
+impl<C> Batch<C> {
+    fn of(contents: Vec<Named<C>>) -> Self {
+        Self { delivery: Delivery { records: Vec::new(), contents }, short: Vec::new() }
+    }
+
+    pub(super) fn records(&self) -> usize {
+        self.delivery.records.len() + self.short.len()
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.delivery.records.extend(other.delivery.records);
+        self.delivery.contents.extend(other.delivery.contents);
+        self.short.extend(other.short);
+    }
 }
 
 /// Why a part of a record is not sent.
@@ -99,7 +130,7 @@ impl<C: Wire> Pieces<C> {
         session_key: SessionKey,
     ) -> Result<Self, DecodeError> {
         record.check()?;
-        let QueuedRecord { space_index, key, known, follows } = queued;
+        let QueuedRecord { space_index, key, known, follows, short } = queued;
         let Record { id, mut parts, suppressed } = record;
         parts.sort_by_cached_key(|part| {
             let contents: Vec<Tag> =
@@ -116,6 +147,7 @@ impl<C: Wire> Pieces<C> {
             suppressed,
             parts,
             follows,
+            short,
             begun: false,
             ready,
             slices: None,
@@ -153,7 +185,8 @@ impl<C: Wire> Pieces<C> {
                             continue;
                         }
                     };
-                    self.ready = ahead(Draft::of(self.id.clone(), part), contents);
+                    let last = Draft::of(self.id.clone(), part).finish(self.short, terms);
+                    self.ready = ahead(last, contents);
                     let first = self.next_ready(terms)?;
                     // The budget may stop the session before the first content that is sent ahead
                     // of a part, but not after it.
@@ -164,7 +197,7 @@ impl<C: Wire> Pieces<C> {
                 break;
             }
         }
-        (!draft.is_empty()).then(|| self.mark(draft.finish()))
+        (!draft.is_empty()).then(|| self.mark(draft.finish(self.short, terms)))
     }
 
     /// The next piece that is already cut; a large content is returned part by part.
@@ -177,8 +210,8 @@ impl<C: Wire> Pieces<C> {
         }
         match self.ready.pop_front()? {
             Ready::Piece(piece) => Some(piece),
-            Ready::Large((digest, content)) => {
-                let mut slices = Slices::of(self.space_index, digest, &content, terms.compression);
+            Ready::Large(content) => {
+                let mut slices = Slices::of(self.space_index, &content, terms.compression);
                 let first = slices.next().map(Piece::slice);
                 self.slices = Some(slices);
                 first
@@ -273,10 +306,14 @@ impl<C: Wire> Draft<C> {
         self.record.parts.is_empty() && self.record.suppressed.is_empty()
     }
 
-    fn finish(mut self) -> Piece<C> {
+    fn finish(mut self, short: bool, terms: Terms) -> Piece<C> {
         self.record.parts.sort_unstable_by_key(|part| part.node);
-        let delivery = Delivery { records: Vec::from([self.record]), contents: self.contents };
-        Piece { cut: Cut::Batch(delivery), size: self.size, must_follow: false, ahead: 0 }
+        let mut batch = Batch::of(self.contents);
+        match self.record.shorten(terms.session_key).filter(|_| short) {
+            Some(record) => batch.short.push(record),
+            None => batch.delivery.records.push(self.record),
+        }
+        Piece { cut: Cut::Batch(batch), size: self.size, must_follow: false, ahead: 0 }
     }
 }
 
@@ -294,17 +331,17 @@ fn fits_ahead<C: Wire>(contents: &[Named<C>], terms: Terms) -> Result<usize, Omi
 
 /// Cuts a part that, together with its contents, does not fit into one frame: the contents come
 /// first, the part last.
-fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
+fn ahead<C: Wire>(part: Piece<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>> {
     let mut ready = VecDeque::new();
     let (mut batch, mut size) = (Vec::new(), Size::default());
     let piece = |contents, size| {
-        let delivery = Delivery { records: Vec::new(), contents };
-        Ready::Piece(Piece { cut: Cut::Batch(delivery), size, must_follow: true, ahead: 0 })
+        let cut = Cut::Batch(Batch::of(contents));
+        Ready::Piece(Piece { cut, size, must_follow: true, ahead: 0 })
     };
     for named in contents {
         let one = Size::of_content(&named.1);
         if !one.fits_a_frame() {
-            ready.push_back(Ready::Large(named));
+            ready.push_back(Ready::Large(named.1));
             continue;
         }
         if !(size + one).fits_a_frame() {
@@ -317,6 +354,6 @@ fn ahead<C: Wire>(part: Draft<C>, contents: Vec<Named<C>>) -> VecDeque<Ready<C>>
     if !batch.is_empty() {
         ready.push_back(piece(batch, size));
     }
-    ready.push_back(Ready::Piece(Piece { must_follow: true, ..part.finish() }));
+    ready.push_back(Ready::Piece(Piece { must_follow: true, ..part }));
     ready
 }

@@ -1,6 +1,6 @@
 //! Receives records: applies those that were asked for, and finds those that lack a content.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::directory::{Directory, Hosted};
@@ -8,9 +8,10 @@ use super::slices::Assembly;
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_NODE_DOTS, MAX_UNFOLDED};
-use crate::message::ContentPart;
-use crate::tag::{self, SessionKey};
-use crate::{Delivery, ProtocolViolation, Receipt, Record, SessionError, View, Wire};
+use crate::message::{ContentPart, PatternSync};
+use crate::record::NodeId;
+use crate::tag::{self, SessionKey, Tag};
+use crate::{Delivery, ProtocolViolation, Receipt, Record, SessionError, ShortRecord, View, Wire};
 
 /// Contents that arrived ahead of their part of a record.
 pub(super) struct Carried<C> {
@@ -41,6 +42,34 @@ pub(super) struct Arriving {
     record: Record,
 }
 
+/// A record of a message.
+pub(super) struct Arrived {
+    pub(super) key: [u8; 32],
+    pub(super) context: Vec<(NodeId, u64)>,
+    /// Without the parts and the suppressions that lack a digest.
+    record: Record,
+    form: Form,
+}
+
+impl Arrived {
+    fn is_whole(&self) -> bool {
+        matches!(self.form, Form::Whole | Form::Restored)
+    }
+}
+
+/// The form in which a record arrived.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// With digests.
+    Whole,
+    /// With tags, for all of which this side found the digests.
+    Restored,
+    /// With tags, for some of which in its parts it did not.
+    LacksDigests,
+    /// With tags, for some of which among its suppressed digests it did not.
+    LacksSuppression,
+}
+
 /// The result of receiving a message of records.
 #[derive(Default)]
 pub(super) struct Received {
@@ -48,12 +77,48 @@ pub(super) struct Received {
     pub(super) unasked: u32,
     /// The requested records, with their keys.
     pub(super) requested: Vec<([u8; 32], Record)>,
-    /// The keys of records that lack a content and were not applied.
+    /// The keys of records that lack a content or a digest and were not applied.
     pub(super) lacking: Vec<[u8; 32]>,
 }
 
 impl<C: Wire> Transfer<C> {
-    /// Applies the records of a delivery that this side asked for.
+    /// Decodes the contents of a message, and resolves the tags in its records. The contents that
+    /// came ahead are among the returned ones.
+    pub(super) fn open(
+        &mut self,
+        sync: PatternSync,
+        view: &impl View<Content = C>,
+        session_key: SessionKey,
+    ) -> Result<(Vec<Arrived>, Vec<Named<C>>), SessionError> {
+        let contents = sync.decode_contents::<C>()?.into_iter();
+        let mut contents: Vec<_> =
+            contents.map(|content| (view.digest(&content), content)).collect();
+        self.end_assembly()?;
+        if self.carried.space_index != sync.space {
+            self.carried = Carried::at(sync.space);
+        }
+        if sync.records.is_empty() && sync.short.is_empty() {
+            self.carry(contents)?;
+            return Ok((Vec::new(), Vec::new()));
+        }
+        contents
+            .append(&mut core::mem::replace(&mut self.carried, Carried::at(sync.space)).contents);
+        let whole = sync.records.into_iter().map(|record| Arrived {
+            key: view.key_of(&record.id),
+            context: record.context().collect(),
+            record,
+            form: Form::Whole,
+        });
+        let mut arrived: Vec<_> = whole.collect();
+        if !sync.short.is_empty() {
+            let along = Names::of(contents.iter().map(|(digest, _)| digest), session_key);
+            let short = sync.short.into_iter();
+            arrived.extend(short.map(|record| restore(record, &along, view, session_key)));
+        }
+        Ok((arrived, contents))
+    }
+
+    /// Applies the records of a message that this side asked for.
     ///
     /// This side asked for a record if it requested the record's key, or if `told` returns true. In
     /// the second case, this side disclosed its entries around that key, or sent a version summary
@@ -61,65 +126,56 @@ impl<C: Wire> Transfer<C> {
     pub(super) fn receive<V: View<Content = C>>(
         &mut self,
         space_index: u32,
-        delivery: Delivery<C>,
+        mut arrived: Vec<Arrived>,
+        mut contents: Vec<Named<C>>,
         space: &mut Hosted<V>,
-        told: impl Fn(&[u8; 32], &Record) -> bool,
-    ) -> Result<Received, SessionError> {
-        let Delivery { mut records, mut contents } = delivery;
-        self.end_assembly()?;
-        if self.carried.space_index != space_index {
-            self.carried = Carried::at(space_index);
+        told: impl Fn(&Arrived) -> bool,
+    ) -> Received {
+        if arrived.is_empty() {
+            return Received::default();
         }
-        if records.is_empty() {
-            self.carry(contents)?;
-            return Ok(Received::default());
-        }
-        contents
-            .append(&mut core::mem::replace(&mut self.carried, Carried::at(space_index)).contents);
-
-        let came = records.len();
-        let mut requested = Vec::new();
-        records.retain(|record| {
-            let key = space.view.key_of(&record.id);
-            let asked = self.awaited.contains(&(space_index, tag::key(&key)));
-            if asked {
-                requested.push((key, record.clone()));
-            }
-            asked || told(&key, record)
-        });
-        let unasked = (came - records.len()) as u32;
-        let lacking = self.leave_incomplete(space_index, &mut records, &contents, &space.view);
+        let came = arrived.len();
+        let is_requested = |arrived: &Arrived| self.awaits(space_index, &tag::key(&arrived.key));
+        arrived.retain(|arrived| is_requested(arrived) || told(arrived));
+        let unasked = (came - arrived.len()) as u32;
+        let requested =
+            arrived.iter().filter(|arrived| arrived.is_whole() && is_requested(arrived));
+        let requested = requested.map(|arrived| (arrived.key, arrived.record.clone())).collect();
+        let lacking = Self::leave_incomplete(&mut arrived, &contents, &space.view);
+        let records: Vec<Record> = arrived.into_iter().map(|arrived| arrived.record).collect();
         let named: BTreeSet<[u8; 32]> =
             records.iter().flat_map(Record::mentions).copied().collect();
         contents.retain(|(digest, _)| named.contains(digest));
         let receipt = space.view.apply(Delivery { records, contents });
-        Ok(Received { receipt, unasked, requested, lacking })
+        Received { receipt, unasked, requested, lacking }
     }
 
-    /// Removes the records that arrived without a request and name a content that is neither in the
-    /// delivery nor held. Returns their keys, which must be requested. If a record was recently
-    /// refused, removes only the parts that name such contents, because these parts were refused.
+    /// Removes the records sent by clocks of which a digest was not found, or a content is neither
+    /// in the message nor held; returns their keys, which must be requested. Of a record that was
+    /// refused lately, removes only the parts that name such contents: they were refused. Its
+    /// suppressed digests were not: once requested, they are found.
     fn leave_incomplete(
-        &self,
-        space_index: u32,
-        records: &mut Vec<Record>,
+        arrived: &mut Vec<Arrived>,
         contents: &[Named<C>],
         view: &impl View,
     ) -> Vec<[u8; 32]> {
         let along: BTreeSet<&[u8; 32]> = contents.iter().map(|(digest, _)| digest).collect();
+        let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
         let mut lacking = Vec::new();
-        records.retain_mut(|record| {
-            let key = view.key_of(&record.id);
-            let held = |digest: &[u8; 32]| along.contains(digest) || view.holds(digest);
-            let asked = self.awaited.contains(&(space_index, tag::key(&key)));
-            if asked || record.mentions().all(held) {
+        arrived.retain_mut(|Arrived { key, record, form, .. }| {
+            let is_complete = match form {
+                Form::Whole => true,
+                Form::Restored => record.mentions().all(held),
+                Form::LacksDigests | Form::LacksSuppression => false,
+            };
+            if is_complete {
                 return true;
             }
-            if view.has_refused(&tag::key(&key)) {
+            if *form != Form::LacksSuppression && view.has_refused(&tag::key(key)) {
                 record.parts.retain(|part| part.contents().all(held));
                 return !record.parts.is_empty();
             }
-            lacking.push(key);
+            lacking.push(*key);
             false
         });
         lacking
@@ -163,7 +219,11 @@ impl<C: Wire> Transfer<C> {
     /// # Errors
     /// Fails if the part does not continue the previous one, or if the completed bytes are not
     /// exactly one content.
-    pub(super) fn receive_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
+    pub(super) fn receive_part(
+        &mut self,
+        part: ContentPart,
+        view: &impl View<Content = C>,
+    ) -> Result<(), SessionError> {
         if self.carried.space_index != part.space {
             self.end_assembly()?;
             self.carried = Carried::at(part.space);
@@ -171,7 +231,10 @@ impl<C: Wire> Transfer<C> {
         let assembly = self.carried.assembly.get_or_insert_with(|| Assembly::new(&part));
         assembly.add(part)?;
         match self.carried.assembly.take_if(|assembly| assembly.is_complete()) {
-            Some(complete) => self.carry(Vec::from([complete.finish()?])),
+            Some(complete) => {
+                let content = complete.finish()?;
+                self.carry(Vec::from([(view.digest(&content), content)]))
+            }
             None => Ok(()),
         }
     }
@@ -199,11 +262,73 @@ impl<C: Wire> Transfer<C> {
     }
 }
 
+/// Digests by their tags; `None` for a tag that two of them share.
+struct Names(BTreeMap<Tag, Option<[u8; 32]>>);
+
+impl Names {
+    fn of<'a>(digests: impl Iterator<Item = &'a [u8; 32]>, session_key: SessionKey) -> Self {
+        let mut names = BTreeMap::new();
+        for digest in digests {
+            let known = names.entry(session_key.tag(digest)).or_insert(Some(*digest));
+            *known = known.filter(|known| known == digest);
+        }
+        Self(names)
+    }
+
+    /// The only digest with this tag, in either set.
+    fn find(&self, other: &Self, tag: &Tag) -> Option<[u8; 32]> {
+        match (self.0.get(tag), other.0.get(tag)) {
+            (Some(one), None) | (None, Some(one)) => *one,
+            (Some(one), Some(other)) if one == other => *one,
+            _ => None,
+        }
+    }
+}
+
+/// Resolves the tags of a record: each belongs to the only content of the message, or to the only
+/// digest in this side's record, that has it.
+fn restore(
+    short: ShortRecord,
+    along: &Names,
+    view: &impl View,
+    session_key: SessionKey,
+) -> Arrived {
+    let key = view.key_of(&short.id);
+    let (context, suppressed) = (short.context().collect(), short.suppressed.len());
+    let held = view.record(&key);
+    let names = Names::of(held.iter().flat_map(Record::digests), session_key);
+    let (record, is_whole) = short.restore(held.as_ref(), |tag| names.find(along, tag));
+    let form = match is_whole {
+        true => Form::Restored,
+        false if record.suppressed.len() < suppressed => Form::LacksSuppression,
+        false => Form::LacksDigests,
+    };
+    Arrived { key, context, record, form }
+}
+
 impl Arriving {
     /// Whether a piece belongs to this record. A record that unfolds to more than [`MAX_UNFOLDED`]
     /// is compared in parts, which costs bytes but no memory.
     fn continues(&self, space_index: u32, key: &[u8; 32]) -> bool {
         let small = Size::of_record(&self.record).unfolded <= MAX_UNFOLDED;
         self.space_index == space_index && self.key == *key && small
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_of_two_digests_names_neither() {
+        let names = |entries: &[(u8, Option<u8>)]| {
+            let entry = |(tag, n): &(u8, Option<u8>)| ([*tag; 5], n.map(|n| [n; 32]));
+            Names(entries.iter().map(entry).collect())
+        };
+        let along = names(&[(1, Some(1)), (2, None), (3, Some(3)), (4, Some(4))]);
+        let held = names(&[(2, Some(2)), (3, Some(3)), (4, Some(5)), (6, Some(6))]);
+        let found = |tag: u8| held.find(&along, &[tag; 5]).map(|digest| digest[0]);
+        let expected = [None, Some(1), None, Some(3), None, None, Some(6)];
+        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(found), expected);
     }
 }

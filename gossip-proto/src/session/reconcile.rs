@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Session;
 use super::delta::ask;
 use super::descent::NodeRef;
+use super::receive::Arrived;
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{
@@ -14,9 +15,7 @@ use crate::message::{
 };
 use crate::message::{SubtreeResponse, Want};
 use crate::tag::{self, KEY_LEN};
-use crate::{
-    Entry, Event, Prefix, ProtocolViolation, Record, Rejection, SessionError, ShortNode, View,
-};
+use crate::{Entry, Event, Prefix, ProtocolViolation, Rejection, SessionError, ShortNode, View};
 
 /// Maximum number of entries that are compared with a listing at once. More entries are compared
 /// child by child.
@@ -97,24 +96,21 @@ impl<V: View> Session<V> {
     }
 
     pub(super) fn on_pattern_sync(&mut self, mut sync: PatternSync) -> Result<(), SessionError> {
-        self.stats.records_in += sync.records.len() as u64;
-        self.stats.contents_in += sync.digests.len() as u64;
+        self.stats.records_in += (sync.records.len() + sync.short.len()) as u64;
+        self.stats.contents_in += u64::from(sync.count);
         let (space_index, declared) = (sync.space, core::mem::take(&mut sync.declared));
         let space = self.directory.at_mut(space_index).ok_or(NOT_SHARED)?;
-        let delivery = sync.into_delivery::<V::Content>()?;
-        let came = greatest_entries(&delivery.records);
+        let (arrived, contents) = self.transfer.open(sync, &space.view, self.session_key)?;
+        let came = greatest_entries(&arrived);
         if let Some(delta) = self.deltas.get_mut(space_index) {
-            delivery
-                .records
-                .iter()
-                .for_each(|record| delta.note(&space.view.key_of(&record.id), record));
+            arrived.iter().for_each(|arrived| delta.note(&arrived.key, &arrived.context));
         }
         let delta = self.deltas.get(space_index);
-        let told = |key: &[u8; 32], record: &Record| {
-            self.descent.disclosed(space_index, key)
-                || delta.is_some_and(|delta| delta.awaits(record))
+        let told = |arrived: &Arrived| {
+            self.descent.disclosed(space_index, &arrived.key)
+                || delta.is_some_and(|delta| delta.awaits(&arrived.context))
         };
-        let received = self.transfer.receive(space_index, delivery, space, told)?;
+        let received = self.transfer.receive(space_index, arrived, contents, space, told);
         self.stats.applied += u64::from(received.receipt.applied);
         self.stats.stale += u64::from(received.receipt.stale);
         self.stats.rejected += received.receipt.rejected.len() as u64;
@@ -152,8 +148,8 @@ impl<V: View> Session<V> {
 
     pub(super) fn on_content_part(&mut self, part: ContentPart) -> Result<(), SessionError> {
         self.stats.contents_in += u64::from(part.offset == 0);
-        self.directory.at(part.space).ok_or(NOT_SHARED)?;
-        self.transfer.receive_part(part)
+        let view = &self.directory.at(part.space).ok_or(NOT_SHARED)?.view;
+        self.transfer.receive_part(part, view)
     }
 
     fn view(&self, space_index: u32) -> Result<&V, SessionError> {
@@ -356,11 +352,11 @@ enum Side {
 const NOT_SHARED: SessionError = SessionError::Violation(ProtocolViolation::UnsharedSpace);
 
 /// The greatest context entry of each node in `records`.
-fn greatest_entries(records: &[Record]) -> BTreeMap<ShortNode, u64> {
+fn greatest_entries(records: &[Arrived]) -> BTreeMap<ShortNode, u64> {
     let mut greatest = BTreeMap::new();
-    for (node, entry) in records.iter().flat_map(Record::context) {
-        let known: &mut u64 = greatest.entry(short_node(&node)).or_default();
-        *known = entry.max(*known);
+    for (node, entry) in records.iter().flat_map(|arrived| &arrived.context) {
+        let known: &mut u64 = greatest.entry(short_node(node)).or_default();
+        *known = (*entry).max(*known);
     }
     greatest
 }

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::transfer::Named;
 use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
 use crate::{Compression, ProtocolViolation, SessionError, Wire};
@@ -13,21 +12,15 @@ const PART: usize = 512 << 10;
 /// A content that is being sent in parts.
 pub(super) struct Slices {
     space: u32,
-    digest: [u8; 32],
     encoded: Vec<u8>,
     sent: usize,
 }
 
 impl Slices {
-    pub(super) fn of<C: Wire>(
-        space: u32,
-        digest: [u8; 32],
-        content: &C,
-        compression: Compression,
-    ) -> Self {
+    pub(super) fn of<C: Wire>(space: u32, content: &C, compression: Compression) -> Self {
         let mut encoded = Vec::new();
         C::encode(&[content], compression, &mut encoded);
-        Self { space, digest, encoded, sent: 0 }
+        Self { space, encoded, sent: 0 }
     }
 
     /// The next part; `None` after the last one.
@@ -37,8 +30,7 @@ impl Slices {
         let number = |bytes| u32::try_from(bytes).expect("a content has far fewer than 2^32 bytes");
         let (total, offset) = (number(self.encoded.len()), number(self.sent));
         self.sent += bytes.len();
-        let (space, digest) = (self.space, self.digest);
-        let part = || ContentPart { space, digest, total, offset, bytes: bytes.into() };
+        let part = || ContentPart { space: self.space, total, offset, bytes: bytes.into() };
         (!bytes.is_empty()).then(part)
     }
 
@@ -49,23 +41,22 @@ impl Slices {
 
 /// A content that is being received in parts.
 pub(super) struct Assembly {
-    digest: [u8; 32],
     total: usize,
     encoded: Vec<u8>,
 }
 
 impl Assembly {
     pub(super) fn new(part: &ContentPart) -> Self {
-        Self { digest: part.digest, total: part.total as usize, encoded: Vec::new() }
+        Self { total: part.total as usize, encoded: Vec::new() }
     }
 
     /// Adds the next part. Allocates for the received bytes only, not for the announced total.
     ///
     /// # Errors
-    /// Fails if the part belongs to another content or does not follow the previous one.
+    /// Fails if the part does not follow the previous one.
     pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
         let continues = part.offset as usize == self.encoded.len();
-        if part.digest != self.digest || part.total as usize != self.total || !continues {
+        if part.total as usize != self.total || !continues {
             return Err(SessionError::Violation(ProtocolViolation::PartOutOfOrder));
         }
         self.encoded.extend(part.bytes);
@@ -77,10 +68,10 @@ impl Assembly {
     }
 
     /// Decodes the content.
-    pub(super) fn finish<C: Wire>(self) -> Result<Named<C>, SessionError> {
+    pub(super) fn finish<C: Wire>(self) -> Result<C, SessionError> {
         let mut contents = C::decode(&self.encoded, 1, MAX_CONTENT_MEMORY)?;
         match (contents.pop(), contents.pop()) {
-            (Some(content), None) => Ok((self.digest, content)),
+            (Some(content), None) => Ok(content),
             _ => Err(SessionError::Violation(ProtocolViolation::NotOneContent)),
         }
     }

@@ -221,7 +221,10 @@ fn queue(
     follows: bool,
 ) -> QueuedRecord {
     let known = session_key.tags(known_contents(record, theirs));
-    QueuedRecord { space_index, key, known, follows }
+    // A peer that has handled versions of none of these nodes does not hold the suppressed digests.
+    let is_met = record.context().any(|(node, _)| theirs.get(&short_node(&node)) > 0);
+    let short = record.suppressed.is_empty() || is_met;
+    QueuedRecord { space_index, key, known, follows, short }
 }
 
 /// Finds a record whose key hash begins with these bytes.

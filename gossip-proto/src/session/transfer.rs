@@ -7,7 +7,7 @@ use super::delta::Deltas;
 use super::descent::NodeRef;
 use super::directory::Directory;
 use super::key_set::KeySet;
-use super::pieces::{Cut, Omitted, Pieces};
+use super::pieces::{Batch, Cut, Omitted, Pieces};
 use super::receive::{Arriving, Carried};
 use super::turn::Allowance;
 use super::unsent::Unsent;
@@ -15,7 +15,7 @@ use crate::codec::{NodeTable, Size};
 use crate::limits::{MAX_PENDING, MAX_UNASKED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS};
 use crate::message::{PatternRequest, PatternSync, Want};
 use crate::tag::{KEY_LEN, SessionKey, TAG_LEN, Tag};
-use crate::{Delivery, Message, Prefix, Record, View, Wire, short};
+use crate::{Message, Prefix, Record, View, Wire, short};
 
 /// Maximum number of entries of a subtree that is unfolded at once. A larger subtree is unfolded
 /// child by child, so that the queue stays short.
@@ -43,12 +43,14 @@ pub(super) struct QueuedRecord {
     /// Whether this record must be sent if the previous one was sent, because both have the same
     /// version.
     pub(super) follows: bool,
+    /// Whether the peer can most likely find its digests by their tags.
+    pub(super) short: bool,
 }
 
 impl QueuedRecord {
     /// Creates an item that does not depend on the previous record.
     fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
-        Self { space_index, key, known, follows: false }
+        Self { space_index, key, known, follows: false, short: false }
     }
 }
 
@@ -184,6 +186,11 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
+    /// Whether requests wait to be sent.
+    pub(super) fn wants_any(&self) -> bool {
+        !self.wants.is_empty()
+    }
+
     /// Whether this side requested a key in its last turn.
     pub(super) fn awaits(&self, space_index: u32, key: &[u8; KEY_LEN]) -> bool {
         self.awaited.contains(&(space_index, *key))
@@ -236,7 +243,7 @@ impl<C: Wire> Transfer<C> {
     ) -> Option<Message> {
         self.arrange();
         let terms = allowance.terms;
-        let mut batch = Delivery::default();
+        let mut batch = Batch::default();
         let mut size = Size::default();
         let mut space = None;
         loop {
@@ -247,7 +254,7 @@ impl<C: Wire> Transfer<C> {
             }
             let Some(pieces) = &mut self.sending else { break };
             let hosted = directory.at(pieces.space_index)?;
-            let is_full = batch.records.len() == allowance.records;
+            let is_full = batch.records() == allowance.records;
             if is_full || space.is_some_and(|space| space != pieces.space_index) {
                 break;
             }
@@ -277,7 +284,7 @@ impl<C: Wire> Transfer<C> {
                 deltas.stop();
                 break;
             }
-            let is_ahead = !matches!(&piece.cut, Cut::Batch(batch) if !batch.records.is_empty());
+            let is_ahead = !matches!(&piece.cut, Cut::Batch(one) if one.records() > 0);
             let fits = (size + piece.size).fits_a_frame() && !is_ahead;
             if space.is_some() && !fits {
                 pieces.put_back(piece);
@@ -290,10 +297,7 @@ impl<C: Wire> Transfer<C> {
             }
             size = size + piece.size;
             match piece.cut {
-                Cut::Batch(one) => {
-                    batch.records.extend(one.records);
-                    batch.contents.extend(one.contents);
-                }
+                Cut::Batch(one) => batch.extend(one),
                 Cut::Slice(part) => return Some(Message::ContentPart(part)),
             }
             if is_ahead {
@@ -302,8 +306,9 @@ impl<C: Wire> Transfer<C> {
         }
         let space = space.or_else(|| deltas.undeclared())?;
         let declared = deltas.declare(space);
-        let sync = PatternSync::new(space, batch, declared, terms.compression);
-        Some(Message::PatternSync(sync))
+        let Batch { delivery, short } = batch;
+        let sync = PatternSync::new(space, delivery, declared, terms.compression);
+        Some(Message::PatternSync(PatternSync { short, ..sync }))
     }
 
     /// The next record to send, split into parts.

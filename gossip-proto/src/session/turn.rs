@@ -120,8 +120,8 @@ impl<V: View> Session<V> {
         let frame = message.encode(self.compression, false);
         match message {
             Message::PatternSync(sync) => {
-                self.stats.records_out += sync.records.len() as u64;
-                self.stats.contents_out += sync.digests.len() as u64;
+                self.stats.records_out += (sync.records.len() + sync.short.len()) as u64;
+                self.stats.contents_out += u64::from(sync.count);
             }
             Message::ContentPart(part) => {
                 // A content is counted once, with its first part.

@@ -146,14 +146,12 @@ impl State {
         &mut self,
         record: Record,
         contents: &BTreeMap<[u8; 32], OpaqueContent>,
-        wrong: &BTreeSet<[u8; 32]>,
     ) -> Result<bool, Rejection> {
         record.check().map_err(|_| Rejection::InvalidRecord)?;
         let known =
             |digest: &[u8; 32]| contents.contains_key(digest) || self.contents.contains_key(digest);
-        if let Some(digest) = record.contents().find(|digest| !known(digest)) {
-            let is_wrong = wrong.contains(digest);
-            return Err(if is_wrong { Rejection::WrongDigest } else { Rejection::MissingContent });
+        if !record.contents().all(known) {
+            return Err(Rejection::MissingContent);
         }
         let brought = record.contents().filter_map(|digest| Some((*digest, contents.get(digest)?)));
         self.contents.extend(brought.map(|(digest, content)| (digest, content.clone())));
@@ -249,19 +247,17 @@ impl View for ByteMapView {
         key_of(id)
     }
 
+    fn digest(&self, content: &OpaqueContent) -> [u8; 32] {
+        digest(content.as_bytes())
+    }
+
     fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
-        let (mut contents, mut wrong) = (BTreeMap::new(), BTreeSet::new());
-        for (claimed, content) in delivery.contents {
-            match digest(content.as_bytes()) == claimed {
-                true => _ = contents.insert(claimed, content),
-                false => _ = wrong.insert(claimed),
-            }
-        }
+        let contents = delivery.contents.into_iter().collect();
         let mut receipt = Receipt::default();
         let mut state = self.map.state();
         for record in delivery.records {
             let id = record.id.clone();
-            match state.join(record, &contents, &wrong) {
+            match state.join(record, &contents) {
                 Ok(true) => receipt.applied += 1,
                 Ok(false) => receipt.stale += 1,
                 Err(reason) => receipt.rejected.push((id, reason)),

@@ -98,6 +98,8 @@ pub enum ViewLaw {
     /// `content` returns, and `holds` confirms, each content by the digest under which a record
     /// names it.
     Contents,
+    /// `digest` returns the digest under which a record names the content.
+    ContentDigest,
     /// Later writes do not change the pinned tree of a view.
     Pinned,
     /// `live_summary` is the summary of the live tree, including everything applied and written
@@ -105,7 +107,7 @@ pub enum ViewLaw {
     LiveSummary,
     /// `apply` joins valid records: a new record changes the state and counts as applied.
     Apply,
-    /// `apply` refuses a record whose content has another digest, or is missing.
+    /// `apply` refuses a record whose content is missing.
     Verification,
     /// A record that is applied again changes nothing and counts as stale.
     Idempotence,

@@ -85,6 +85,10 @@ fn record(view: &impl View, entry: &Entry) -> Checked {
             let found = content.is_some();
             format!("{id:?} names {digest}, but `content` finds it: {found}, and `holds` is {held}")
         })?;
+        let named = content.is_none_or(|content| view.digest(&content) == *digest);
+        expect(ViewLaw::ContentDigest, named, || {
+            format!("{:?} names {}: the content has another digest", record.id, hex(digest))
+        })?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use engram_gossip_proto::{
 
 fn contact(ours: Parameters, theirs: Parameters) -> (Contact, Store, Store) {
     let (a, b) = (Store::default(), Store::default());
-    a.state.borrow_mut().submit(1, 1, content("pattern_1", 1));
+    a.change().submit(1, 1, content("pattern_1", 1));
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let config = SessionConfig::default();
     let contact = Pair::new((config.clone(), config), (ours, theirs), (spaces(&a), spaces(&b)))
@@ -96,8 +96,8 @@ fn another_wire_version_is_refused_by_number() {
 #[test]
 fn both_sides_learn_the_greeting_first() {
     let (a, b) = (Store::default(), Store::default());
-    a.state.borrow_mut().submit(1, 1, content("pattern_1", 1));
-    b.state.borrow_mut().submit(2, 1, content("pattern_2", 1));
+    a.change().submit(1, 1, content("pattern_1", 1));
+    b.change().submit(2, 1, content("pattern_2", 1));
     let greetings = [Greeting { known: 5, clock: 1 << 60 }, Greeting { known: u64::MAX, clock: 0 }];
     let [ours, theirs] =
         greetings.map(|greeting| SessionConfig { greeting, ..SessionConfig::default() });
@@ -172,9 +172,9 @@ fn each_half_of_the_key_changes_every_tag() {
     let contact = |halves| {
         let (a, b) = (Store::default(), Store::default());
         for n in 0..200 {
-            a.state.borrow_mut().submit(1, n + 1, content(&format!("pattern_{n}"), n as u32));
+            a.change().submit(1, n + 1, content(&format!("pattern_{n}"), n as u32));
         }
-        b.state.borrow_mut().submit(2, 1, content("pattern_b", 1));
+        b.change().submit(2, 1, content("pattern_b", 1));
         let spaces = |store: &Store| vec![(space("default"), store.pin())];
         let config = (SessionConfig::default(), SessionConfig::default());
         Pair::keyed(halves, config, (parameters(), parameters()), (spaces(&a), spaces(&b)))

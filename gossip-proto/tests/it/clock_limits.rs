@@ -27,7 +27,7 @@ fn above_max_summary_nodes_trees_are_compared() {
     for (nodes, descended) in [(limits::MAX_SUMMARY, 0), (limits::MAX_SUMMARY + 1, 1)] {
         let state = of_nodes(nodes);
         let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
-        b.state.borrow_mut().records.values_mut().next().unwrap().parts[0].entry = 2;
+        b.change().records.values_mut().next().unwrap().parts[0].entry = 2;
         let contact = meet(&a, &b);
         assert_eq!(contact.opener.result, Ending::InSync);
         assert_eq!(contact.opener.stats.applied, 1);
@@ -43,7 +43,7 @@ fn beyond_max_summaries_trees_are_compared() {
         let store = |_| Store::clocked(state.clone());
         let [ours, theirs] = [0, 1].map(|_| (0..spaces).map(store).collect::<Vec<_>>());
         for store in &theirs {
-            store.state.borrow_mut().records.values_mut().next().unwrap().parts[0].entry = 2;
+            store.change().records.values_mut().next().unwrap().parts[0].entry = 2;
         }
         let views = |stores: &[Store]| {
             let named = stores.iter().enumerate();
@@ -80,8 +80,8 @@ fn up_to_max_news_are_sent_above_a_summary() {
 fn a_range_that_is_not_taken_is_left_out() {
     let (a, b) = agreed(30);
     for n in 0..100 {
-        b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("two_{n}"), 1));
-        b.state.borrow_mut().submit(3, 6_000 + n, content(&format!("three_{n}"), 1));
+        b.change().submit(2, 5_000 + n, content(&format!("two_{n}"), 1));
+        b.change().submit(3, 6_000 + n, content(&format!("three_{n}"), 1));
     }
     // Another session of node 1 has claimed the records of node 3.
     a.left.borrow_mut().insert(short(3));

@@ -33,7 +33,7 @@ pub(crate) fn agreed(count: u64) -> (Store, Store) {
         state.submit(node, n + 1, content(&format!("pattern_{n}"), n as u32));
     }
     let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
-    a.state.borrow_mut().submit(1, count + 1, content("first", 1));
+    a.change().submit(1, count + 1, content("first", 1));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     (a, b)
@@ -54,13 +54,9 @@ pub(crate) fn descents(contact: &Contact) -> u64 {
 fn bytes_beside_contents(contact: &Contact) -> usize {
     let of = |(_, frame): &(bool, Vec<u8>)| match Message::decode(frame).unwrap().0 {
         Message::PatternSync(mut sync) => {
-            let contents = std::mem::take(&mut sync.digests);
             sync.contents.clear();
-            let encode = |message: Message| {
-                message.encode(engram_gossip_proto::Compression::Off, true).len()
-            };
-            // Each content travels with its digest.
-            encode(Message::PatternSync(sync)) - 32 * contents.len()
+            let compression = engram_gossip_proto::Compression::Off;
+            Message::PatternSync(sync).encode(compression, true).len()
         }
         _ => frame.len(),
     };
@@ -72,7 +68,7 @@ fn a_receiver_that_opens_needs_one_round_trip() {
     for (news, budget) in [(1, 410), (10, 800), (100, 4_500)] {
         let (a, b) = agreed(1_000);
         for n in 0..news {
-            b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("pattern_{}", 7 * n), 77));
+            b.change().submit(2, 5_000 + n, content(&format!("pattern_{}", 7 * n), 77));
         }
         let contact = meet(&a, &b);
         assert_eq!(contact.opener.result, Ending::InSync);
@@ -95,7 +91,7 @@ fn hundred_nodes_without_base_fit_few_packets() {
         state.submit((n % 100) as u8, n + 1, content(&format!("pattern_{n}"), n as u32));
     }
     let (a, b) = (Store::clocked(state.clone()), Store::clocked(state));
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_2", 77));
+    b.change().submit(2, 5_000, content("pattern_2", 77));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
@@ -108,7 +104,7 @@ fn hundred_nodes_without_base_fit_few_packets() {
 #[test]
 fn a_sender_that_opens_needs_one_and_a_half() {
     let (a, b) = agreed(1_000);
-    a.state.borrow_mut().submit(1, 5_000, content("pattern_5", 77));
+    a.change().submit(1, 5_000, content("pattern_5", 77));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(turns_to_records(&contact), 3);
@@ -119,8 +115,8 @@ fn a_sender_that_opens_needs_one_and_a_half() {
 fn news_of_both_sides_cross() {
     let (a, b) = agreed(300);
     for n in 0..50 {
-        a.state.borrow_mut().submit(1, 5_000 + n, content(&format!("pattern_{n}"), 77));
-        b.state.borrow_mut().submit(2, 6_000 + n, content(&format!("pattern_{}", n + 25), 78));
+        a.change().submit(1, 5_000 + n, content(&format!("pattern_{n}"), 77));
+        b.change().submit(2, 6_000 + n, content(&format!("pattern_{}", n + 25), 78));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -134,10 +130,29 @@ fn news_of_both_sides_cross() {
 #[test]
 fn deletions_travel_by_clocks() {
     let (a, b) = agreed(300);
-    (0..20).for_each(|n| b.state.borrow_mut().delete(2, 5_000 + n, &format!("pattern_{n}")));
+    (0..20).for_each(|n| b.change().delete(2, 5_000 + n, &format!("pattern_{n}")));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (20, 0));
+    assert_eq!(a.state().records, b.state().records);
+}
+
+/// A deletion names suppressed contents by their tags, which a node that never held them cannot
+/// resolve: it requests the record.
+#[test]
+fn unknown_suppressed_digests_are_requested() {
+    let (a, b) = agreed(300);
+    for n in 0..3 {
+        let mut state = b.change();
+        let (id, unknown) = (format!("pattern_{n}"), [n + 1; 32]);
+        state.delete(2, 5_000 + u64::from(n), &id);
+        let record = state.records.get_mut(&common::key_of(&id)).unwrap();
+        record.suppressed = if n == 0 { vec![] } else { vec![(unknown, 1)] };
+    }
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!((contact.opener.stats.applied, descents(&contact)), (3, 0));
+    assert_eq!(contact.acceptor.stats.records_out, 5, "two records are sent twice");
     assert_eq!(a.state().records, b.state().records);
 }
 
@@ -147,7 +162,7 @@ fn a_part_that_lost_one_of_two_dots_converges() {
     let key = common::key_of("pattern_0");
     let second = content("pattern_0", 88);
     for store in [&a, &b] {
-        let mut state = store.state.borrow_mut();
+        let mut state = store.change();
         let part = &mut state.records.get_mut(&key).unwrap().parts[0];
         part.entry = common::version(4_000);
         part.dots.push((part.entry, common::content_digest(&second)));
@@ -155,7 +170,7 @@ fn a_part_that_lost_one_of_two_dots_converges() {
         drop(state);
         store.clocks().index.restart();
     }
-    let mut state = b.state.borrow_mut();
+    let mut state = b.change();
     state.records.get_mut(&key).unwrap().parts[0].dots.remove(0);
     state.submit(2, 5_000, content("pattern_0", 77));
     drop(state);
@@ -168,7 +183,7 @@ fn a_part_that_lost_one_of_two_dots_converges() {
 fn confirmations_carry_no_contents() {
     let (a, b) = agreed(300);
     for n in 0..100u32 {
-        b.state.borrow_mut().submit(4, 5_000 + u64::from(n), content(&format!("pattern_{n}"), n));
+        b.change().submit(4, 5_000 + u64::from(n), content(&format!("pattern_{n}"), n));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -180,10 +195,10 @@ fn confirmations_carry_no_contents() {
 fn a_content_that_only_seems_known_is_asked_for() {
     let (a, b) = agreed(300);
     // The content belongs to a dot that node 2 handled and has since superseded.
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_3", 3));
-    a.state.borrow_mut().submit(1, 6_000, content("pattern_3", 99));
+    b.change().submit(2, 5_000, content("pattern_3", 3));
+    a.change().submit(1, 6_000, content("pattern_3", 99));
     let digest = common::content_digest(&content("pattern_3", 3));
-    a.state.borrow_mut().contents.remove(&digest);
+    a.change().contents.remove(&digest);
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert!(a.state().is_whole() && b.state().is_whole());
@@ -197,7 +212,7 @@ fn unknown_base_adds_one_turn() {
     let state = b.state();
     let b = Store::clocked(state);
     b.clocks().index.restart();
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_000, content("pattern_5", 77));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
@@ -228,7 +243,7 @@ fn up_to_max_news_nothing_is_offered() {
     for (news, offered) in [(limits::MAX_NEWS, false), (limits::MAX_NEWS + 1, true)] {
         let (a, b) = agreed(10);
         for n in 0..news {
-            b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
+            b.change().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
         }
         let contact = meet(&a, &b);
         assert_eq!(contact.opener.result, Ending::InSync);
@@ -252,7 +267,7 @@ fn ask(a: &Store, b: &Store, mut before: impl FnMut(&[u8])) -> Contact {
 #[test]
 fn asked_offers_precede_few_records() {
     let (a, b) = agreed(10);
-    b.state.borrow_mut().submit(2, 5_000, content("new", 1));
+    b.change().submit(2, 5_000, content("new", 1));
     let contact = ask(&a, &b, |_| ());
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!([contact.opener.stats.applied, contact.opener.stats.came_by_others], [1, 0]);
@@ -265,7 +280,7 @@ fn records_that_came_meanwhile_are_not_taken() {
     let (a, b) = agreed(10);
     let third = Store::clocked(b.state());
     third.clocks().index.restart();
-    third.state.borrow_mut().submit(3, 5_000, content("new", 1));
+    third.change().submit(3, 5_000, content("new", 1));
     meet(&b, &third);
     let contact = ask(&a, &b, |frame| {
         if frame[3] == 9 {
@@ -297,9 +312,9 @@ fn a_side_without_clocks_compares_trees() {
 #[test]
 fn a_summary_that_is_too_high_hides_nothing() {
     let (a, b) = agreed(300);
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
-    b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
-    a.state.borrow_mut().learn(&b.state(), "pattern_6");
+    b.change().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_001, content("pattern_6", 77));
+    a.change().learn(&b.state(), "pattern_6");
     // The summary of node 1 now claims everything from node 2.
     a.clocks();
     assert_eq!(a.clocks().index.summary().get(&short(2)), common::version(5_001));
@@ -312,13 +327,13 @@ fn a_summary_that_is_too_high_hides_nothing() {
 #[test]
 fn a_write_into_a_session_is_left_to_the_next() {
     let (a, b) = agreed(300);
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_000, content("pattern_5", 77));
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let configs = (expecting(2), expecting(1));
     let contact = Pair::new(configs, (parameters(), parameters()), (spaces(&a), spaces(&b))).run(
         |at, _, frame| {
             if at == 3 {
-                b.state.borrow_mut().submit(2, 6_000, content("pattern_6", 78));
+                b.change().submit(2, 6_000, content("pattern_6", 78));
             }
             vec![frame]
         },
@@ -335,14 +350,14 @@ fn a_write_into_a_session_is_left_to_the_next() {
 fn at_most_max_postponed_sessions_postpone() {
     let (a, b) = agreed(300);
     let postponed = limits::MAX_POSTPONED;
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_000, content("pattern_5", 77));
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let config = |peer| SessionConfig { postponed, ..expecting(peer) };
     let configs = (config(2), config(1));
     let contact = Pair::new(configs, (parameters(), parameters()), (spaces(&a), spaces(&b))).run(
         |at, _, frame| {
             if at == 3 {
-                b.state.borrow_mut().submit(2, 6_000, content("pattern_6", 78));
+                b.change().submit(2, 6_000, content("pattern_6", 78));
             }
             vec![frame]
         },
@@ -372,7 +387,7 @@ fn broken(a: &Store, b: &Store, frames: usize) -> Contact {
 fn a_broken_session_keeps_what_was_declared() {
     let (a, b) = agreed(30);
     for n in 0..100 {
-        b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
+        b.change().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
     }
     // Two hellos, two summaries, and five messages of ten records.
     let contact = broken(&a, &b, 9);
@@ -387,7 +402,7 @@ fn a_broken_session_keeps_what_was_declared() {
 #[test]
 fn agreement_raises_both_summaries() {
     let (a, b) = agreed(30);
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_000, content("pattern_5", 77));
     // Node 1 did not receive the record by clocks, so its summary does not cover it.
     let mut view = a.pin();
     let record = b.state().records[&common::key_of("pattern_5")].clone();
@@ -396,7 +411,7 @@ fn agreement_raises_both_summaries() {
     let receipt = view.apply(Delivery { records: vec![record], contents });
     assert_eq!(receipt.applied, 1);
     assert!(a.clocks().index.summary().get(&short(2)) < common::version(5_000));
-    a.state.borrow_mut().submit(1, 6_000, content("pattern_6", 78));
+    a.change().submit(1, 6_000, content("pattern_6", 78));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     let summary = |store: &Store| store.clocks().index.summary();
@@ -409,7 +424,7 @@ fn records_of_equal_version_are_never_separated() {
     let (a, b) = agreed(30);
     // Three records have the same version, as if the node had been cloned.
     for id in ["one", "two", "three"] {
-        b.state.borrow_mut().submit(2, 5_000, content(id, 1));
+        b.change().submit(2, 5_000, content(id, 1));
     }
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let limited =
@@ -425,11 +440,7 @@ fn records_of_equal_version_are_never_separated() {
 fn a_record_of_several_ranges_is_sent_once() {
     let (a, b) = agreed(30);
     for node in [2, 3, 7] {
-        b.state.borrow_mut().submit(
-            node,
-            5_000 + u64::from(node),
-            content("pattern_5", node.into()),
-        );
+        b.change().submit(node, 5_000 + u64::from(node), content("pattern_5", node.into()));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -461,13 +472,13 @@ fn records_above_a_summary_do_not_come_back() {
 #[test]
 fn trees_are_compared_after_the_delta() {
     let (a, b) = agreed(300);
-    b.state.borrow_mut().submit(2, 5_000, content("pattern_5", 77));
-    b.state.borrow_mut().submit(2, 5_001, content("pattern_6", 77));
-    a.state.borrow_mut().learn(&b.state(), "pattern_6");
+    b.change().submit(2, 5_000, content("pattern_5", 77));
+    b.change().submit(2, 5_001, content("pattern_6", 77));
+    a.change().learn(&b.state(), "pattern_6");
     a.clocks();
     for n in 0..100 {
-        b.state.borrow_mut().submit(3, 6_000 + n, content(&format!("pattern_{}", 100 + n), 78));
-        a.state.borrow_mut().submit(1, 7_000 + n, content(&format!("pattern_{}", 200 + n), 79));
+        b.change().submit(3, 6_000 + n, content(&format!("pattern_{}", 100 + n), 78));
+        a.change().submit(1, 7_000 + n, content(&format!("pattern_{}", 200 + n), 79));
     }
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

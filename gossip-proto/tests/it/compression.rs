@@ -10,7 +10,8 @@ fn sizes(contents: Vec<PatternContent>) -> (usize, usize, usize) {
     let plain = real::plain_len(&batch);
     let len = |compression| {
         let message = PatternSync::new(0, batch.clone(), vec![], compression);
-        assert_eq!(message.clone().into_delivery(), Ok(batch.clone()));
+        let contents = batch.contents.iter().map(|(_, content)| content.clone()).collect();
+        assert_eq!(message.decode_contents::<PatternContent>(), Ok(contents));
         let message = Message::PatternSync(message);
         let frame = message.encode(compression, false);
         assert_eq!(Message::decode(&frame).unwrap(), (message.clone(), false));
@@ -67,7 +68,7 @@ fn both_ends_may_choose_for_themselves() {
         let (a, b) = (Store::default(), Store::default());
         for (at, content) in real::contents().into_iter().enumerate() {
             let store = if at % 2 == 0 { &a } else { &b };
-            store.state.borrow_mut().submit(1, at as u64 + 1, content);
+            store.change().submit(1, at as u64 + 1, content);
         }
         let spaces = |store: &Store| vec![(space("default"), store.pin())];
         let parameters = parameters().require("dimension", "768");

@@ -159,7 +159,7 @@ fn refused_records_starve_no_others() {
         state.submit(1, u64::from(i) + 1, content(&format!("pattern_{i}"), i));
     }
     let (a, b) = (Store::new(state), Store::default());
-    b.state.borrow_mut().poison.extend((0..400).map(|i| format!("pattern_{i}")));
+    b.change().poison.extend((0..400).map(|i| format!("pattern_{i}")));
     let mut cursor = None;
     for _ in 0..20 {
         let config = SessionConfig { send_budget: 1, cursor, ..SessionConfig::default() };
@@ -175,7 +175,7 @@ fn refused_records_are_never_in_sync() {
     state.submit(1, 1, content("pattern_1", 1));
     state.submit(1, 2, content("pattern_2", 2));
     let (a, b) = (Store::new(state), Store::default());
-    b.state.borrow_mut().poison.insert("pattern_1".into());
+    b.change().poison.insert("pattern_1".into());
     let contact = sync(&a, &b);
     assert_eq!(contact.opener.result, Ending::Synced);
     assert_eq!(contact.acceptor.result, Ending::Synced);

@@ -96,7 +96,7 @@ fn writes_during_a_session_only_add_bytes() {
         for (store, node) in [(&left, 1), (&right, 2)] {
             counter += 1;
             let id = format!("pattern_{}", at * 13 % 300);
-            store.state.borrow_mut().submit(node, counter, content(&id, counter as u32));
+            store.change().submit(node, counter, content(&id, counter as u32));
         }
         vec![frame]
     });

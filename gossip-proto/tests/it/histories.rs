@@ -146,7 +146,7 @@ impl Cluster {
         let owed = self.owed.entry(id_of(id)).or_default();
         owed.retain(|(writer, ..)| *writer != node_id(node as u8));
         owed.push((node_id(node as u8), version(self.count), digest));
-        self.stores[node].state.borrow_mut().submit(node as u8, self.count, content);
+        self.stores[node].change().submit(node as u8, self.count, content);
     }
 
     fn delete(&mut self, node: usize, id: u8) {
@@ -154,7 +154,7 @@ impl Cluster {
         let seen = self.stores[node].state().records.get(&key_of(&id_of(id))).map(dots);
         let seen = seen.unwrap_or_default();
         self.owed.entry(id_of(id)).or_default().retain(|dot| !seen.contains(dot));
-        self.stores[node].state.borrow_mut().delete(node as u8, self.count, &id_of(id));
+        self.stores[node].change().delete(node as u8, self.count, &id_of(id));
     }
 
     fn session(
@@ -213,7 +213,7 @@ impl Cluster {
                 let mut written = false;
                 self.session((from, to), config(early), |frame, _, bytes| {
                     if frame == at {
-                        store.state.borrow_mut().submit(node as u8, count, content.clone());
+                        store.change().submit(node as u8, count, content.clone());
                         written = true;
                     }
                     vec![bytes]
@@ -235,7 +235,7 @@ impl Cluster {
                 self.session((from, to), config, |_, _, frame| vec![frame]);
             }
             Step::Refuse { node, id } => {
-                let mut state = self.stores[node].state.borrow_mut();
+                let mut state = self.stores[node].change();
                 if !state.poison.remove(&id_of(id)) {
                     state.poison.insert(id_of(id));
                 }
@@ -262,7 +262,7 @@ impl Cluster {
 
     /// Runs enough sessions of every pair, then checks that all are equal and hold every owed dot.
     fn settle(&mut self) {
-        self.stores.iter().for_each(|store| store.state.borrow_mut().poison.clear());
+        self.stores.iter().for_each(|store| store.change().poison.clear());
         for _ in 0..3 {
             for from in 0..NODES {
                 for to in 0..from {

@@ -352,13 +352,7 @@ fn decoded_frame_memory_is_limited() {
 fn content_parts_are_limited() {
     let part = |total: usize, offset: usize| {
         let (total, offset) = (total as u32, offset as u32);
-        Message::ContentPart(ContentPart {
-            space: 0,
-            digest: [1; 32],
-            total,
-            offset,
-            bytes: vec![7],
-        })
+        Message::ContentPart(ContentPart { space: 0, total, offset, bytes: vec![7] })
     };
     reaches(limits::MAX_CONTENT_LEN, |total| part(total, 0));
     let invalid = DecodeError::Invalid("the length of a part");
@@ -450,7 +444,7 @@ fn send_queue_is_limited() {
     // A peer that keeps requesting the same few keys can only fill the queue.
     let store = common::Store::default();
     for i in 0..12 {
-        store.state.borrow_mut().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));
+        store.change().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));
     }
     let now = std::time::Duration::ZERO;
     let config = engram_gossip_proto::SessionConfig::default();

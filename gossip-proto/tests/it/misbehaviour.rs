@@ -238,16 +238,17 @@ fn record_below_a_listing_is_accepted() {
 }
 
 #[test]
-fn content_with_wrong_digest_is_rejected_alone() {
+fn damaged_content_is_rejected_alone() {
     let mut victim = Victim::greeted(few());
     let Message::PatternSync(good) = records(&["good", "bad"]) else { unreachable!() };
-    let mut delivery: Delivery<PatternContent> = good.into_delivery().unwrap();
-    for (_, content) in &mut delivery.contents {
+    let mut contents: Vec<PatternContent> = good.decode_contents().unwrap();
+    for content in &mut contents {
         if content.id == "bad" {
             content.strength += 0.5;
         }
     }
-    victim.say(&sync(delivery.records, delivery.contents), true).unwrap();
+    let contents = contents.into_iter().map(|content| (content_digest(&content), content));
+    victim.say(&sync(good.records, contents.collect()), true).unwrap();
     assert!(victim.store.state().records.contains_key(&key_of("good")));
     assert!(!victim.store.state().records.contains_key(&key_of("bad")));
     assert_eq!(victim.session.stats().rejected, 1);

@@ -83,19 +83,21 @@ impl View for Shelf {
         key_of(id)
     }
 
+    fn digest(&self, content: &OpaqueContent) -> [u8; 32] {
+        digest(content.as_bytes())
+    }
+
     fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
         let mut held = self.0.borrow_mut();
         let mut receipt = Receipt::default();
-        let is_sound =
-            |(claimed, content): &([u8; 32], OpaqueContent)| digest(content.as_bytes()) == *claimed;
-        held.contents.extend(delivery.contents.into_iter().filter(is_sound));
+        held.contents.extend(delivery.contents);
         for record in delivery.records {
             let mut named = record.parts.iter().flat_map(|part| &part.dots);
             if named.all(|(_, digest)| held.contents.contains_key(digest)) {
                 receipt.applied += 1;
                 held.records.insert(key_of(&record.id), record);
             } else {
-                receipt.rejected.push((record.id, Rejection::WrongDigest));
+                receipt.rejected.push((record.id, Rejection::MissingContent));
             }
         }
         receipt

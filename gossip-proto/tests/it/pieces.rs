@@ -121,7 +121,7 @@ fn a_requested_record_in_pieces_is_not_echoed() {
     b.contents = a.contents.clone();
     // The opener holds three of the parts, so it requests the record.
     let (a, b) = (Store::new(a), Store::new(b));
-    b.state.borrow_mut().contents.retain(|_, content| content.source_episodes[0] < "000003".into());
+    b.change().contents.retain(|_, content| content.source_episodes[0] < "000003".into());
     let contact = sync(&b, &a);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(contact.opener.stats.records_out, 0);

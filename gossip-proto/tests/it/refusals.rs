@@ -38,7 +38,7 @@ fn a_full_side_sends_and_gets_nothing() {
     for kind in KINDS {
         for count in COUNTS {
             let (full, other) = (kind(holding(1, count)), kind(holding(2, count)));
-            full.state.borrow_mut().is_full = true;
+            full.change().is_full = true;
             let before = full.state();
             for full_opens in [true, false] {
                 let (first, second) = if full_opens { (&full, &other) } else { (&other, &full) };
@@ -53,7 +53,7 @@ fn a_full_side_sends_and_gets_nothing() {
             assert_eq!(full.state(), before);
             assert_eq!(other.state.borrow().records.len() as u64, 2 * count, "{count} arrived");
 
-            full.state.borrow_mut().is_full = false;
+            full.change().is_full = false;
             let contact = meet(&other, &full);
             assert_eq!(contact.opener.result, Ending::InSync);
             assert_eq!(full.state(), other.state());
@@ -74,13 +74,13 @@ fn records_without_room_count_apart() {
         let mut frames = 0;
         let contact = pair.run(|_, _, frame| {
             frames += 1;
-            b.state.borrow_mut().is_full |= frames > 2;
+            b.change().is_full |= frames > 2;
             vec![frame]
         });
         let stats = &contact.acceptor.stats;
         assert!(stats.rejected > 0 && stats.unstored == stats.rejected, "{stats:?}");
-        b.state.borrow_mut().is_full = false;
-        b.state.borrow_mut().poison.insert("of_1_7".to_owned());
+        b.change().is_full = false;
+        b.change().poison.insert("of_1_7".to_owned());
         let stats = meet(&a, &b).acceptor.stats;
         assert_eq!((stats.rejected, stats.unstored), (1, 0));
     }
@@ -92,7 +92,7 @@ fn a_refused_record_comes_once_a_session() {
     for kind in KINDS {
         for count in COUNTS {
             let (a, b) = (kind(holding(1, count)), kind(holding(2, count)));
-            b.state.borrow_mut().poison.extend((0..REFUSED).map(|n| format!("of_1_{n}")));
+            b.change().poison.extend((0..REFUSED).map(|n| format!("of_1_{n}")));
             for meeting in 0..4 {
                 let contact = if meeting % 2 == 0 { meet(&a, &b) } else { meet(&b, &a) };
                 let rejected = contact.opener.stats.rejected + contact.acceptor.stats.rejected;
@@ -100,7 +100,7 @@ fn a_refused_record_comes_once_a_session() {
                 assert_eq!(contact.opener.result, Ending::Synced);
             }
             assert_eq!(b.state.borrow().records.len() as u64, 2 * count - REFUSED);
-            b.state.borrow_mut().poison.clear();
+            b.change().poison.clear();
             let contact = meet(&a, &b);
             assert_eq!(contact.opener.result, Ending::InSync);
         }
@@ -140,8 +140,8 @@ fn only_final_refusals_are_remembered() {
         (Rejection::StorageUnavailable, Verdict::Accepted),
     ] {
         let store = Store::new(State::default());
-        store.state.borrow_mut().poison.insert("of_1_0".to_owned());
-        store.state.borrow_mut().refusal = Some(refusal);
+        store.change().poison.insert("of_1_0".to_owned());
+        store.change().refusal = Some(refusal);
         let verdicts = Verdicts::default();
         let mut view = ClaimingView::new(store.pin(), space("default"), verdicts.clone());
         let records = holding(1, 1).records.into_values().collect();
@@ -206,9 +206,9 @@ fn a_refusal_keeps_no_own_record_back() {
         let mut shared = holding(2, count);
         shared.submit(2, 1_000, content("refused", 1));
         let (a, b) = (Store::new(shared.clone()), Store::new(shared));
-        a.state.borrow_mut().submit(1, 1, content("refused", 2));
-        b.state.borrow_mut().submit(2, 2_000, content("refused", 3));
-        a.state.borrow_mut().poison.insert("refused".to_owned());
+        a.change().submit(1, 1, content("refused", 2));
+        b.change().submit(2, 2_000, content("refused", 3));
+        a.change().poison.insert("refused".to_owned());
         let expected = a.state().merged(&b.state());
         meet_after_refusal(&a, &b, "refused", a_opens);
         assert_eq!(b.state().essence(), expected.essence(), "{count} {a_opens}");
@@ -222,7 +222,7 @@ fn a_refusal_keeps_no_own_record_back() {
 fn a_refused_part_comes_once() {
     for a_opens in [true, false] {
         let (a, b) = (Store::clocked(State::default()), Store::clocked(holding(2, 30)));
-        a.state.borrow_mut().unlisted.insert(node_id(9));
+        a.change().unlisted.insert(node_id(9));
         b.write(|state| state.submit(9, 1, content("refused", 0)));
         for n in 1..10 {
             b.write(|state| state.submit(2, 1_000 + n, content("refused", n as u32)));

@@ -18,7 +18,7 @@ fn junk() -> Record {
 /// Writes as node 2 at `b`, syncs with `a`, and returns the descents and the bytes of that session.
 fn cost(a: &Store, b: &Store, writes: std::ops::Range<u64>) -> (u64, usize) {
     for n in writes.clone() {
-        b.state.borrow_mut().submit(2, 5_000 + n, content(&format!("pattern_{n}"), 77));
+        b.change().submit(2, 5_000 + n, content(&format!("pattern_{n}"), 77));
     }
     let contact = meet(a, b);
     assert_eq!(contact.opener.result, Ending::InSync);
@@ -32,7 +32,7 @@ fn a_junk_name_of_a_member_costs_a_descent() {
     let (a, b) = agreed(1_000);
     let (_, usual) = cost(&a, &b, 0..10);
     let insert = |state: &mut State| state.records.insert(key_of("junk"), junk());
-    insert(&mut b.state.borrow_mut());
+    insert(&mut b.change());
     assert_eq!(meet(&a, &b).opener.result, Ending::InSync);
     assert_eq!(a.clocks().index.summary().get(&short(2)), version(1 << 40));
     for round in 1..4 {
@@ -42,7 +42,7 @@ fn a_junk_name_of_a_member_costs_a_descent() {
         assert!(bytes < usual + 3_000, "{bytes} bytes, {usual} without the junk name");
     }
     // The writes of other members still travel by clocks.
-    b.state.borrow_mut().submit(3, 9_000, content("pattern_3", 78));
+    b.change().submit(3, 9_000, content("pattern_3", 78));
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));

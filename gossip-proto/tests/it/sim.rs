@@ -46,7 +46,7 @@ impl Model {
         self.counter += 1;
         let content = content(id, seed);
         let dot = (node_id(self.node), version(self.counter), content_digest(&content));
-        self.store.state.borrow_mut().submit(self.node, self.counter, content);
+        self.store.change().submit(self.node, self.counter, content);
         dot
     }
 
@@ -118,11 +118,15 @@ impl View for Picture {
         self.memory.key_of(id)
     }
 
+    fn digest(&self, content: &PatternContent) -> [u8; 32] {
+        self.memory.digest(content)
+    }
+
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let records = delivery.records.clone();
         let receipt = self.memory.apply(delivery);
         if let Some(trusted) = &self.trusted {
-            let mut live = self.store.state.borrow_mut();
+            let mut live = self.store.change();
             for record in records {
                 let key = key_of(&record.id);
                 let read = trusted.records.get(&key);

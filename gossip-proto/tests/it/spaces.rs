@@ -11,7 +11,7 @@ type Node = BTreeMap<String, Store>;
 fn node(names: impl IntoIterator<Item = usize>) -> Node {
     let store = |name: &str| {
         let store = Store::default();
-        store.state.borrow_mut().submit(1, 1, content(&format!("pattern_of_{name}"), 1));
+        store.change().submit(1, 1, content(&format!("pattern_of_{name}"), 1));
         store
     };
     names
@@ -35,7 +35,7 @@ fn contact_with(a: &Node, b: &Node, ours: SessionConfig, theirs: SessionConfig) 
 }
 
 fn write(node: &Node, name: &str, writer: u8, id: &str) {
-    node[name].state.borrow_mut().submit(writer, 9, content(id, 5));
+    node[name].change().submit(writer, 9, content(id, 5));
 }
 
 fn assert_shared_equal(a: &Node, b: &Node) {

@@ -33,7 +33,7 @@ enum Mistake {
     LiveSummaryOfThePinnedTree,
     AppliesNothing,
     CountsNothingAsApplied,
-    AppliesWithoutVerification,
+    AnotherContentDigest,
     TakesRecordsWithoutContents,
     CountsKnownAsApplied,
     LastArrivalWins,
@@ -175,17 +175,15 @@ impl View for WrongView {
         changed(self.inner.key_of(id), by)
     }
 
+    fn digest(&self, content: &OpaqueContent) -> [u8; 32] {
+        let by = u8::from(self.mistake == AnotherContentDigest);
+        changed(self.inner.digest(content), by)
+    }
+
     fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
         let number = delivery.records.len() as u32;
         match self.mistake {
             AppliesNothing => return Receipt { applied: number, ..Receipt::default() },
-            AppliesWithoutVerification => {
-                // The store trusts the digest in the delivery: nothing is refused.
-                let mut receipt = self.inner.apply(delivery);
-                receipt.applied += receipt.rejected.len() as u32;
-                receipt.rejected.clear();
-                return receipt;
-            }
             TakesRecordsWithoutContents => {
                 let mut receipt = self.inner.apply(delivery);
                 let missing = |(_, reason): &(_, Rejection)| *reason == Rejection::MissingContent;
@@ -256,7 +254,7 @@ fn each_mistake_is_named() {
         (LiveSummaryOfThePinnedTree, ViewLaw::LiveSummary),
         (AppliesNothing, ViewLaw::Apply),
         (CountsNothingAsApplied, ViewLaw::Apply),
-        (AppliesWithoutVerification, ViewLaw::Verification),
+        (AnotherContentDigest, ViewLaw::ContentDigest),
         (TakesRecordsWithoutContents, ViewLaw::Verification),
         (CountsKnownAsApplied, ViewLaw::Idempotence),
         (LastArrivalWins, ViewLaw::Order),

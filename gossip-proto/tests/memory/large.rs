@@ -98,6 +98,10 @@ impl View for Large {
         key_of(id)
     }
 
+    fn digest(&self, content: &OpaqueContent) -> [u8; 32] {
+        [content.as_bytes()[0]; 32]
+    }
+
     fn apply(&mut self, delivery: Delivery<OpaqueContent>) -> Receipt {
         super::note_peak();
         let mut receipt = Receipt::default();

@@ -141,8 +141,7 @@ impl Budget {
 }
 
 /// Measures sessions that find the differences with version clocks: bytes without the contents of
-/// the patterns, those bytes without the digests in the records, and round trips until the records
-/// arrive.
+/// the patterns, and round trips until the records arrive.
 pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<Weight> {
     let mut pair = Pair::new(entries, nodes);
     let among = format!("of {entries}, {nodes} nodes");
@@ -182,7 +181,6 @@ fn weigh(input: &str, trials: &[Conversation], budget: &Budget, round_trips: f64
     let trips = trials.iter().map(Conversation::round_trips_to_records).fold(0.0, f64::max);
     vec![
         worst("learn", Conversation::bytes_beside_contents),
-        worst("no-digests", Conversation::bytes_beside_digests),
         Weight::capped("round-trips", input.to_owned(), trips, "round trips", round_trips),
     ]
 }

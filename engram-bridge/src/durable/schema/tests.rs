@@ -114,7 +114,8 @@ fn contents() -> [Content; 3] {
     let from = |peer: Option<NodeId>| {
         let introducer = Introducer::Peer(peer.map(Arc::new));
         let wire = content::to_wire(&pattern());
-        Content::from_wire(wire, SHAPE, &AnyHasher::Sha256, introducer).unwrap()
+        let digest = content::wire_digest(&wire, &AnyHasher::Sha256);
+        Content::from_wire(wire, digest, SHAPE, introducer).unwrap()
     };
     [engine, from(None), from(Some(NodeId::from([9; 32])))]
 }

@@ -140,9 +140,19 @@ fn embedding_over_the_wire_limit_is_refused() {
 #[test]
 fn the_wire_form_round_trips() {
     let whole = content(pattern()).unwrap();
-    let taken = |wire| Content::from_wire(wire, SHAPE, &AnyHasher::Sha256, Introducer::Peer(None));
+    let taken = |wire| {
+        let digest = wire_digest(&wire, &AnyHasher::Sha256);
+        Content::from_wire(wire, digest, SHAPE, Introducer::Peer(None))
+    };
     let again = taken(to_wire(whole.pattern())).unwrap();
     assert_eq!(again.digest(), whole.digest());
+    let mut unsorted = to_wire(whole.pattern());
+    unsorted.source_episodes.reverse();
+    let mut negative_zero = to_wire(whole.pattern());
+    negative_zero.embedding = Arc::from([-0.0, 0.0, 0.0]);
+    for wire in [unsorted, negative_zero] {
+        assert_eq!(taken(wire).unwrap_err(), PatternError::NotCanonical);
+    }
     let mut wire = to_wire(whole.pattern());
     wire.schema_confidence = f32::NAN;
     let refused = taken(wire);

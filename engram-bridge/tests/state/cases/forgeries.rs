@@ -107,12 +107,15 @@ fn a_record_names_no_content_of_another_id() {
 }
 
 #[test]
-fn a_content_under_a_wrong_name_is_refused() {
+fn a_changed_content_is_refused() {
     let (one, second) = (store(1), store(2));
     only_space(&one).submit_pattern(&pattern("p", 7)).unwrap();
     let mut delivery = everything(&only_space(&one));
-    delivery.contents[0].1.strength += 1.0;
-    let receipt = SpaceView::pin(&only_space(&second)).apply(delivery);
-    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::WrongDigest)]);
+    let mut view = SpaceView::pin(&only_space(&second));
+    let (digest, content) = &mut delivery.contents[0];
+    content.strength += 1.0;
+    *digest = view.digest(content);
+    let receipt = view.apply(delivery);
+    assert_eq!(receipt.rejected, [("p".to_owned(), Rejection::MissingContent)]);
     assert_eq!(only_space(&second).stats().records, 0);
 }

@@ -67,6 +67,10 @@ impl<V: View> View for Lie<V> {
         self.0.key_of(id)
     }
 
+    fn digest(&self, content: &V::Content) -> [u8; 32] {
+        self.0.digest(content)
+    }
+
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         self.0.apply(delivery)
     }

@@ -277,6 +277,10 @@ impl View for Pinned {
         hash(id.as_bytes())
     }
 
+    fn digest(&self, content: &PatternContent) -> Digest {
+        digest_of_content(content)
+    }
+
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         assert!(!self.trap.swap(false, Ordering::SeqCst), "panic set by the test");
         let mut space = self.live.lock().unwrap();

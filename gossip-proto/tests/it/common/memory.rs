@@ -1,6 +1,6 @@
 //! A naive store in memory, and its tree.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::indexed::{Indexed, Origin};
 use super::model::record_digest;
-use super::{State, key_of};
+use super::{State, content_digest, key_of};
 
 /// Sorted entries with running fingerprints: digests of any range in logarithmic time.
 pub(crate) struct Tree {
@@ -77,6 +77,8 @@ impl Tree {
 pub(crate) struct Store {
     pub(crate) state: Rc<RefCell<State>>,
     tree: Rc<RefCell<Option<Rc<Tree>>>>,
+    /// Whether the clocks lack the last writes.
+    is_ahead: Rc<Cell<bool>>,
     clocks: Option<Rc<RefCell<Indexed>>>,
     /// The nodes whose ranges other sessions have claimed.
     pub(crate) left: Rc<RefCell<BTreeSet<ShortNode>>>,
@@ -84,7 +86,8 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(state: State) -> Self {
-        Self { state: Rc::new(RefCell::new(state)), ..Self::default() }
+        let is_ahead = Rc::new(Cell::new(true));
+        Self { state: Rc::new(RefCell::new(state)), is_ahead, ..Self::default() }
     }
 
     /// A store with clocks that treats `state` as its own writes.
@@ -102,30 +105,31 @@ impl Store {
     /// The clocks, with all writes so far.
     pub(crate) fn clocks(&self) -> RefMut<'_, Indexed> {
         let mut clocks = self.clocks.as_ref().expect("a store with clocks").borrow_mut();
-        clocks.follow_writes(&self.state.borrow());
+        if self.is_ahead.take() {
+            clocks.follow_writes(&self.state.borrow());
+        }
         clocks
     }
 
-    /// The cached tree. It is current only if all writes use [`write`](Self::write).
-    #[allow(dead_code, reason = "for the tests of the scheduler, feature sim")]
+    /// The tree of the live state, cached until the next change.
     pub(crate) fn tree(&self) -> Rc<Tree> {
         let mut known = self.tree.borrow_mut();
         known.get_or_insert_with(|| Rc::new(Tree::of(&self.state.borrow()))).clone()
     }
 
-    pub(crate) fn write<T>(&self, write: impl FnOnce(&mut State) -> T) -> T {
+    /// The live state, to be changed.
+    pub(crate) fn change(&self) -> RefMut<'_, State> {
         *self.tree.borrow_mut() = None;
-        write(&mut self.state.borrow_mut())
+        self.is_ahead.set(true);
+        self.state.borrow_mut()
     }
 
-    /// Like [`pin`](Self::pin), with the cached tree.
-    #[allow(dead_code, reason = "for the tests of the scheduler, feature sim")]
-    pub(crate) fn pin_tree(&self) -> Memory {
-        Memory { tree: self.tree(), store: self.clone() }
+    pub(crate) fn write<T>(&self, write: impl FnOnce(&mut State) -> T) -> T {
+        write(&mut self.change())
     }
 
     pub(crate) fn pin(&self) -> Memory {
-        Memory { tree: Rc::new(Tree::of(&self.state.borrow())), store: self.clone() }
+        Memory { tree: self.tree(), store: self.clone() }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -175,19 +179,23 @@ impl View for Memory {
         key_of(id)
     }
 
+    fn digest(&self, content: &PatternContent) -> [u8; 32] {
+        content_digest(content)
+    }
+
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
         let keys: Vec<_> = delivery.records.iter().map(|record| key_of(&record.id)).collect();
         let clocks = self.store.clocks.is_some().then(|| self.store.clocks());
         let receipt = self.store.write(|state| state.take(delivery));
         if let Some(mut clocks) = clocks {
             clocks.follow(&self.store.state.borrow(), keys.iter(), Origin::Peer);
+            self.store.is_ahead.set(false);
         }
         receipt
     }
 
     fn live_summary(&self) -> Summary {
-        let state = self.store.state.borrow();
-        Summary { root: state.root(), count: state.records.len() as u64, generation: 7 }
+        self.store.pin().summary()
     }
 
     fn accepts_records(&self) -> bool {
@@ -206,6 +214,6 @@ impl View for Memory {
     }
 
     fn repin(&mut self) {
-        self.tree = Rc::new(Tree::of(&self.store.state.borrow()));
+        self.tree = self.store.tree();
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn kinds() -> impl Iterator<Item = u8> {
 pub(crate) fn read(frame: &[u8]) -> Result<Message, DecodeError> {
     let (message, _) = Message::decode(frame)?;
     if let Message::PatternSync(sync) = &message {
-        sync.clone().into_delivery::<PatternContent>()?;
+        sync.decode_contents::<PatternContent>()?;
     }
     Ok(message)
 }

@@ -77,6 +77,7 @@ pub(crate) fn all() -> Vec<(&'static str, Message, Compression)> {
         ),
         plain("range-answer", Message::RangeAnswer(RangeAnswer { space: 1, taken: vec![0b10] })),
         plain("pattern-sync-declared", declared()),
+        plain("pattern-sync-by-clocks", by_clocks()),
     ]
 }
 
@@ -198,6 +199,28 @@ fn declared() -> Message {
     records_only(0, vec![record], vec![(node_id(4), version(15))])
 }
 
+fn by_clocks() -> Message {
+    let contents = [content("pattern_7", 7)];
+    let part = |node, entry, dots: &[(u64, [u8; 5])]| {
+        let dots = dots.iter().map(|(count, tag)| (version(*count), *tag)).collect();
+        Part { node: node_id(node), entry: version(entry), dots }
+    };
+    let suppressed = vec![([4; 5], 1), ([5; 5], 3)];
+    let short = vec![
+        Record {
+            id: "pattern_7".into(),
+            parts: vec![part(1, 5, &[(5, [9; 5])]), part(2, 9, &[(3, [8; 5])])],
+            suppressed: vec![],
+        },
+        Record { id: "gone".into(), parts: vec![part(1, 6, &[])], suppressed },
+    ];
+    let contents = contents.map(|content| (content_digest(&content), content)).to_vec();
+    let delivery = Delivery { records: vec![], contents };
+    let declared = vec![(node_id(1), version(7))];
+    let sync = PatternSync::new(0, delivery, declared, Compression::Off);
+    Message::PatternSync(PatternSync { short, ..sync })
+}
+
 fn records_only(space: u32, records: Vec<Record>, declared: Vec<([u8; 32], u64)>) -> Message {
     let delivery: Delivery<PatternContent> = Delivery { records, contents: vec![] };
     Message::PatternSync(PatternSync::new(space, delivery, declared, Compression::Off))
@@ -205,13 +228,7 @@ fn records_only(space: u32, records: Vec<Record>, declared: Vec<([u8; 32], u64)>
 
 fn part_of_content() -> Message {
     let bytes = (0..40).collect();
-    Message::ContentPart(ContentPart {
-        space: 1,
-        digest: [0xcd; 32],
-        total: 10 << 20,
-        offset: 512 << 10,
-        bytes,
-    })
+    Message::ContentPart(ContentPart { space: 1, total: 10 << 20, offset: 512 << 10, bytes })
 }
 
 fn all_roots() -> FinalRoots {

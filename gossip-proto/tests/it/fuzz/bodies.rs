@@ -57,11 +57,16 @@ pub(crate) fn frame(input: &[u8]) {
 
 /// Decodes the contents of a message with one codec. Decoded contents must survive re-encoding.
 fn delivery<C: Wire + Clone>(sync: &PatternSync) {
-    let Ok(delivery) = sync.clone().into_delivery::<C>() else { return };
+    let Ok(contents) = sync.decode_contents::<C>() else { return };
+    let encode = |contents: Vec<C>, compression| {
+        let named = (0..).map(|n: u64| core::array::from_fn(|at| n.to_le_bytes()[at % 8]));
+        let contents = named.zip(contents).collect();
+        PatternSync::new(0, Delivery { records: vec![], contents }, vec![], compression)
+    };
     for compression in [Compression::Off, Compression::Lz4] {
-        let again = PatternSync::new(0, delivery.clone(), Vec::new(), compression);
-        let read = again.clone().into_delivery::<C>().expect("an encoded message decodes");
-        assert_eq!(PatternSync::new(0, read, Vec::new(), compression).contents, again.contents);
+        let again = encode(contents.clone(), compression);
+        let read = again.decode_contents::<C>().expect("an encoded message decodes");
+        assert_eq!(encode(read, compression).contents, again.contents);
     }
 }
 
@@ -88,19 +93,22 @@ pub(crate) fn contents(input: &[u8]) {
 
 /// Encodes a record of raw parts, canonical or not: it must decode if and only if it is canonical.
 pub(crate) fn record(input: &[u8]) {
-    let record = record_of(input);
-    let canonical = is_canonical(&record);
-    let contents = Vec::<(_, PatternContent)>::new();
-    let delivery = Delivery { records: vec![record.clone()], contents };
-    let frame = Message::PatternSync(PatternSync::new(0, delivery, vec![], Compression::Off))
-        .encode(Compression::Off, true);
-    match Message::decode(&frame) {
-        Ok((Message::PatternSync(sync), true)) => {
-            assert!(canonical, "decoded, but not canonical: {record:?}");
-            assert_eq!(sync.records, [record]);
+    let empty =
+        PatternSync::new(0, Delivery::<PatternContent>::default(), vec![], Compression::Off);
+    let (whole, short) = (record_of(input), record_of(input));
+    let batches = [
+        (is_canonical(&whole), PatternSync { records: vec![whole], ..empty.clone() }),
+        (is_canonical(&short), PatternSync { short: vec![short], ..empty }),
+    ];
+    for (canonical, batch) in batches {
+        let message = Message::PatternSync(batch);
+        match Message::decode(&message.encode(Compression::Off, true)) {
+            Ok(decoded) => {
+                assert!(canonical, "decoded, but not canonical: {message:?}");
+                assert_eq!(decoded, (message, true));
+            }
+            Err(error) => assert!(!canonical, "{error}: {message:?}"),
         }
-        Ok(other) => panic!("a batch was decoded as {other:?}"),
-        Err(error) => assert!(!canonical, "{error}: {record:?}"),
     }
 }
 
@@ -124,8 +132,7 @@ pub(crate) fn decompression(input: &[u8]) {
     content.push(width % 5);
     put(&mut content, packed.len() as u32);
     content.extend(packed);
-    let mut planes = vec![0, RAW, 4 + 32, 0, 0, 0, 1];
-    planes.extend([7; 32]);
+    let mut planes = vec![0, RAW, 5, 0, 0, 0, 0, 1];
     put(&mut planes, content.len() as u32);
     planes.extend(content);
     body(Kind::PatternSync, &planes);
@@ -158,7 +165,7 @@ fn put(out: &mut Vec<u8>, mut value: u32) {
 }
 
 /// Makes a record of a few parts and a few suppressed digests from small numbers that often collide.
-fn record_of(input: &[u8]) -> Record {
+fn record_of<const N: usize>(input: &[u8]) -> Record<N> {
     let mut bytes = input.iter().copied();
     let mut next = move || bytes.next().unwrap_or_default();
     let version = |byte: u8| match byte {
@@ -176,15 +183,15 @@ fn record_of(input: &[u8]) -> Record {
         .map(|_| Part {
             node: [next() % 8; 32],
             entry: version(next()),
-            dots: (0..next() % 20).map(|_| (version(next()), [next(); 32])).collect(),
+            dots: (0..next() % 20).map(|_| (version(next()), [next(); N])).collect(),
         })
         .collect();
-    let suppressed = (0..next() % 6).map(|_| ([next() % 8; 32], length(next()))).collect();
+    let suppressed = (0..next() % 6).map(|_| ([next() % 8; N], length(next()))).collect();
     Record { id, parts, suppressed }
 }
 
 /// Whether a record obeys the specification; checked independently of the decoder.
-fn is_canonical(record: &Record) -> bool {
+fn is_canonical<const N: usize>(record: &Record<N>) -> bool {
     let nodes = record.parts.iter().map(|part| part.node);
     let digests = record.suppressed.iter().map(|(digest, _)| *digest);
     (1..=128).contains(&record.id.len())

@@ -63,7 +63,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
         let writer = if n % 4 == 0 { node } else { 7 };
         let seed = u32::from(n) + 1_000 * u32::from(writer);
         let content = content(&format!("common-{n}"), seed);
-        store.state.borrow_mut().submit(writer, u64::from(n) + 1, content);
+        store.change().submit(writer, u64::from(n) + 1, content);
     }
     // Keys that begin with the same bytes, so that the descent has several levels. Only a few: among many, two keys may
     // agree in 6 bytes, and their transfer may take a second session.
@@ -71,7 +71,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     for n in 0..own {
         let name = if crowded { "crowd-one" } else { "own" };
         let content = content(&format!("{name}-{node}-{n}"), u32::from(n));
-        store.state.borrow_mut().submit(node, 1_000 + u64::from(n), content);
+        store.change().submit(node, 1_000 + u64::from(n), content);
     }
     store
 }
@@ -192,7 +192,7 @@ impl Attack<'_> {
         self.writes += 1;
         let id = format!("common-{}", self.writes % 5);
         let content = content(&id, 5_000 + self.writes as u32);
-        self.stores[node].state.borrow_mut().submit(node as u8, 5_000 + self.writes, content);
+        self.stores[node].change().submit(node as u8, 5_000 + self.writes, content);
     }
 
     /// Delivers the remaining frames, then lets the deadlines pass.

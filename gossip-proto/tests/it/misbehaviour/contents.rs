@@ -29,30 +29,28 @@ fn contents_ahead_of_their_part_are_limited() {
     assert_eq!(refusal, Some(Refusal::Limit { what: what.into(), cap }));
 }
 
-/// A content encoded alone, and its digest.
-fn encoded(content: &PatternContent) -> ([u8; 32], Vec<u8>) {
+/// A content encoded alone.
+fn encoded(content: &PatternContent) -> Vec<u8> {
     let mut bytes = Vec::new();
     Wire::encode(&[content], Compression::Off, &mut bytes);
-    (content_digest(content), bytes)
+    bytes
 }
 
-fn part_of((digest, bytes): &([u8; 32], Vec<u8>), range: std::ops::Range<usize>) -> ContentPart {
+fn part_of(bytes: &[u8], range: std::ops::Range<usize>) -> ContentPart {
     let (total, offset) = (bytes.len() as u32, range.start as u32);
-    ContentPart { space: 0, digest: *digest, total, offset, bytes: bytes[range].to_vec() }
+    ContentPart { space: 0, total, offset, bytes: bytes[range].to_vec() }
 }
 
 #[test]
 fn parts_of_no_content_are_refused() {
     let whole = encoded(&content("late", 7));
-    let other = encoded(&content("other", 8));
-    let (len, half) = (whole.1.len(), whole.1.len() / 2);
+    let (len, half) = (whole.len(), whole.len() / 2);
     let first = part_of(&whole, 0..half);
     let garbage = ContentPart { bytes: vec![0xff; len], ..part_of(&whole, 0..len) };
     let longer = ContentPart { total: first.total + 1, ..part_of(&whole, half..len) };
-    let misfits: [(&[ContentPart], &str); 5] = [
+    let misfits: [(&[ContentPart], &str); 4] = [
         (&[part_of(&whole, 1..half)], "does not follow"),
         (&[first.clone(), first.clone()], "does not follow"),
-        (&[first.clone(), part_of(&other, half..other.1.len())], "does not follow"),
         (&[first.clone(), longer], "does not follow"),
         (&[garbage], "cannot be read"),
     ];
@@ -70,7 +68,7 @@ fn parts_of_no_content_are_refused() {
 #[test]
 fn unfinished_parts_are_refused() {
     let whole = encoded(&content("late", 7));
-    let first = Message::ContentPart(part_of(&whole, 0..whole.1.len() - 1));
+    let first = Message::ContentPart(part_of(&whole, 0..whole.len() - 1));
     let missing = SessionError::Violation(ProtocolViolation::MissingPart);
     // The turn ends, or records follow, before the last part.
     let mut victim = Victim::greeted(few());
@@ -81,10 +79,10 @@ fn unfinished_parts_are_refused() {
     // The maximum number of contents, and one more.
     let mut victim = Victim::greeted(few());
     for _ in 0..limits::MAX_NODE_DOTS {
-        let part = part_of(&whole, 0..whole.1.len());
+        let part = part_of(&whole, 0..whole.len());
         victim.say(&Message::ContentPart(part), false).unwrap();
     }
-    let part = Message::ContentPart(part_of(&whole, 0..whole.1.len()));
+    let part = Message::ContentPart(part_of(&whole, 0..whole.len()));
     let (what, cap) = ("contents ahead of their part", limits::MAX_NODE_DOTS as u64);
     assert_eq!(victim.say(&part, false), Err(SessionError::OverLimit { what, cap }));
 }
@@ -96,15 +94,15 @@ fn one_byte_parts_are_bounded_by_the_budget() {
     let mut victim = Victim::new(few(), config);
     victim.say(&hello(), true).unwrap();
     victim.listen();
-    let (total, digest) = (limits::MAX_CONTENT_LEN as u32, [7; 32]);
-    let part = |offset| ContentPart { space: 0, digest, total, offset, bytes: vec![7] };
+    let total = limits::MAX_CONTENT_LEN as u32;
+    let part = |offset| ContentPart { space: 0, total, offset, bytes: vec![7] };
     let refused = (0..).find_map(|offset| {
         let said = victim.say(&Message::ContentPart(part(offset)), false);
         said.err().map(|error| (offset, error))
     });
     let (parts, error) = refused.unwrap();
     assert_eq!(error, SessionError::OverLimit { what: "bytes of a session", cap });
-    // Each byte costs its sender a frame with the digest.
-    assert!(u64::from(parts) * 48 < cap, "{parts} parts");
+    // Each byte costs its sender a frame.
+    assert!(u64::from(parts) * 16 < cap, "{parts} parts");
     victim.ended(&few());
 }

@@ -60,7 +60,7 @@ impl Host for Replica {
     }
 
     fn pin(&self, _space: &SpaceId) -> Memory {
-        self.store.pin_tree()
+        self.store.pin()
     }
 
     fn summary(&self, _space: &SpaceId) -> Summary {

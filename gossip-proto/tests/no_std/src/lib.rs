@@ -59,6 +59,10 @@ impl View for Empty {
         [0; 32]
     }
 
+    fn digest(&self, _: &PatternContent) -> [u8; 32] {
+        [0; 32]
+    }
+
     fn apply(&mut self, _: Delivery<PatternContent>) -> Receipt {
         Receipt::default()
     }
