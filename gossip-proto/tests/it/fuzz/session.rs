@@ -56,7 +56,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     let clocked = setup[3] & CLOCKED != 0;
     let store = if clocked { Store::clocked(State::default()) } else { Store::default() };
     let own = few(setup[usize::from(node)]);
-    let common = few(setup[2]);
+    let common = few(setup[2] & 127);
     for n in 0..common {
         // Each node holds a different version of every fourth record, and the same version of
         // the others.
