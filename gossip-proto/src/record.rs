@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_suppressions_without_a_digest_are_left_out() {
+    fn whatever_lacks_a_digest_is_left_out() {
         let whole = record(vec![part(1, 7, &[(7, 1), (7, 2)]), part(2, 4, &[(4, 3)])], &[4, 5]);
         let expected = record(vec![part(2, 4, &[(4, 3)])], &[5]);
         assert_eq!(restored(&whole, None, &[1, 3, 5]), (expected, false));

@@ -250,14 +250,6 @@ impl Deltas {
         };
         let told = versions.resolve(&base)?;
         let entries = told.len();
-        // The records above this side's summary follow. Unless they are few, they are offered first;
-        // if they are few, no other session must bring them, either.
-        for (node, upper) in told.iter() {
-            let above = delta.ours.get(&node);
-            if above < upper {
-                space.claim_range(&VersionRange { node, above, upper });
-            }
-        }
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
         self.entries[1] += entries;

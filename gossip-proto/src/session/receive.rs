@@ -208,6 +208,10 @@ impl<C: Wire> Transfer<C> {
         session_key: SessionKey,
     ) {
         let Some(Arriving { space_index, key, record }) = self.arriving.take() else { return };
+        // The peer has refused what it still lacks of a record sent by clocks.
+        if self.sent.contains(space_index, tag::key(&key)) {
+            return;
+        }
         let joined = directory.at(space_index).and_then(|space| space.view.record(&key));
         if joined.is_some_and(|joined| joined != record) {
             self.push_record(space_index, key, session_key.tags(record.contents()));

@@ -67,7 +67,8 @@ impl<V: View> Session<V> {
             self.transfer.on_want(request.space, want.key);
             let known = self.descent.disclosed(request.space, below.bits())
                 || self.transfer.awaits(request.space, &want.key)
-                || self.deltas.get(request.space).is_some();
+                || self.deltas.get(request.space).is_some()
+                || self.transfer.sent.contains(request.space, want.key);
             if known {
                 for entry in self.view(request.space)?.entries(&below) {
                     self.answer_want(request.space, &entry, want);
@@ -84,7 +85,9 @@ impl<V: View> Session<V> {
     fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
-        if record.is_older_than(&want.context) {
+        // A record that this side refused, whole or in part, did not bring it up to date.
+        let refused_here = self.transfer.refused.contains(space_index, want.key);
+        if record.is_older_than(&want.context) && !refused_here {
             if !self.has_refused(space_index, &want.key) {
                 self.want(space_index, want.key);
             }
