@@ -156,8 +156,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "session: unrequested records are stored",
         edits: &[Edit {
             file: RECEIVE,
-            from: "asked || told(&key, record)",
-            to: "asked || told(&key, record) || true",
+            from: "is_requested(arrived) || told(arrived)",
+            to: "is_requested(arrived) || told(arrived) || true",
         }],
         suite: &SESSION,
         killers: &["misbehaviour::unrequested_records_are_counted_and_dropped"],
