@@ -7,10 +7,9 @@ use std::time::Duration;
 use crate::common::dry::{self, Seen};
 use crate::common::raw::{Certificate, RawClient, client_config, raw_server_on};
 use crate::common::scene::{ALPN, Scene};
-use crate::common::{Cluster, absent, quiet, roster, take};
-use engram_gossip_net::{ConnectionState, HandshakeError, MemoryNetwork, Roster};
-use quinn::VarInt;
-use tokio::task::yield_now;
+use crate::common::{Cluster, Node, absent, quiet, roster, take};
+use engram_gossip_net::{ConnectionState, HandshakeError, MemoryNetwork, NodeId, Roster, limits};
+use quinn::{Connection, Endpoint, VarInt};
 use tokio::time::{sleep, timeout};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -115,25 +114,54 @@ async fn closed_replacement_is_no_connection() {
     assert!(result.is_err());
 }
 
-/// The peer shuts down at the moment of a request.
+/// The peer shuts down at the moment of a request, and starts again.
 #[tokio::test(start_paused = true)]
 async fn preview_ends_with_its_connection() {
-    let mut scene = Scene::new(&quiet()).await;
+    let network = MemoryNetwork::new(1);
+    let mut config = quiet();
+    config.network = Some(network.clone());
+    let cluster = Cluster::new();
+    let [mut a] = take(cluster.start(&["a"], &config));
+    let bad = cluster.issue("bad");
+    let server = raw_server_on(&network, "10.0.0.77:7700".parse().unwrap(), &bad, &[ALPN]);
+    a.gossip.set_roster(roster([a.member(), absent(&bad, "10.0.0.77:7700")]));
+    let (store, gossip, peer) = (a.store.clone(), a.gossip.clone(), bad.id());
+    let preview = || {
+        let (store, gossip) = (store.clone(), gossip.clone());
+        async move { gossip.sync_with_view(peer, dry::pin(&store, &Seen::default())).await }
+    };
     for steps in 0..200 {
-        let connection = scene.connect().await;
+        let connection = connection_of(&mut a, &server, peer).await;
         connection.close(VarInt::from_u32(0), b"the node shuts down");
-        sleep(MILLISECOND * (steps / 50)).await;
-        for _ in 0..steps % 50 {
-            yield_now().await;
+        let request = preview();
+        let request = tokio::spawn(async move {
+            // The end of the connection arrives after a millisecond.
+            sleep(MILLISECOND).await;
+            for _ in 0..steps % 10 {
+                turn().await;
+            }
+            request.await
+        });
+        _ = timeout(MINUTE, request).await.expect("the preview ends");
+        let connection = connection_of(&mut a, &server, peer).await;
+        for n in 0..limits::MAX_PEER_PREVIEWS {
+            let early = timeout(MILLISECOND * 50, preview()).await;
+            assert!(early.is_err(), "preview {n} is refused after {steps} steps: {early:?}");
         }
-        let views = dry::pin(&scene.a.store, &Seen::default());
-        let preview = scene.a.gossip.sync_with_view(scene.bad.id(), views);
-        assert!(timeout(MINUTE, preview).await.expect("the preview ends").is_err());
-        sleep(MILLISECOND * 100).await;
-        let connection = scene.connect().await;
-        let opened = timeout(MINUTE / 12, connection.accept_bi()).await;
-        assert!(opened.is_err(), "no session is due after {steps} steps");
-        connection.close(VarInt::from_u32(0), b"");
-        sleep(MILLISECOND * 100).await;
+        connection.close(VarInt::from_u32(0), b"the node shuts down");
+    }
+}
+
+/// The next connection that `a` makes with `server`, once `a` considers it established.
+async fn connection_of(a: &mut Node, server: &Endpoint, peer: NodeId) -> Connection {
+    // Connections that `a` has abandoned fail or end.
+    loop {
+        let Ok(connection) = server.accept().await.unwrap().await else { continue };
+        connection.send_datagram(b"a sign of life"[..].into()).unwrap();
+        sleep(MILLISECOND * 10).await;
+        if connection.close_reason().is_none() {
+            a.connected_to(peer).await;
+            return connection;
+        }
     }
 }
