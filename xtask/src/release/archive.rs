@@ -12,9 +12,14 @@ use crate::scratch::Scratch;
 use crate::workspace::{Member, target_folder};
 
 /// The maximum size of a package: sources, documents and small tests, but no data. The package of engram-bridge also
-/// contains its status page and the files that an operator installs, and its lock file lists far more dependencies.
+/// contains its status page and the files that an operator installs, and its lock file lists far more dependencies. The
+/// package of engram-gossip-proto also contains the protocol, the law suite and the simulator.
 fn max_kib(member: &Member) -> u64 {
-    if member.name == "engram-bridge" { 350 } else { 200 }
+    match member.name.as_str() {
+        "engram-bridge" => 360,
+        "engram-gossip-proto" => 220,
+        _ => 200,
+    }
 }
 
 /// The target folder in which the packages are built. Cargo distinguishes packages of the same version only by their
