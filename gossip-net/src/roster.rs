@@ -13,7 +13,7 @@ pub struct Member {
     /// The member's name, which is unique within the roster. It is used in messages and reports,
     /// and by [`Gossip::handle_named`](crate::Gossip::handle_named).
     pub name: String,
-    /// The member's listen address as `host:port`, resolved again for every dial. `None` if this
+    /// The member's listen address as `host:port`, resolved again before each dial. `None` if this
     /// node cannot dial the member (for example, because the member is behind NAT); the member must
     /// then dial this node.
     pub address: Option<String>,

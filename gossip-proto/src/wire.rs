@@ -1,4 +1,4 @@
-//! Reads and writes message bodies, with postcard for the values and explicit limits for everything
+//! Reads and writes message bodies, with postcard for the values and explicit limits for all values
 //! that has a length.
 //!
 //! Postcard encodes plain values and small structs. Lists, strings and byte strings have postcard's

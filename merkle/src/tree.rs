@@ -256,7 +256,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// The digest of a node, or [`Digest::EMPTY`] if no entry lies below it. The digest of
     /// [`Path::ROOT`] is the [root](Self::root).
     ///
-    /// A digest depends only on the path and the entries below it. It is defined for every path,
+    /// A digest depends only on the path and the entries below it. It is defined for all paths,
     /// including paths below a leaf, so a peer can ask for any node, even if its tree has another
     /// shape. Costs O(log n) steps, and one hash if the path lies below a leaf.
     #[must_use]

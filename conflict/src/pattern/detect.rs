@@ -129,7 +129,7 @@ impl Thresholds {
     /// `causality` is the order of the write of `left` relative to that of `right`, or `None` if the writes are
     /// concurrent. Ordered writes never conflict, because the later writer had seen the earlier write. By default,
     /// patterns that share an episode and have a cosine from 0.6 to 0.8 neither describe one memory nor dispute the
-    /// episode. The result is defined for every input, including NaN and infinite values: an undefined cosine counts as
+    /// episode. The result is defined for all inputs, including NaN and infinite values: an undefined cosine counts as
     /// not similar.
     ///
     /// ```

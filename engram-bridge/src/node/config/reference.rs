@@ -69,7 +69,7 @@ pub(super) const KEYS: [Key; 51] = [
         "node",
         "spaces",
         Text(
-            "1 to 1,024 names, or `\"*\"` for every space that the store, a snapshot file or a peer names",
+            "1 to 1,024 names, or `\"*\"` for all spaces named by the store, a snapshot file or a peer",
             "[\"notes\"]",
         ),
         Value("[\"default\"]"),
