@@ -115,7 +115,7 @@ fn rotation_keeps_the_names_of_the_certificate() {
     assert_ne!(fs::read(&path).unwrap(), before);
     assert_eq!(fs::read(cluster.join("node-a/node.key")).unwrap(), key);
     let der = CertificateDer::from_pem_file(&path).unwrap();
-    // Each name is written twice: as the subject, and as the alternative name.
+    // The name is written twice: as the subject, and as the alternative name.
     let is_name = |part: &&[u8]| **part == *b"node-a";
     assert_eq!(der.windows(6).filter(is_name).count(), 2);
     succeeds(&["check", "--config", "node-a/cluster.toml"], &cluster);

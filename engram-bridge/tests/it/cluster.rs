@@ -274,14 +274,14 @@ async fn plan_predicts_a_sync_and_changes_nothing() {
         .unwrap();
     assert!(again.complete && again.spaces.is_empty());
 
-    // The writer of a version and the peer that sent it differ.
+    // Node b names the peer that sent the version, and node a names its own engine.
     let known = b.explain("of_a_7").unwrap();
     assert_eq!(known.versions[0].introduced, Introduced::By(a_id));
     assert_eq!(a.explain("of_a_7").unwrap().versions[0].introduced, Introduced::ByEngine);
 }
 
-/// A pattern travels from the first node to the third through the second, which the third names as
-/// its source.
+/// A pattern travels from the first node through the second to the third, which names the second
+/// node as the sender.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn introducer_is_the_sender_not_the_writer() {
     let cluster = Cluster::start(&["a", "b", "c"], &quiet());

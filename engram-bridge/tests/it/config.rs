@@ -1,4 +1,5 @@
-//! `cluster.toml`: each key, each problem by its name and line, and the variables that override keys.
+//! `cluster.toml`: all keys, all problems with their keys and lines, and the variables that
+//! override keys.
 
 use std::ffi::OsString;
 use std::fs;
@@ -228,7 +229,7 @@ fn wrong_type_hides_no_other_problem() {
     assert_eq!(keys, ["tls", "tles"]);
 }
 
-/// The keys have the name of the section, and the lines are those of the file.
+/// Reported keys begin with the name of the section, and reported lines are those of the file.
 #[test]
 fn section_is_read_like_a_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -325,7 +326,7 @@ fn variables_override_single_values() {
     assert_eq!((&*config.node.name, config.node.listen.port()), ("node-z", 9));
     assert_eq!(config.node.spaces, [SpaceId::new("other").unwrap()]);
     assert_eq!(config.merkle_tree.hash, AnyHasher::Sha256);
-    assert_eq!(config.gossip.max_patterns_per_sync, 50, "the file's value without a variable");
+    assert_eq!(config.gossip.max_patterns_per_sync, 50, "other keys keep the file's values");
 }
 
 #[test]

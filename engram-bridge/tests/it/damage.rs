@@ -11,7 +11,8 @@ use engram_bridge::durable::{MemoryStateStore, Recovery, RedbStateStore, StateSt
 
 use crate::common::*;
 
-/// Records in the store: patterns, a withdrawn one, a forgotten one, a conflict.
+/// The number of records in the store: a withdrawn pattern, a forgotten pattern, a conflict, and
+/// other patterns.
 const RECORDS: u64 = 8;
 
 /// Fills a node's store. Returns a peer with the same state.
@@ -27,7 +28,7 @@ fn left(kept: impl StateStore + 'static) -> Store {
     peer
 }
 
-/// The outcomes for damaged stores.
+/// The number of damaged stores with each outcome.
 #[derive(Default, Debug)]
 struct Found {
     intact: u32,
@@ -51,7 +52,8 @@ impl Found {
                 assert_eq!(*records, held.len() as u64, "{damage}");
                 assert!(*rows > 0, "{damage}");
                 let named: BTreeSet<&String> = lost.iter().map(|(_, id)| id).collect();
-                // A deletion whose key is damaged, or any row that is lost, leaves no trace of its id.
+                // A deletion whose key is damaged, or any row that is lost, leaves no trace of its
+                // id.
                 let is_deletion = |id: &String| dots(&all[id]).next().is_none();
                 let is_gone = damage.starts_with("the row");
                 let missing = all.keys().filter(|id| !held.contains_key(*id));
@@ -76,7 +78,8 @@ const HEADER: usize = 320;
 
 /// Damages the file at every `step`-th byte.
 fn damage_file(step: usize) -> Found {
-    // Each trial writes and syncs the file, which is slow on a disk: use an in-memory file system if there is one.
+    // Each trial writes and syncs the file, which is slow on a disk: use an in-memory file system
+    // if there is one.
     let memory = Path::new("/dev/shm");
     let folder = match memory.is_dir() {
         true => tempfile::tempdir_in(memory).unwrap(),
@@ -97,7 +100,7 @@ fn damage_file(step: usize) -> Found {
         drop(again);
         fs::remove_dir_all(place).unwrap();
     };
-    // Damage the header of the file at every byte.
+    // Damage the header of the file at every byte, and the rest at every `step`-th byte.
     for at in (0..HEADER).chain((HEADER..whole.len()).step_by(step)) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (at % 8);
@@ -150,8 +153,8 @@ fn damage_rows() -> Found {
             assert_eq!(*again.recovery(), Recovery::Loaded { records: RECORDS }, "{damage}");
         };
     for (table, key, value) in &rows {
-        // A lost row of the owner is written again, and a space without its mark waits again for a
-        // first contact: neither loses data.
+        // A lost row of the owner is written again, and a space that has lost its first-contact
+        // mark waits again for a first contact: no data is lost in either case.
         trial(*table, key, None, "the row");
         for at in 0..value.len() {
             let mut flipped = value.clone();

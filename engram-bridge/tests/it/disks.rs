@@ -27,13 +27,13 @@ pub(crate) fn is_possible(command: &str) -> bool {
     shell.args(["-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
     let possible = shell.status().is_ok_and(|status| status.success());
     if !possible {
-        eprintln!("skipped, since `{command}` fails here");
+        eprintln!("skipped: `{command}` fails here");
     }
     possible
 }
 
-/// Waits until a node on a disk that refuses writes refuses a snapshot. Returns the recovery
-/// of its store, the number of visible patterns, and the reason for the refusal.
+/// Waits until a node refuses a snapshot because its disk refuses writes. Returns the recovery of
+/// its store, the number of visible patterns, and the reason for the refusal.
 fn started(cluster: &mut Cluster) -> (String, u64, String) {
     let process = cluster.running[0].as_ref().unwrap();
     let (mut found, mut patterns, mut refused) = (None, None, None);
@@ -184,7 +184,8 @@ fn a_full_disk_is_reported_at_the_start() {
     });
 }
 
-/// The disk becomes full twice within seconds: too soon for the node to report a count of repeats.
+/// The disk becomes full twice within seconds, and the node reports each failure with an event of
+/// its own instead of a count of repeats.
 #[test]
 fn a_disk_full_again_is_reported_again() {
     if !is_possible("prlimit --version") {
@@ -217,7 +218,7 @@ fn a_disk_full_again_is_reported_again() {
     }
 }
 
-/// Two processes on one folder: the second names the folder and ends, the first keeps running.
+/// Two processes use one folder: the second names the folder and ends, and the first keeps running.
 #[test]
 fn a_second_process_on_a_folder_ends() {
     let mut cluster = Cluster::new(0);
@@ -237,8 +238,8 @@ fn a_second_process_on_a_folder_ends() {
     cluster.inspect(0);
 }
 
-/// The state is moved to another path, as when it is moved to another disk or machine: the inodes
-/// differ, and the key is the same.
+/// A copy replaces the state folder, as after a move to another disk or machine: the inodes differ,
+/// and the key is the same.
 #[test]
 fn moved_disk_opens_unchanged() {
     let (mut cluster, acknowledged) = killed();

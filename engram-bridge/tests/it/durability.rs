@@ -28,7 +28,8 @@ fn full() -> StorageError {
     StorageError::Full { place: "memory".to_owned(), reason: "a test says so".to_owned() }
 }
 
-/// Creates a node with patterns of its own and of a peer, a withdrawn pattern, a forgotten pattern, and a conflict.
+/// Creates a node with patterns of its own and of a peer, a withdrawn pattern, a forgotten pattern,
+/// and a conflict.
 fn eventful(kept: &MemoryStateStore) -> Store {
     let store = open(1, kept.clone()).unwrap();
     let own = only_space(&store);
@@ -159,7 +160,7 @@ fn a_change_that_cannot_be_stored_never_happened() {
     assert_eq!(fingerprint(&only_space(&open(1, kept.copy()).unwrap())), shown);
 }
 
-/// Reads the space in the middle of every commit, as a session or a query would.
+/// A state store that reads the space in the middle of every commit, as a session or a query would.
 struct Onlooker {
     kept: MemoryStateStore,
     space: Arc<Mutex<Weak<Space>>>,
@@ -231,7 +232,7 @@ fn many_operations_share_commits() {
 
     let before = kept.commits();
     space.submit(&snapshot(large_patterns(40)), Scheduler).unwrap();
-    assert_eq!(kept.commits() - before, 7, "six of 204 kB exceed 1 MiB");
+    assert_eq!(kept.commits() - before, 7, "six patterns of 204 kB each exceed 1 MiB");
 
     let node: engram_gossip_net::NodeId = [1; 32].into();
     space
@@ -274,7 +275,8 @@ fn damaged_rows_come_back_from_peers() {
     let before = eventful(&kept);
     let (shown, others) = (fingerprint(&only_space(&before)), everything(&only_space(&before)));
     drop(before);
-    // Flip one bit each of a record, of a content beside its record, and of a content in its own row.
+    // Flip one bit each of a record, of a content beside its record, and of a content in its own
+    // row.
     for (table, nth) in [(Table::Contents, 1), (Table::Records, 2), (Table::Records, 4)] {
         let mut rows = 0;
         kept.spoil(|of, _, value| {
@@ -292,7 +294,7 @@ fn damaged_rows_come_back_from_peers() {
         panic!("{:?}", store.recovery())
     };
     assert_eq!(lost.len() as u64, 8 - records);
-    // If a content has its own damaged row, its record is also dropped.
+    // If a content's own row is damaged, its record is also dropped.
     assert_eq!((records, rows), (5, 4), "{lost:?}");
     assert_ne!(space.root().to_string(), shown.0);
     deliver(others, &space);
@@ -420,7 +422,7 @@ proptest! {
                     Op::Receive(of, content) => {
                         peer.submit_pattern(&pattern(&id(of), content)).unwrap();
                         let mut delivery = everything(&peer);
-                        // A separate node for each content, all with the same version.
+                        // Attribute each content to a separate node, all under the same version.
                         for record in &mut delivery.records {
                             let part = &mut record.parts[0];
                             (part.node, part.entry, part.dots[0].0) = ([3 + content; 32], 7, 7);

@@ -1,4 +1,5 @@
-//! A cluster in virtual time, with the production scheduler and store: the disk of one node is full for an hour.
+//! A cluster in virtual time, with the production scheduler and store: the disk of one node is full
+//! for an hour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,8 @@ fn run_for(world: &mut World<Node>, time: Duration) {
     world.run_until(until);
 }
 
-/// Runs the world like a running node, which tries the disk again every ten seconds.
+/// Runs the world, and tries the disk of the last node again every ten seconds, as a running node
+/// does.
 fn run_with_retries(world: &mut World<Node>, rounds: u32) {
     for _ in 0..rounds {
         run_for(world, SECOND * 10);
@@ -66,7 +68,7 @@ fn run_with_retries(world: &mut World<Node>, rounds: u32) {
     }
 }
 
-/// The failure is one event, no record is sent again, and the node recovers by itself.
+/// The failure causes one event, no record is sent again, and the node recovers by itself.
 #[test]
 fn an_hour_of_a_full_disk_is_one_event() {
     let kept = MemoryStateStore::new();

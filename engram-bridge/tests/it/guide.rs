@@ -1,6 +1,7 @@
 //! Checks that the guide quotes the examples, which are compiled and run.
 
-/// The text without white space, and without the commas that a formatter adds when it breaks a line.
+/// The text without white space, and without the commas that a formatter adds when it breaks a
+/// line.
 fn bare(text: &str) -> String {
     let bare: String = text.split_whitespace().collect();
     bare.replace(",)", ")").replace(",}", "}")

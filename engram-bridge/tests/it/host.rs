@@ -120,7 +120,7 @@ async fn spaces_of_peers_are_opened() {
     cluster.node.add_space(&SpaceId::new("work").unwrap()).unwrap();
     while spaces.recv().await.unwrap() != "work" {}
     cluster.stop().await.unwrap();
-    // The task has ended.
+    // The channel closes when the task ends.
     while spaces.recv().await.is_some() {}
 }
 
@@ -136,7 +136,8 @@ async fn no_scheduler_starts_after_a_stop() {
     assert!(cluster.service(&late, folder.path().join("late.jsonl")).is_err());
 }
 
-/// A store in memory is exclusive like a file, and the error names no key of `cluster.toml`.
+/// Only one node at a time can use a store in memory, as with a file, and the error names no key of
+/// `cluster.toml`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn second_node_on_a_given_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();

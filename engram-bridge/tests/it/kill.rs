@@ -1,5 +1,5 @@
-//! Real processes, killed at any moment, whose files are damaged, removed or replaced with older
-//! copies in between. No acknowledged write is lost, and no version is used twice.
+//! Kills real processes at any moment and, between runs, damages or removes their files or replaces
+//! them with older copies. No acknowledged write is lost, and no version is used twice.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ use crate::common::*;
 const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 /// A wait that takes this long fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
-/// Snapshots that a process replays: more than it acknowledges before it is killed.
+/// The number of snapshots that a process replays: more than it acknowledges before it is killed.
 const SNAPSHOTS: usize = 400;
 /// The pattern that all nodes write repeatedly.
 const SHARED: &str = "shared";
@@ -55,8 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) running: [Option<Process>; 3],
     /// For each node, the cycles and numbers of the acknowledged snapshots.
     pub(crate) acknowledged: [Vec<(usize, usize)>; 3],
-    /// For each node, the number of these snapshots that its damaged store may have lost; 0 once all nodes are equal
-    /// again.
+    /// For each node, the number of acknowledged snapshots that its damaged store may have lost; 0
+    /// once all nodes are equal again.
     spoilt: [usize; 3],
     /// For each node, an id above all ids that it wrote before the last damage to its store.
     lost: [String; 3],
@@ -303,7 +303,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The id of the pattern unique to a snapshot; later ids are greater.
+/// The id of the pattern unique to a snapshot; a node's later snapshots have greater ids.
 fn id(node: usize, cycle: usize, number: usize) -> String {
     format!("{}-{cycle:04}-{number:04}", NAMES[node])
 }
@@ -371,7 +371,7 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
     assert!(settle_seconds > 0 || acknowledged >= seen && seen > 0, "{acknowledged} of {seen}");
 }
 
-/// No file of this process may grow beyond half a megabyte: to the node, the disk is full.
+/// Limits every file of the node to half a megabyte: to the node, the disk is then full.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_refuses_writes_and_serves_reads() {
@@ -420,7 +420,7 @@ fn kills_lose_no_acknowledged_write() {
 }
 
 /// For the deep check: `cargo test -p engram-bridge --features node --test it kill -- --ignored`.
-/// `ENGRAM_KILLS` sets the number of kills, `ENGRAM_SEED` the seed.
+/// `ENGRAM_KILLS` sets the number of kills, and `ENGRAM_SEED` sets the seed.
 #[test]
 #[ignore = "takes minutes"]
 fn many_kills_lose_no_acknowledged_write() {

@@ -1,6 +1,6 @@
 //! The laws of the replicated state, on the composed store: records, contents, tree, view.
 //!
-//! Comparisons are bit for bit: the root, and the bytes of the visible patterns.
+//! The tests compare the root and the bytes of the visible patterns, bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -171,7 +171,7 @@ proptest! {
         }
     }
 
-    /// L6, L7: dots are covered; equal contexts mean equal siblings.
+    /// L6, L7: the context covers every dot; equal contexts mean equal siblings.
     #[test]
     fn prop_equal_contexts_mean_equal_siblings(history in history()) {
         let world = World::new();
@@ -207,7 +207,7 @@ proptest! {
         }
     }
 
-    /// L9: the incrementally built tree equals the tree built at once.
+    /// L9: the tree built incrementally equals the tree built in one step.
     #[test]
     fn prop_incremental_root_is_the_rebuilt_root(history in history()) {
         for space in &World::after(&history).spaces {
@@ -300,8 +300,8 @@ fn written(store: &Store) -> u64 {
     store.write_stats().written
 }
 
-/// The live contents of each id, named by the episode that only this content cites. Contents of
-/// several versions are repeated, and ids without a live content are left out.
+/// The live contents of each id, each named by the episode that only it cites. A content of several
+/// versions is repeated, and ids without a live content are left out.
 fn live(space: &Arc<Space>) -> BTreeMap<String, Vec<String>> {
     contents(space, |_, _| true)
 }
@@ -333,7 +333,8 @@ fn contents(
     live
 }
 
-/// The specification: a set of operations at each node, each with the operations it has seen.
+/// The specification: each node knows a set of operations, and each operation lists the operations
+/// that it supersedes.
 #[derive(Default)]
 struct Spec {
     writes: Vec<Write>,
@@ -604,8 +605,8 @@ fn a_blend_handed_back_is_an_echo() {
     world.happen(&Op::Sync { from: 0, to: 1 });
     let view = snapshot(world.spaces[1].hand_out().patterns);
     let report = world.spaces[1].submit(&view, Scheduler).unwrap();
-    // The blend of two versions is an echo, this node now also writes the peer's version, and this node's own version
-    // is unchanged.
+    // The blend of two versions is an echo, this node now also writes the peer's version, and this
+    // node's own version is unchanged.
     assert_eq!((report.echoed, report.written, report.unchanged), (1, 1, 1));
     assert_eq!(live(&world.spaces[1])["pattern_1"], ["episode-1", "episode-1"]);
     // An older blend is also an echo.

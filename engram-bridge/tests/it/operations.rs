@@ -120,7 +120,8 @@ fn a_new_key_takes_over_the_versions_of_the_old() {
     let new = Store::new(config, environment);
     let space = only_space(&new);
     deliver(everything(&old), &space);
-    // Only the new key can reissue a write, so an equal submission is written under the new key.
+    // Nothing can be reissued under the old key, so an equal submission is written under the new
+    // key.
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Written));
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));
     assert_eq!(space.submit_pattern(&pattern("p", 2)), Ok(Submitted::Written));
@@ -141,11 +142,11 @@ fn retention_hides_and_removes_nothing() {
     }
     let view = keeper.view();
     let ids: Vec<_> = view.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
-    // The patterns of the last three microseconds are 4 to 7; 5 is the most confident, then 4 and
-    // 7.
+    // Patterns p_4 to p_7 are from the last three microseconds; p_5 is the most confident, followed
+    // by p_4 and p_7.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
-    // The state, and so the records sent, equal those of a node without a retention limit.
+    // The state and the records sent are the same as those of a node without a retention limit.
     assert_eq!((keeper.stats().records, keeper.visible_len()), (8, 8));
     assert_eq!(everything(&keeper).records.len(), 8);
     assert_eq!(keeper.submit_pattern(&pattern("p_0", 0)), Ok(Submitted::Unchanged));
@@ -173,8 +174,9 @@ fn the_generation_counts_changes_of_the_state() {
     assert_eq!((generation(), before), (4, 4));
 }
 
-/// An engine may find ten times as many patterns at once, and then return to yesterday's state. Its
-/// last submission counts, whatever its clock shows; a pattern that it no longer submits is kept.
+/// An engine may suddenly find ten times as many patterns, and then return to yesterday's state.
+/// Its last submission counts, whatever its clock shows; a pattern that it no longer submits is
+/// kept.
 #[test]
 fn snapshots_may_grow_and_go_back_in_time() {
     let store = store(1, 4);
@@ -228,7 +230,7 @@ fn a_new_space_waits_for_its_first_contact() {
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Waiting));
     assert_eq!((space.view().patterns.len(), space.summary().count), (1, 0));
 
-    // A peer knows a later version of this node.
+    // A peer holds a version that this node wrote before it lost its store.
     let peer = only_space(&store(2, 4));
     let earlier = only_space(&store(1, 4));
     earlier.submit_pattern(&pattern("p", 2)).unwrap();

@@ -1,4 +1,4 @@
-//! The state in a file that is truncated, altered, copied or full.
+//! The state in a file: restarts, exclusive use, copies, backups and compaction.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -120,7 +120,8 @@ fn a_backup_is_restored_by_starting_on_it() {
     let restored = open(1, RedbStateStore::new(&backup)).unwrap();
     let loaded = Recovery::Loaded { records: 50 };
     assert_eq!((restored.recovery(), shown(&restored)), (&loaded, before));
-    // The writes after the backup come back from the peers, and a new write is not affected by them.
+    // The writes after the backup come back from the peers, and a new write is not affected by
+    // them.
     let space = only_space(&restored);
     space.submit_pattern(&pattern("p_7", 99)).unwrap();
     deliver(written_since, &space);

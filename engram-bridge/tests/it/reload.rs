@@ -7,7 +7,7 @@ use engram_bridge::config::ClusterConfig;
 use engram_bridge::{Node, ReloadError};
 use engram_gossip_net::{ClusterCa, NodeId, Validity};
 
-/// Limits, which take effect at once.
+/// Limits, which take effect immediately.
 const LIMITS: &str = "[limits]\nsend_kib_per_second = 64\npeer_records_per_second = 9\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! A node gets a new key, following the steps of the runbook.
+//! Gives a node a new key, following the steps of the runbook.
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +62,8 @@ fn a_new_key_takes_over_versions_of_the_old() {
         (value(entry, "node_id").to_owned(), value(entry, "address").to_owned());
     assert_eq!(writers("p", &a), [old_id.trim_matches('"')]);
 
-    // Create a new key, and add it to every roster. One list serves both nodes, and names the old key.
+    // Create a new key, and add it to every roster. One list serves both nodes, and names the old
+    // key.
     let ca = folder.path().join("cluster");
     let new = ["certs", "node", "--name", "new", "--ca", ca.to_str().unwrap()];
     let new_id = succeeds(&new, &b).trim().to_owned();

@@ -1,5 +1,5 @@
-//! Real processes whose store is removed or replaced while they run: they accept no changes until the file is back or a
-//! backup is in its place.
+//! Real processes whose store is removed or replaced while they run: they accept no changes until
+//! the file is back or a backup is in its place.
 
 #![cfg(target_os = "linux")]
 

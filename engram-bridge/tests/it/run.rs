@@ -213,7 +213,7 @@ fn hang_up_during_the_start_is_ignored() {
 fn unread_output_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
-    // More events than a pipe and the queue hold.
+    // More events than the pipe and the queue can hold.
     let lines: String = (0..6_000).map(|run| line(run, &[])).collect();
     fs::write(node.join("own.jsonl"), lines).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_engram-node"))

@@ -23,7 +23,8 @@ const OF_A_SERVICE: [&str; 5] = [
 /// Labels that Prometheus adds to each series.
 const FROM_THE_SCRAPE: [&str; 2] = ["instance", "job"];
 
-/// A metric as an expression selects it, and the labels that the expression or its text names.
+/// A metric that an expression selects, with the labels that the expression, the summary or the
+/// legend names.
 #[derive(Debug)]
 struct Wanted {
     /// The name of the alert or panel whose expression this is.
@@ -103,7 +104,7 @@ fn panels() -> Vec<Wanted> {
     panels.collect()
 }
 
-/// The metrics of an expression. `told` are the labels that each of them must have.
+/// Returns the metrics of an expression. Each metric must have the labels in `told`.
 fn wanted(by: &str, expression: &str, told: Vec<String>) -> Vec<Wanted> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();

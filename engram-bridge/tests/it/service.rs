@@ -348,11 +348,11 @@ async fn run_that_is_not_stored_says_so() {
 async fn first_contact_can_be_awaited() {
     let cluster = Cluster::start(&["a"], &quiet());
     let gossiper = cluster.nodes[0].gossiper();
-    assert_eq!(gossiper.first_contact().await, Ok(()), "it does not wait");
+    assert_eq!(gossiper.first_contact().await, Ok(()), "the space does not wait");
     let space = only_space(&cluster.nodes[0].store);
     assert!(space.await_contact());
     let mut contact = std::pin::pin!(gossiper.first_contact());
-    assert!(timeout(Duration::ZERO, contact.as_mut()).await.is_err(), "it waits");
+    assert!(timeout(Duration::ZERO, contact.as_mut()).await.is_err(), "the space waits");
     space.take_in().unwrap();
     assert_eq!(timeout(Duration::ZERO, contact).await, Ok(Ok(())));
 }

@@ -1,4 +1,4 @@
-//! Requests during a slow commit: they are answered at once, on a runtime with a single worker.
+//! Requests during a slow commit: they are answered immediately, on a runtime with a single worker.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};

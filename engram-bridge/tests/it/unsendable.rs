@@ -1,5 +1,5 @@
-//! A record that exceeds a limit of the wire, from the session to the event and the metric of the
-//! program. A store refuses such a record, so the peer here is another program.
+//! A record that exceeds a wire limit, from the session to the event and the metric of the program.
+//! A store refuses such a record, so here the peer is the test itself, with replicas of its own.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Random histories of every class of faults.
 //!
-//! `ENGRAM_HISTORIES` sets the number of histories of each class in the long run, `ENGRAM_SEED` the
-//! first seed. A failing seed is printed with its shrunk history.
+//! In the long test, `ENGRAM_HISTORIES` sets the number of histories of each class, and
+//! `ENGRAM_SEED` sets the first seed. A failing seed is printed with its shrunk history.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ struct Tally {
     reissued: u64,
     refused: u64,
     accepted: Accepted,
-    /// The seeds of histories with each fault.
+    /// For each fault, the seeds of the histories in which it occurred.
     faults: BTreeMap<Fault, Vec<u64>>,
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct Handover {
     bytes: usize,
 }
 
-/// The state of a session, or its end.
+/// The current or final state of a session.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// The endings for the opener and the acceptor; `None` if the session was cut.

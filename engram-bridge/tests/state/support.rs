@@ -23,7 +23,7 @@ pub(crate) fn only_space(store: &Store) -> Arc<Space> {
     store.space(&space()).unwrap()
 }
 
-/// The id of a node, by its number from 1.
+/// The id of a node. Node numbers begin at 1.
 pub(crate) fn node_id(number: u8) -> NodeId {
     NodeId::from([number; 32])
 }

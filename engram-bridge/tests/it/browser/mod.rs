@@ -93,7 +93,7 @@ async fn start(profile: &Path) -> Option<Browser> {
     browser
 }
 
-/// A node without a peer and without a pattern.
+/// Checks the page of a node without a peer and without a pattern.
 async fn says_what_is_not_there_yet(browser: &Browser) {
     let cluster = Cluster::start(&["hermit"], &lively());
     let servers = serve(&cluster).await;
@@ -163,7 +163,7 @@ async fn reads_on_a_phone(browser: &Browser) {
     assert_eq!(width, 390, "the page is wider than the phone");
 }
 
-/// The element with this id and exactly this text.
+/// The XPath of the element with this id and exactly this text.
 fn text(id: &str, text: &str) -> String {
     format!("//*[@id='{id}'][.='{text}']")
 }

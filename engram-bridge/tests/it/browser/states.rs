@@ -49,7 +49,7 @@ async fn open(browser: &Browser, server: &Server) {
     browser.open(&format!("http://{}/", server.local_addr())).await;
 }
 
-/// A fault with this cause and this next step, at the top of the page.
+/// The XPath of a fault with this cause and this next step, at the top of the page.
 fn fault(severity: &str, cause: &str, next: &str) -> String {
     format!(
         "//*[@id='faults'][not(preceding-sibling::*)]/div[contains(@class,'{severity}')]\
@@ -161,7 +161,7 @@ async fn two_hundred_spaces(browser: &Browser) {
     browser.wait_for(&text("visible", "200")).await;
     browser.wait_for(&text("conflicted", "1")).await;
     browser.wait_for("//*[@id='space-list']/li[1][contains(.,'space-137')]").await;
-    // The peer that needs attention is shown first.
+    // The page selects the space that needs attention.
     browser
         .wait_for("//*[@id='space-list']//button[@aria-pressed='true'][contains(.,'space-137')]")
         .await;

@@ -134,7 +134,7 @@ pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) 
     timeout(DEADLINE, answer).await.unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
 }
 
-/// Whether all nodes have the same root, and none holds submissions back.
+/// Whether all nodes have the same root and no waiting submissions.
 pub(crate) fn agree(nodes: &[Node]) -> bool {
     let settled = nodes.iter().all(|node| node.space().waiting_len() == 0);
     settled && nodes.windows(2).all(|pair| pair[0].store.root() == pair[1].store.root())

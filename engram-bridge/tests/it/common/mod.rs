@@ -62,7 +62,7 @@ pub(crate) fn only_space(store: &Store) -> Arc<Space> {
     store.space(&space()).unwrap()
 }
 
-/// One of many different patterns of four dimensions; equal arguments give equal patterns.
+/// Returns a pattern of four dimensions, which depends only on the arguments.
 pub(crate) fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
     let x = f32::from(content);
     Arc::new(SemanticPattern {
@@ -70,7 +70,7 @@ pub(crate) fn pattern(id: &str, content: u8) -> Arc<SemanticPattern> {
         embedding: Arc::from([1.0, x * 0.5, -x / 3.0, x * x]),
         source_episodes: vec!["shared".to_owned(), format!("episode-{content}")],
         strength: 0.25 + x / 7.0,
-        // Many have equal confidence, so that ties must be broken.
+        // Many patterns have equal confidence, so that ties must be broken.
         schema_confidence: Confidence::new(f32::from(content % 3) * 0.3).unwrap(),
         last_consolidated: Timestamp::from_nanoseconds(i64::from(content) * 1_000),
     })

@@ -145,7 +145,7 @@ impl Alerts {
         let mut probe = Command::new("promtool");
         probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         if !probe.status().is_ok_and(|status| status.success()) {
-            eprintln!("skipped: the alerts, since promtool is not installed");
+            eprintln!("skipped the alert check: promtool is not installed");
             return;
         }
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/alerts.yml");

@@ -57,7 +57,8 @@ impl Machine {
     }
 
     pub(crate) fn start(&mut self) {
-        // Make writes beyond the file size limit fail, as on a full disk, instead of ending the process.
+        // Make writes beyond the file size limit fail, as on a full disk, instead of ending the
+        // process.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\" --events"]);
         command.arg(env!("CARGO_BIN_EXE_engram-node")).args(arguments_of_the_unit(&self.folder));
@@ -114,8 +115,8 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// Waits until `fits` is true for the outputs of the node, and returns them. The page, health and metrics must
-    /// agree.
+    /// Waits until `fits` is true for the outputs of the node, and returns them. The page, health
+    /// and metrics must agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
         loop {

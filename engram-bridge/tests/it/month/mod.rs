@@ -55,7 +55,7 @@ impl Month {
         [&self.a, &self.b, &self.c]
     }
 
-    /// Checks that all nodes are healthy and report it, and that no alert fires some time later.
+    /// Checks that all nodes report that they are healthy, and that no alert fires some time later.
     fn all_is_well(&mut self, step: &str, patterns: u64) -> Scrape {
         all_is_well(&self.nodes(), patterns);
         let well = Scrape::of(&self.nodes());
@@ -70,7 +70,8 @@ impl Month {
         let [a, b, c] = <[_; 3]>::try_from(init(folder.path(), 3)).unwrap().map(Machine::stopped);
         let mut month = Self { folder, a, b, c, alerts: Alerts::default() };
         for node in [&mut month.a, &mut month.b, &mut month.c] {
-            // Rounds every second, so that a first snapshot waits only briefly for a peer that starts later.
+            // Rounds every second, so that a first snapshot waits only briefly for a peer that
+            // starts later.
             node.edit("[store]\n", "[gossip]\ninterval_seconds = 1\n\n[store]\n");
             node.start();
         }
@@ -108,7 +109,7 @@ impl Month {
         assert_eq!(lines, 1, "one event for each episode");
     }
 
-    /// The certificate of node-c expires soon, then has expired, and is rotated.
+    /// The certificate of node-c nears its expiry, expires, and is rotated.
     fn certificate(&mut self) {
         let before = Scrape::of(&self.nodes());
         self.rotate("7");
@@ -134,7 +135,7 @@ impl Month {
         self.all_is_well("a new certificate", 303);
     }
 
-    /// `check` refuses node-c. A certificate is valid to the end of its last second.
+    /// Waits until `check` refuses node-c: a certificate is valid to the end of its last second.
     fn check_refuses(&self, reason: &str) {
         let begun = Instant::now();
         loop {
@@ -190,8 +191,8 @@ impl Month {
         self.all_is_well("a backup that was restored", 302);
     }
 
-    /// The configuration changes: some keys take effect at once, others at the next start, and an
-    /// invalid file changes nothing.
+    /// The configuration changes: some keys take effect immediately, others at the next start,
+    /// and an invalid file changes nothing.
     fn configuration(&mut self) {
         let a = &self.a;
         a.edit(

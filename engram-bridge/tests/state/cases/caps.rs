@@ -21,7 +21,8 @@ fn capped(change: impl FnOnce(&mut Caps)) -> Arc<Store> {
     Arc::new(store)
 }
 
-/// Returns the id of a junk node, which no roster lists. The ids ascend with `number`, and LZ4 cannot compress them.
+/// Returns the id of a junk node, which no roster lists. The ids ascend with `number`, and LZ4
+/// cannot compress them.
 fn junk(number: u32) -> [u8; 32] {
     let mut node = [0xee; 32];
     node[..4].copy_from_slice(&number.to_be_bytes());
@@ -64,7 +65,8 @@ fn deletions_of_unknown_patterns_are_capped() {
     assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
     assert_eq!(only_space(&victim).stats().deletions, 1_000);
     assert_eq!(over_cap(&victim), 500);
-    // The node's own submissions and deletions, and changes to records that it holds, are never refused.
+    // The node's own submissions and deletions, and changes to records that it holds, are never
+    // refused.
     let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(submitted, Submitted::Written);
     assert!(only_space(&victim).forget("p").unwrap());
@@ -80,7 +82,7 @@ fn live_patterns_from_peers_are_capped() {
     }
     sync(&peer, &victim);
     assert_eq!(only_space(&victim).visible_len(), 10);
-    // A session offers a record by its versions, and may offer it again in the descent.
+    // A session may offer a record twice: first because of its versions, then in the descent.
     assert!((10..=20).contains(&over_cap(&victim)));
     for value in 0..5 {
         only_space(&victim).submit_pattern(&pattern(&format!("own{value}"), value)).unwrap();
@@ -194,8 +196,9 @@ fn junk_names_are_capped_in_a_space() {
     assert_eq!(submitted, Submitted::Written);
 }
 
-/// Two nodes hold different junk names under one id, each as many as a record may have. Neither accepts the other's
-/// names, so their records stay different. A member's write and its deletion still reach both.
+/// Two nodes hold different junk names under one id, each as many as a record may have. Neither
+/// accepts the other's names, so their records stay different. A member's write and its deletion
+/// still reach both.
 #[test]
 fn different_junk_names_stop_no_member() {
     let stores: Vec<_> = (1..=3).map(store).collect();

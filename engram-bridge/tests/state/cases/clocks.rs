@@ -18,9 +18,9 @@ use crate::support::{
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
-/// The clock of the other tests.
+/// The time at which the clock of the other tests starts.
 const NOW: i64 = 1_893_456_000_000_000_000;
-/// A clock fifty years ahead.
+/// The time on a clock that is fifty years ahead.
 const FUTURE: i64 = NOW + 50 * YEAR;
 
 /// A write of `id` by node 3 under a clock that is far ahead.
@@ -55,7 +55,7 @@ fn a_far_future_version_is_refused_alone() {
     assert_eq!(live(&only_space(&peer), "p"), ["episode-1"]);
     assert_eq!(peer.write_stats().implausible, 1);
 
-    // Once its time has come, or this node's clock is correct, the same record is accepted.
+    // A node accepts the same record once the version is plausible by the node's own clock.
     let late = Store::new(store_config(4), environment(|| FUTURE - 9 * YEAR, || 0));
     let receipt = SpaceView::pin(&only_space(&late)).apply(both);
     assert_eq!((receipt.applied, receipt.rejected), (1, vec![]));
@@ -64,7 +64,7 @@ fn a_far_future_version_is_refused_alone() {
 
 #[test]
 fn an_implausible_part_can_be_dropped() {
-    // The clock of node 1 was equally wrong, so it accepted the version.
+    // The clock of node 1 was equally wrong, so the node accepted the version.
     let disk = MemoryStateStore::new();
     let wrong = Store::open(store_config(1), environment(|| FUTURE, || 0), Arc::new(disk.clone()));
     let (peer, wrong) = (store(2), wrong.unwrap());

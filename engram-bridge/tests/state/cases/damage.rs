@@ -16,8 +16,8 @@ use engram_gossip_proto::View;
 use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
-/// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in `table`. The node loses
-/// `rows` rows, and must receive the pattern from its peer again.
+/// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in
+/// `table`. The node loses `rows` rows, and must receive the pattern from its peer again.
 fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
@@ -67,8 +67,8 @@ fn a_damaged_content_comes_back_from_a_peer() {
     damaged(1, Table::Records, |row| *row.last_mut().unwrap() ^= 1);
 }
 
-/// The pattern has two versions, each in a row of its own. If one row is damaged, the record and the other version are
-/// also dropped.
+/// The pattern has two versions, each in a row of its own. If one row is damaged, the record and
+/// the other version are also dropped.
 #[test]
 fn one_damaged_content_is_fetched_from_a_peer() {
     damaged(2, Table::Contents, |row| {
@@ -97,7 +97,7 @@ fn a_lost_row_comes_back_from_a_peer() {
 struct FailingStore {
     rows: MemoryStateStore,
     fails: AtomicBool,
-    /// Records in the last batch.
+    /// The number of records in the last batch.
     records: AtomicUsize,
 }
 
@@ -122,7 +122,8 @@ impl StateStore for FailingStore {
     }
 }
 
-/// Returns a node that stored a write of "p", and its disk, which also holds failed changes to "p" and "q".
+/// Returns a node that stored a write of "p", and its disk, which also holds failed changes to "p"
+/// and "q".
 fn after_failed_commits() -> (Arc<Store>, MemoryStateStore) {
     let disk = Arc::new(FailingStore::default());
     let one = Store::open(store_config(1), ticking(), Arc::clone(&disk) as Arc<_>).unwrap();

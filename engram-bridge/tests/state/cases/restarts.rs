@@ -10,8 +10,8 @@ use crate::support::{only_space, pattern, store};
 
 const STARTS: u32 = 10_000;
 
-/// Starts node 1 without a state: it meets its peer, its engine submits, and it meets its peer again.
-/// Returns the bytes of each session.
+/// Starts node 1 without a state: its engine submits, the node meets its peer, writes the waiting
+/// submission, and meets its peer again. Returns the number of bytes of each session.
 fn start(peer: &Arc<Store>, value: u8) -> [usize; 2] {
     let one = store(1);
     let config = SessionConfig { compression: Compression::Off, ..SessionConfig::default() };

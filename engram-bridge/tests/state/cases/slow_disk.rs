@@ -40,8 +40,8 @@ impl StateStore for SlowStore {
     }
 }
 
-/// Returns a node on a slow disk that hosts `spaces`, a receiver of a signal for each commit that begins, and a sender
-/// that permits one commit to end.
+/// Returns a node on a slow disk that hosts `spaces`, a receiver of a signal for each commit that
+/// begins, and a sender that permits one commit to end.
 fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
     let (began, begins) = channel();
     let (end, may_end) = channel();
@@ -104,8 +104,8 @@ fn a_bulk_submission_stops_no_other_space() {
     while store.write_stats().written == planned {
         thread::yield_now();
     }
-    // At most three more parts are committed: the write was queued before the second of them was assembled, or just
-    // after.
+    // The third commit, at the latest, makes the write durable: the write was queued before the
+    // second part was assembled, or just after that.
     let mut parts = 1;
     while finished.try_recv().is_err() && parts < 4 {
         end.send(()).unwrap();
@@ -119,7 +119,7 @@ fn a_bulk_submission_stops_no_other_space() {
     assert_eq!(submission.join().unwrap().unwrap().written, PATTERNS);
 }
 
-/// Writers that wait for one commit become durable together in the next.
+/// Writes that wait for one commit become durable together in the next.
 #[test]
 fn writers_of_many_spaces_share_a_commit() {
     let names: Vec<String> = (0..16).map(|n| format!("space-{n}")).collect();

@@ -30,7 +30,8 @@ fn a_lying_greeting_hides_no_honest_one() {
 
 #[test]
 fn an_implausible_part_is_refused_alone() {
-    // Node 0 receives node 1's write without a hello, so it cannot detect that its own clock is wrong.
+    // Node 0 receives node 1's write without a hello, so it cannot detect that its own clock is
+    // wrong.
     let steps = [Submit(1, 0, 2), Set(0, Ahead), Send(1, 0), Deliver(0), Resolve(0, 0, 2)];
     let end = ends_well(&steps);
     end.shows(0, [2]);
@@ -45,8 +46,8 @@ fn implausible_part_does_not_block_other_parts() {
 
 #[test]
 fn implausible_part_does_not_block_suppression() {
-    // Node 0 forgets the value, loses its disk, and writes with its clock far ahead. Peers refuse that
-    // part of the record; the suppression still reaches all nodes.
+    // Node 0 forgets the value, loses its disk, and writes with its clock far ahead. Peers refuse
+    // that part of the record; the suppression still reaches all nodes.
     let steps = [
         Submit(1, 0, 2),
         Part(1, 0, 0),

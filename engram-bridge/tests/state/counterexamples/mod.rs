@@ -19,7 +19,7 @@ fn settled(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     verdict
 }
 
-/// Judges a history of three nodes whose clocks tick, like [`settled`].
+/// Like [`settled`], for a history of three nodes whose clocks tick.
 fn ends_well(steps: &[Step]) -> Verdict {
     settled(3, TICKING, steps)
 }

@@ -76,7 +76,7 @@ fn deletions_travel_by_clocks() {
     assert!(only_space(&first).forget("pattern-3").unwrap());
     assert!(only_space(&first).withdraw("pattern-4").unwrap());
     let report = Handover::new(&first, &second, SessionConfig::default()).finish();
-    assert!(!report.descended, "a deletion has no live dot, but a context entry");
+    assert!(!report.descended, "a deletion has a context entry but no live dot");
     assert_eq!(first.root(), second.root());
     assert_eq!(only_space(&second).visible_len(), u64::from(RECORDS) - 2);
 }

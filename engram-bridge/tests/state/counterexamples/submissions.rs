@@ -107,7 +107,8 @@ fn first_contact_teaches_own_versions() {
         Session(0, 1),
         Restart(0, Behind),
     ]);
-    // The waiting write was written above the earlier one, and replaced it.
+    // The waiting submission was written under a greater version than the earlier write, and
+    // replaced it.
     end.shows(0, [1]);
     assert_eq!(end.reissued, 0);
 }

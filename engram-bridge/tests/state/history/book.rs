@@ -37,8 +37,8 @@ pub(crate) struct Accepted {
     pub(crate) destroyed: u32,
     /// D1: an unchanged submission of a stale write, then the end of the process before a sync.
     pub(crate) unchanged: u32,
-    /// D2: a write under a clock that was behind, after the loss of the versions before it, then the
-    /// end of the process.
+    /// D2: a write under a clock that was behind, after the loss of the versions before it, then
+    /// the end of the process.
     pub(crate) behind: u32,
     /// D3: a write that followed a write under a clock that was ahead.
     pub(crate) ahead: u32,
@@ -106,8 +106,8 @@ impl Book {
         }
     }
 
-    /// Records an operation of a process that holds `row`. The operation replaces those writes in `row` whose
-    /// nodes satisfy `of`.
+    /// Records an operation of a process that holds `row`. The operation replaces those writes in
+    /// `row` whose nodes satisfy `of`.
     pub(crate) fn settle(
         &mut self,
         nodes: &[usize],
@@ -157,8 +157,9 @@ impl Book {
         }
     }
 
-    /// Accounts for the writes that a fault destroyed: those that neither a process nor a record in transit holds. A
-    /// write that a join had already removed elsewhere is judged like any other loss.
+    /// Accounts for the writes that a fault destroyed: those that neither a process nor a record in
+    /// transit holds. A write that a join had already removed elsewhere is judged like any other
+    /// loss.
     pub(crate) fn settle_destroyed(
         &mut self,
         nodes: &[usize],
@@ -184,7 +185,7 @@ impl Book {
         }
     }
 
-    /// Counts a lost write under the case that explains it; `left` are the remaining rows.
+    /// Counts a lost write under the case that explains it; `left` contains the remaining rows.
     pub(crate) fn lose(
         &mut self,
         node: usize,
@@ -212,9 +213,9 @@ impl Book {
         *case += 1;
     }
 
-    /// Stops treating a value as forgotten if a fault destroyed every suppression of it. `before` and `left` are the
-    /// values that were suppressed anywhere before and after the fault. Removals and releases that contradict `joined`,
-    /// the join of the remaining rows, were destroyed, too.
+    /// Stops treating a value as forgotten if a fault destroyed every suppression of it. `before`
+    /// and `left` are the values that were suppressed anywhere before and after the fault. Removals
+    /// and releases that contradict `joined`, the join of the remaining rows, were destroyed, too.
     pub(crate) fn settle_suppression(
         &mut self,
         before: [Values; KEYS],

@@ -1,5 +1,5 @@
-//! Histories of a small cluster over the real store and sessions, with a book of the writes that must
-//! not be lost.
+//! Histories of a small cluster over the real store and sessions, with a book of the writes that
+//! must not be lost.
 
 mod book;
 mod classes;

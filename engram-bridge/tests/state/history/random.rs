@@ -21,8 +21,8 @@ impl History {
         let nodes = if random.u8(..4) == 0 { 4 } else { 3 };
         let faults = (class.faults)(nodes);
         let pace = match random.u8(..8) {
-            // Randomness is off only if no fault loses state. Otherwise, a process could issue an
-            // earlier version again by chance.
+            // Randomness is off only if no fault loses state: without randomness, a process that
+            // lost state could issue an earlier version again.
             0 if !faults.iter().any(Step::loses_state) => Pace::Still,
             0 | 1 => Pace::Frozen { seed },
             _ => Pace::Ticking { seed },

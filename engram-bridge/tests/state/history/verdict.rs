@@ -32,14 +32,15 @@ pub(crate) enum Fault {
     HalfDone,
     /// A record exceeds the limit of dots per node.
     Wide,
-    /// Two nodes with equal roots show different patterns, or a node does not show the patterns that its
-    /// records make visible.
+    /// Two nodes with equal roots show different patterns, or a node does not show the patterns
+    /// that its records make visible.
     Views,
     /// A session between equal nodes wrote something.
     Minted,
-    /// A store that was opened again differs from the one that wrote it.
+    /// A reopened store differs from the store before it was closed.
     Reopened,
-    /// Writes with plausible versions did not reach all nodes while other versions were implausible.
+    /// Writes with plausible versions did not reach all nodes while other versions were
+    /// implausible.
     Withheld,
 }
 
@@ -50,14 +51,14 @@ pub(crate) struct Verdict {
     pub(crate) accepted: Accepted,
     /// The final rows of the first process. All others have the same rows, unless the nodes differ.
     pub(crate) rows: [Row; KEYS],
-    /// Rounds of sessions that changed anything.
+    /// The number of rounds of sessions that changed anything.
     pub(crate) rounds: u32,
     pub(crate) sessions: u64,
-    /// Writes that were reissued.
+    /// The number of writes that were reissued.
     pub(crate) reissued: u64,
-    /// Writes that were given up, since too many of the node's own dots were live.
+    /// The number of writes that were given up, since too many of the node's own dots were live.
     pub(crate) given_up: u64,
-    /// Parts of records that were refused as implausible.
+    /// The number of parts of records that were refused as implausible.
     pub(crate) refused: u64,
 }
 
@@ -137,7 +138,8 @@ impl World {
         changed
     }
 
-    /// Checks, while implausible versions exist, that nodes differ only in parts with such versions.
+    /// Checks, while implausible versions exist, that nodes differ only in parts with such
+    /// versions.
     fn look_for_withheld(&mut self) {
         let limit = self.now.unsigned_abs() + MAX_AHEAD;
         let rows: Vec<_> = self.processes.iter().map(Process::rows).collect();

@@ -66,7 +66,8 @@ impl World {
         Process::start(Start { node, disk, seed, now: self.now, clock })
     }
 
-    /// Reseeds the randomness, as an operating system does when it detects that its machine is a copy.
+    /// Reseeds the randomness, as an operating system does when it detects that its machine is a
+    /// copy.
     fn reseed(&mut self, slot: usize) {
         let seed = self.pace.seed(self.serial);
         self.put(slot, Input::Seed(seed));
@@ -116,8 +117,8 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// Damages the record of a pattern or, if it has a live content and the serial number is even, that
-    /// content.
+    /// Damages the record of a pattern or, if it has a live content and the serial number is even,
+    /// that content.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
@@ -174,8 +175,8 @@ impl World {
         }
     }
 
-    /// Ends all faults: clocks and disks are correct, no record is in transit, and no node is
-    /// evicted.
+    /// Ends all faults: clocks are correct, disks have room, no record is in transit, and no node
+    /// is evicted.
     pub(crate) fn heal(&mut self) {
         let suppressed = self.suppressed();
         (self.letter, self.saved) = (None, None);

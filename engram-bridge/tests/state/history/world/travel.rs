@@ -104,7 +104,7 @@ impl World {
         self.put(process, Input::Greet(Greeting { known, clock }));
     }
 
-    /// Sends those parts of a record for which `sent` is true; `None` is the suppression.
+    /// Sends those parts of a record for which `sent` is true; `None` stands for the suppression.
     pub(super) fn send_part(
         &mut self,
         from: usize,

@@ -62,7 +62,7 @@ impl World {
         let node = self.node(process);
         let clock = match self.pace.ticks() {
             true => self.processes[process].clock,
-            // A stopped clock shows a time at which the node already wrote.
+            // A stopped clock counts as behind: it shows a time at which the node already wrote.
             false => Clock::Behind,
         };
         let entry = self.processes[process].row(key).parts[node].entry;
