@@ -435,7 +435,7 @@ impl Spec {
         lengths
     }
 
-    /// The known operations on an id that no other known operation has seen.
+    /// The known operations on an id that no other known operation supersedes.
     fn maximal(&self, node: usize, id: usize) -> impl Iterator<Item = &Write> {
         let known = self.of_id(node, id, |_| true);
         let seen: BTreeSet<usize> =
