@@ -130,7 +130,7 @@ fn view(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("view");
     group.sample_size(10);
     for number in [1_000, 10_000] {
-        // Shared, as in the bridge.
+        // The patterns are shared, as in the bridge.
         let shared =
             |(id, of): (u32, common::Sibling)| (id, Version::new(of.digest, Arc::new(of.value)));
         let patterns: Vec<_> = mixtures(number).into_iter().map(shared).collect();

@@ -87,8 +87,8 @@ pub enum Law {
     /// S1: the answer is a function of the set, independent of order and repetition of its versions.
     Set,
     /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A fold
-    /// over pairs in the order of digests breaks this law, and so does "the first version wins": their results depend
-    /// on digests, so a writer who can influence a digest can influence the result.
+    /// over pairs in the order of digests breaks this law, as does "the first version wins": the results of both
+    /// depend on digests, so a writer who can influence a digest can influence the result.
     Names,
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.

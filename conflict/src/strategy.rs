@@ -9,8 +9,8 @@ use crate::{Explanation, Resolution, StrategyId, Versions};
 ///
 /// Replicas hold the same set and never exchange results, so `resolve` must be a pure function of the set, equal bit
 /// for bit on every node: no clock, no randomness, no memory of earlier calls, no dependence on the order of a hash
-/// map, and on floats only `+ - * /` and the square root, in a fixed order. The rule always receives all versions at
-/// once, so it need not be associative.
+/// map, and no float operations except `+ - * /` and the square root, in a fixed order. The rule always receives all
+/// versions in one call, so it need not be associative.
 ///
 /// [`Laws`](crate::Laws) tests your own strategies.
 ///

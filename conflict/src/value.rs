@@ -12,7 +12,7 @@ use core::hash::{Hash, Hasher};
 /// type without floats. Floats do not implement `Hash`: hash their bits (`to_bits`), which also distinguish `0.0`
 /// from `-0.0`. Hash everything that a reader can see.
 ///
-/// `String`, `Vec<u8>`, `u64` and `i64` are values, and so is an `Arc` of a value.
+/// `String`, `Vec<u8>`, `u64`, `i64` and an `Arc` of any value implement this trait.
 ///
 /// ```
 /// use engram_conflict::Value;
@@ -79,7 +79,7 @@ pub(crate) fn same<T: Hash>(left: &T, right: &T) -> bool {
     bytes(left) == bytes(right)
 }
 
-/// Computes 64 bits of FNV-1a (RFC 9923) over the bytes of a value, continued from `state`.
+/// Computes the 64-bit FNV-1a hash (RFC 9923) of the bytes of a value, continuing from `state`.
 pub(crate) fn fingerprint<T: Hash + ?Sized>(state: u64, value: &T) -> u64 {
     let mut hasher = Portable(Fnv(state));
     value.hash(&mut hasher);

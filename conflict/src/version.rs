@@ -54,7 +54,7 @@ impl<T: Value> Version<T> {
 
 /// A non-empty set of valid versions in canonical order: by digest, each digest once.
 ///
-/// A strategy receives nothing but this set. The set does not depend on the order in which versions arrived, so a
+/// A strategy receives only this set. The set does not depend on the order in which versions arrived, so a
 /// strategy cannot depend on that order.
 #[derive(Clone, Debug)]
 pub struct Versions<T> {

@@ -50,7 +50,7 @@ fn main() {
     }
 }
 
-/// Returns the number of bytes that `make` leaves allocated, and what it made.
+/// Returns the number of bytes that `make` leaves allocated, and its result.
 fn held<T>(make: impl FnOnce() -> T) -> (usize, T) {
     let region = Region::new(ALLOCATOR);
     let made = make();

@@ -2,8 +2,8 @@
 ///
 /// The root depends on the base depth, so all nodes of a cluster must use the same depth. A slot
 /// that holds more than [`LEAF_CAPACITY`](crate::LEAF_CAPACITY) entries splits by the next bits of
-/// the key hashes, so the depth does not limit the tree; it decides how many hashes a change to a
-/// small tree costs and how finely two small trees are compared.
+/// the key hashes, so the depth does not limit the number of entries; it decides how many hashes a
+/// change to a small tree costs and how finely two small trees are compared.
 ///
 /// ```
 /// use engram_merkle::BaseDepth;

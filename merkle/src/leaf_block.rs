@@ -65,8 +65,8 @@ impl<K> LeafBlock<K> {
         self.entries.capacity() * size_of::<Entry<K>>()
     }
 
-    /// Returns the position of the entry with `key_hash` in the leaf block at `level`, or as an error
-    /// the position at which to insert it.
+    /// Returns the position of the entry with `key_hash` in the leaf block at `level`. If there is no
+    /// such entry, returns an error with the position at which to insert it.
     pub(crate) fn position(&self, level: u16, key_hash: &Digest) -> Result<usize, usize> {
         let slot = usize::from(nibble(key_hash, level));
         let range = self.range(slot..slot + 1);

@@ -70,8 +70,8 @@ pub enum ProofError {
 }
 
 impl<K: Key, H: Hasher> Tree<K, H> {
-    /// Proves the value of `key`, or that the tree does not hold it. Costs one hash and O(log n)
-    /// steps.
+    /// Proves the value of `key`, or that the tree does not hold the key. Costs one hash and
+    /// O(log n) steps.
     #[must_use]
     pub fn prove(&self, key: impl AsRef<[u8]>) -> Proof {
         let key_hash = self.key_hash(key);

@@ -17,7 +17,7 @@ pub(crate) struct Slots<K>([Slot<K>; SLOTS as usize]);
 #[derive(Clone)]
 pub(crate) struct Slot<K> {
     pub(crate) node: Option<Node<K>>,
-    /// The number of entries in the block, stored here to avoid a read of the block.
+    /// The number of entries in the block, stored here to avoid reading the block.
     count: u64,
 }
 

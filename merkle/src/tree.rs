@@ -241,8 +241,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         self.entries(&Path::ROOT)
     }
 
-    /// Iterates over the entries below a node, in the order of their key hashes. The first entry
-    /// takes O(log n) steps.
+    /// Iterates over the entries below a node, in the order of their key hashes. Finding the first
+    /// entry takes O(log n) steps.
     pub fn entries(&self, path: &Path) -> Entries<'_, K> {
         self.locate(path).map_or_else(Entries::empty, |place| place.entries)
     }

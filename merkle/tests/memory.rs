@@ -12,7 +12,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Returns the number of bytes that `make` leaves allocated, and what it made.
+/// Returns the number of bytes that `make` leaves allocated, and its result.
 ///
 /// The counter covers the whole process, and the thread of the test harness sometimes also
 /// allocates. The function therefore repeats the measurement until two in a row are equal.

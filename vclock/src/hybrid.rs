@@ -16,8 +16,8 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// version known plus a random step of 1 to 1,024. Because of the random bits, two processes that
 /// continue from the same state with a wall clock that is behind rarely mint the same version. The
 /// versions of a process strictly ascend even if its wall clock is set back. A node that lost its
-/// disk, or fell back to an older copy of it, mints above its earlier versions as soon as its wall
-/// clock is correct or a peer reports them. Nothing needs to be stored.
+/// disk, or fell back to an older copy of it, mints versions above its earlier ones as soon as its
+/// wall clock is correct or a peer reports the earlier ones. Nothing needs to be stored.
 ///
 /// Times are nanoseconds since the Unix epoch. The clock reads neither the time nor random numbers: the caller passes
 /// both. All arithmetic saturates.
@@ -96,8 +96,8 @@ impl HybridClock {
 
     /// Mints the next version of the node from the wall clock `now` and a random number.
     ///
-    /// If the wall clock is [`ClockFault::Ahead`], the greatest one that a peer reported replaces it. The result is
-    /// greater than every own version known, unless the greatest of these is `u64::MAX`.
+    /// If the fault of the wall clock is [`ClockFault::Ahead`], the greatest wall clock that a peer reported replaces
+    /// it. The result is greater than every own version known, unless the greatest of these is `u64::MAX`.
     pub fn next(&mut self, now: u64, random: u64) -> u64 {
         let time = match self.fault(now) {
             Some(ClockFault::Ahead { told, .. }) => told,

@@ -1,4 +1,4 @@
-//! The serde forms: clocks and suppressions are sequences of pairs, siblings are their live values and their context.
+//! The serde forms: clocks and suppressions are sequences of pairs; siblings are a struct of live values and context.
 //! Deserialisation accepts only canonical forms.
 
 use alloc::vec::Vec;

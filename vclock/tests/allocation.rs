@@ -1,4 +1,4 @@
-//! Tests that operations without a change allocate nothing. This is a single test, because the
+//! Tests that operations allocate nothing if they change nothing. This is a single test, because the
 //! allocator counts the allocations of the whole process.
 
 use std::alloc::System;
@@ -9,8 +9,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Returns the fewest allocations in several runs, because the test harness also allocates now and
-/// then.
+/// Returns the lowest number of allocations over several runs, because the test harness also
+/// allocates occasionally.
 fn allocations(mut run: impl FnMut()) -> usize {
     let count = |()| {
         let region = Region::new(ALLOCATOR);

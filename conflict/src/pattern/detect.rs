@@ -66,7 +66,7 @@ pub enum ConflictKind {
 /// chosen for unit vectors of unrelated memories. On 10,433 real patterns (768 dimensions, verses
 /// and dictionary glosses) the median pair that shares an episode has a cosine of 0.88, so the
 /// cosine alone says little there. The fields state how many pairs of these patterns are in each
-/// kind of conflict by default.
+/// kind of conflict with the default thresholds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Thresholds {
@@ -77,7 +77,8 @@ pub struct Thresholds {
     /// own example, `{1, 2, 3}` and `{1, 2, 4}`, has exactly 0.5. Real data: 70,868 pairs.
     pub divergent_jaccard: f32,
     /// Concurrent creation: the cosine is above this value. Default 0.85. Real data: 959,108 pairs
-    /// with common episodes, but too few for divergent consolidation, and 759,850 pairs with none.
+    /// with common episodes, but with too few of them for divergent consolidation, and 759,850 pairs
+    /// without common episodes.
     pub creation_cosine: f32,
     /// Episode ownership: the cosine is below this value, and an episode is shared. Default 0.6.
     /// Real data: 668 pairs.

@@ -109,7 +109,8 @@ fn distinct_patterns(random: &mut Random, number: usize) -> Vec<OwnedPattern> {
     let dimension = dimension(random);
     let patterns = (0..number).map(|i| {
         let mut pattern = pattern(random, dimension, false);
-        // The random part of each scalar is smaller than the distance between two positions, so all are distinct.
+        // The random part of each scalar is smaller than the distance between two positions, so the scalars of two
+        // patterns always differ.
         let mut place = || (i as f32 + random.unit() * 0.5) / number as f32;
         pattern.confidence = place();
         pattern.strength = place() + 0.25;

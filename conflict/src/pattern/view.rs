@@ -55,8 +55,8 @@ pub struct CrossIdView<K, P> {
     rules: Rules,
     /// A pattern keeps its slot until it is removed; free slots are reused.
     nodes: Vec<Option<Box<Node<K, P>>>>,
-    /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot. In parts, since a vector that grows leaves as much
-    /// free memory behind as it takes.
+    /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot. The sketches are stored in parts, because a
+    /// growing vector leaves as much free memory behind as it takes.
     sketches: Vec<Box<[Sketch; PART]>>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,
@@ -69,10 +69,11 @@ type Slot = u32;
 /// The number of sketches in a part.
 const PART: usize = 32;
 
-/// The hash of an episode's id: an index of hashes takes a tenth of the memory of one of ids.
+/// The hash of an episode's id: an index of hashes takes a tenth of the memory of an index of ids.
 ///
-/// Two episodes with one hash count as one. Among a million ids, some two have one hash with a probability of 3e-8.
-/// Whoever chooses an id so that its hash equals that of another could also cite the other one.
+/// Two episodes with equal hashes count as one. Among a million ids, the probability that any two have equal hashes is
+/// 3e-8. A writer who crafts an id with the hash of another id gains nothing, because that writer could also cite the
+/// other id.
 type Episode = u64;
 
 /// Marks a pattern whose representative has not been decided yet.

@@ -175,7 +175,7 @@ fn pointer_to_a_strategy_explains_alike() {
     assert_eq!(Strategy::explain(&boxed, &versions), first_explained(&versions));
 }
 
-/// The suite reports a single wrong answer, at whichever call, as impurity.
+/// The suite reports a single wrong answer, at any call, as impurity.
 #[test]
 fn one_wrong_answer_is_impurity() {
     static WRONG: AtomicUsize = AtomicUsize::new(0);

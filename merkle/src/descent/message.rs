@@ -92,10 +92,10 @@ impl Request {
         bytes
     }
 
-    /// Reads the bytes of [`to_bytes`](Self::to_bytes).
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`MessageError`] if `bytes` do not encode such a message. Every length is checked before
+    /// [`MessageError`] if `bytes` do not encode a request. Every length is checked before
     /// memory is allocated for it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut r = Reader(bytes);
@@ -111,9 +111,9 @@ impl Response {
         &self.seen
     }
 
-    /// Encodes the response: a `u16` count and the nodes. A node is either a byte 0, a `u16` mask of the children that
-    /// are present, and their tags; or a byte 1, a `u16` count of entries, and for each entry the first 8 bytes of its
-    /// key hash and its tag.
+    /// Encodes the response: a `u16` count and the nodes. The encoding of a node is either a byte 0, a `u16` mask of
+    /// the children that are present, and the tags of these children; or a byte 1, a `u16` count of entries, and for
+    /// each entry the first 8 bytes of its key hash and the tag of its value.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::from((self.seen.len() as u16).to_le_bytes());
         for seen in &self.seen {
@@ -138,10 +138,10 @@ impl Response {
         bytes
     }
 
-    /// Reads the bytes of [`to_bytes`](Self::to_bytes).
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// [`MessageError`] if `bytes` do not encode such a message. Every length is checked before
+    /// [`MessageError`] if `bytes` do not encode a response. Every length is checked before
     /// memory is allocated for it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MessageError> {
         let mut r = Reader(bytes);

@@ -26,8 +26,8 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 ///
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
 /// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
-/// entries, four for 10,000 and six for a million, and one more for each further [`MAX_PATHS`] nodes that differ at
-/// a level. Digests are sent as [`Tag`]s of 5 bytes.
+/// entries (four for 10,000 entries, six for a million), and one more for each further [`MAX_PATHS`] nodes that differ
+/// at a level. Digests are sent as [`Tag`]s of 5 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the

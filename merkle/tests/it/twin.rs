@@ -29,7 +29,8 @@ fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys])
     }
 }
 
-/// Checks that a tree built in one batch has the same root and the same storage as one that grew.
+/// Checks that a tree built in one batch has the same root and the same storage as one that grew by
+/// several edits.
 fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     let mut rebuilt = Tree::with_depth(tree.hasher().clone(), tree.depth());
     rebuilt.extend(tree.iter().map(|entry| (entry.key, entry.value)));

@@ -18,7 +18,7 @@ proptest! {
 
     #[test]
     fn prop_digests_order_like_bytes_and_text(a in digest(), b in digest(), equal in 0..=32_usize) {
-        // Random digests usually differ in the first byte, so some of these share a longer prefix.
+        // Random digests usually differ in the first byte, so `b` gets a prefix of `a`.
         let mut bytes = *b.as_bytes();
         bytes[..equal].copy_from_slice(&a.as_bytes()[..equal]);
         let b = Digest::from(bytes);

@@ -27,7 +27,7 @@ pub use world::{Process, State, WallClock, World, Write};
 
 use crate::VectorClock;
 
-/// Generates versions of every magnitude: small ones most often, the greatest now and then.
+/// Generates versions of every magnitude: mostly small ones, and occasionally the greatest.
 pub fn version() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1..=4_u64, 3 => 1..=300_u64, 1 => 1..=u64::MAX, 1 => u64::MAX - 1..=u64::MAX]
 }
@@ -78,7 +78,7 @@ pub enum Step {
     Restart(u8),
     /// The process ends, and another starts without a state.
     LoseDisk(u8),
-    /// The state of the process is copied to its backup, which replaces an earlier one.
+    /// The state of the process is copied to its backup; the copy replaces an earlier backup.
     Save(u8),
     /// The process ends, and another starts from its backup, or without a state if there is none.
     Restore(u8),

@@ -19,7 +19,7 @@ pub type State = Siblings<u32, u8>;
 pub enum WallClock {
     /// The clock is correct.
     Right,
-    /// The clock is before the beginning of the history.
+    /// The clock shows a time before the beginning of the history.
     Behind,
     /// The clock is ahead by less than [`MAX_AHEAD`].
     Ahead,

@@ -36,7 +36,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
             return Joined { changed, clash: None, dropped: 0 };
         }
         let clash = self.clash(other);
-        // Only in a clash do values arrive under a dot that is live here.
+        // Values arrive under a dot that is live here only if there is a clash.
         let before = clash.as_ref().map(|_| self.live.clone());
         let arriving = self.arriving(other);
         let held = self.live.len();

@@ -14,8 +14,8 @@ use crate::{Dot, SiblingsError, VectorClock};
 
 /// The maximum number of live values of one node under a key: 16.
 ///
-/// A node that only submits has at most one. A node has several after concurrent writes by its
-/// clients, or if several processes have written in its name.
+/// A node that only submits has at most one live value. A node has several after concurrent writes
+/// by its clients, or if several processes have written in its name.
 pub const MAX_NODE_DOTS: usize = 16;
 
 /// The concurrent values of one key, each under the dot of its write, and the context, which is the clock of all writes

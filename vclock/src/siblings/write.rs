@@ -93,8 +93,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
         Ok(superseded)
     }
 
-    /// Supersedes each live value for whose dot `superseded` returns true, and writes `value`, if there is
-    /// one, under `dot`. The other operations are built on this one.
+    /// Supersedes the live values whose dots satisfy `superseded`, and writes `value` under `dot`; with
+    /// `None`, writes no value. The other operations are built on this one.
     ///
     /// The context gains only `dot`. Never supersede a value that the writer does not know, because
     /// all replicas delete it.

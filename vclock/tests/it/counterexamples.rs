@@ -71,7 +71,7 @@ fn two_clones_end_with_both_writes() {
 #[test]
 fn clones_that_write_two_keys_end() {
     let node = 0_u8;
-    // Each of the two processes has one clock, and writes the key that has the process's number.
+    // Each of the two processes has one clock, and writes to the key with its own number.
     let mut processes = [0, 1].map(|key| {
         let (mut keys, mut clock) = ([State::new(), State::new()], HybridClock::new(0));
         let version = clock.next(1 << 20, key as u64);
@@ -212,8 +212,8 @@ fn an_implausible_part_is_refused_alone() {
     assert_eq!(settled(world), [0, 1]);
 }
 
-/// Weaker rule: a wall clock that is far ahead is replaced by the greatest own version known plus
-/// 1.
+/// Weaker rule: if the wall clock is far ahead, the next version is the greatest own version known,
+/// plus 1.
 #[test]
 fn wild_wall_clock_yields_to_the_told_clock() {
     let now = 1_800_000_000_000_000_000;

@@ -157,9 +157,9 @@ const fn class(name: &'static str, accepted: &'static [Violation]) -> Class {
 /// D1: a submission is "unchanged" because of a stale own write, and a restart or a second loss
 /// follows before the sync.
 const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
-/// D2 and D3: state is lost while the clock is behind an earlier one, and a restart, a restored backup or another loss
-/// follows before the node syncs with a peer that knows its older versions. D4: the later of two clones' writes covers
-/// the other.
+/// D2 and D3: state is lost while the clock is behind the clock of an earlier process, and a restart, a restored backup
+/// or another loss follows before the node syncs with a peer that knows its older versions. D4: the later of two
+/// clones' writes covers the other.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
 /// A node that lost a row or its memory does not remember a withdrawal: only a *forget* survives

@@ -16,7 +16,7 @@
 //! | V7 | `last_submitted` follows a join; an unchanged submission claims its write | `join`, `operations` |
 //! | V8 | deletions are records without dots, and are kept | `record` |
 //! | V9 | submissions wait until the node has completed a session | `machine`, `world` |
-//! | V10 | clones reissue their writes, and the exchange ends | `join` |
+//! | V10 | clones reissue their writes, and the reissues come to an end | `join` |
 //! | V11 | a new key takes over the writes of the keys that it replaces | `operations` |
 //! | echo | a returned blend is not written | `operations` |
 //! | summaries, descent | sessions by version summaries, and the descent | `stream`, `session` |

@@ -343,7 +343,7 @@ impl Session {
 }
 
 impl World {
-    /// Whether `a` holds a record above the summary of `b` and within its own.
+    /// Whether `a` holds a record above the summary of `b`, but not above the summary of `a`.
     fn has_news(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.machines[a], &self.machines[b]);
         (0..NODES).any(|node| {
