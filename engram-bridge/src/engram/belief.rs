@@ -1,4 +1,4 @@
-//! Belief updates: changes to visible patterns, reported to people and alerts.
+//! Belief updates: changes to visible patterns, recorded for operators and alerts.
 
 use std::collections::VecDeque;
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((collected.len(), missed), (MAX_UNSERVED_UPDATES, 1));
         assert_eq!(collected[0].pattern_id, "1");
 
-        assert!(!updates.begin_service(), "it is reserved");
+        assert!(!updates.begin_service(), "another service has reserved the updates");
         push(&mut updates, MAX_COLLECTED_UPDATES + 2);
         let (collected, missed) = updates.take_collected();
         assert_eq!((collected.len(), missed), (MAX_COLLECTED_UPDATES, 2));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The precision in which all nodes of the cluster store embeddings. The wire format is lossless
+/// The precision at which all nodes of the cluster store embeddings. The wire format is lossless
 /// for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {

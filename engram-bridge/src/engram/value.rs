@@ -58,7 +58,7 @@ impl PatternValue for SemanticPattern {
             source_episodes: merged.citations,
             strength: merged.strength,
             schema_confidence: Confidence::new(merged.confidence)
-                .expect("a strategy's confidence lies within that of its inputs"),
+                .expect("a strategy's confidence lies within the range of its inputs' confidences"),
             last_consolidated: Timestamp::from_nanoseconds(merged.consolidated_at),
         }
     }
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// Converts to this crate's pattern, whose confidence has no negative zero.
+    /// Converts `of` to this crate's pattern, whose confidence is never negative zero.
     fn pattern(of: OwnedPattern) -> SemanticPattern {
         SemanticPattern {
             id: String::from("p"),

@@ -147,7 +147,7 @@ pub struct MerkleTreeConfig {
     pub depth: BaseDepth,
     /// The hash of the tree, of records and of contents; SHA-256 by default.
     pub hash: AnyHasher,
-    /// The precision in which embeddings are stored; `f32` by default.
+    /// The precision at which embeddings are stored; `f32` by default.
     pub precision: Precision,
 }
 
@@ -327,7 +327,7 @@ impl ClusterConfig {
 
     /// Reads and checks one section, such as `consolidation_gossip`, of the file at `path`. The
     /// file may have other sections. Dots separate the names of nested sections. Relative paths in
-    /// it are relative to the folder of the file.
+    /// the section are relative to the folder of the file.
     ///
     /// ```no_run
     /// # use engram_bridge::config::ClusterConfig;
@@ -347,7 +347,7 @@ impl ClusterConfig {
     /// section: `ENGRAM_GOSSIP__FANOUT=5`.
     ///
     /// # Errors
-    /// As [`load_section`](Self::load_section); a problem with a variable names the variable.
+    /// The errors of [`load_section`](Self::load_section); a problem with a variable names the variable.
     pub fn load_section_with(
         path: &Path,
         section: &str,

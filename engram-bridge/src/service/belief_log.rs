@@ -92,7 +92,7 @@ mod tests {
             ..local.clone()
         };
         append(&path, &[]).unwrap();
-        assert!(!path.exists(), "no file without updates");
+        assert!(!path.exists(), "there is no update to log");
         append(&path, std::slice::from_ref(&local)).unwrap();
         append(&path, &[remote]).unwrap();
         let common = r#"{"pattern_id":"pattern_\"7\"","confidence_delta":0.1,"citation_delta":-2,"novelty":0.25,"generated_at":"2025-03-01T14:32:49.746000001Z","snapshot_generated_at":"1970-01-01T00:00:00.000000000Z","source":"#;

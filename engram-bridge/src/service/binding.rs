@@ -244,7 +244,7 @@ impl Driver {
             let contact = FirstContact::new(settle, Duration::ZERO);
             driver.waiting = waiting.map(|space| (space.id().clone(), contact)).collect();
         }
-        // No event reports the peers that are already connected, so request their sessions here.
+        // No event reports the peers that are already connected, so request sessions with them here.
         driver.spread.send_replace(());
         driver
     }

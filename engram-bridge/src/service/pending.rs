@@ -21,7 +21,7 @@ pub(super) struct Handed {
     pub(super) source: ConsolidationCacheSource,
     /// Whether the snapshot is the merged view that was handed out last.
     pub(super) is_echo: bool,
-    /// The number of earlier snapshots that were merged into it, by source.
+    /// The number of earlier snapshots that were merged into this one, by source.
     merged: HashMap<ConsolidationCacheSource, u64>,
     /// The number of this snapshot, counted from 1.
     number: u64,
@@ -35,7 +35,7 @@ pub(super) struct Pending {
     stored: watch::Sender<u64>,
     /// The report of the last snapshot.
     report: Mutex<Report>,
-    /// Whether no more snapshots arrive.
+    /// Whether the queue is closed, so that no more snapshots arrive.
     closed: AtomicBool,
 }
 
@@ -84,14 +84,14 @@ impl Pending {
         self.handed.subscribe()
     }
 
-    /// Records that no more snapshots arrive. Returns `true` if no snapshot waits to be stored.
+    /// Closes the queue: no more snapshots arrive. Returns `true` if no snapshot waits to be stored.
     pub(super) fn close(&self) -> bool {
         self.closed.store(true, SeqCst);
         self.handed.send_modify(|_| ());
         *self.stored.borrow() >= *self.handed.borrow()
     }
 
-    /// Whether no more snapshots arrive.
+    /// Whether the queue is closed, so that no more snapshots arrive.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
     }
@@ -124,7 +124,7 @@ impl Handed {
         self.number
     }
 
-    /// The sources of the earlier snapshots that were merged into it.
+    /// The sources of the earlier snapshots that were merged into this one.
     pub(super) fn merged(&self) -> impl Iterator<Item = ConsolidationCacheSource> {
         let runs = self.merged.iter();
         runs.flat_map(|(source, count)| (0..*count).map(|_| *source))

@@ -74,7 +74,7 @@ mod tests {
         let hosted = store.space(&space).unwrap();
         assert!(hosted.submit_pattern(&Arc::new(pattern)).is_err());
         assert_eq!(events.recv().await, Ok(StateEvent::Storage { failure: Some(full) }));
-        // It keeps retrying, and emits no event while nothing changes.
+        // The task keeps retrying, and the store emits no event while nothing changes.
         while store.write_stats().storage_failures < 4 {
             sleep(PAUSE).await;
         }

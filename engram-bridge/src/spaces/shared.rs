@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     usage: Mutex<Usage>,
     members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
     clocks: Mutex<ClockWatch>,
-    /// The greatest own version and the latest time in the greetings of peers.
+    /// The greatest version of this node, and the latest time, in the greetings of peers.
     greeted: (AtomicU64, AtomicU64),
     local_changes: watch::Sender<u64>,
     view_changes: watch::Sender<u64>,
@@ -77,7 +77,7 @@ impl Shared {
     }
 
     /// Locks the issuer of dots. The lock is held while changes are planned, never during a commit, and is
-    /// taken before the state of a space.
+    /// taken before the lock on the state of a space.
     pub(crate) fn issuer(&self) -> MutexGuard<'_, DotIssuer> {
         self.issuer.lock().expect(HELD)
     }
@@ -148,7 +148,7 @@ impl Shared {
         issuer.greeted(self.greeted.0.load(Relaxed), self.greeted.1.load(Relaxed));
     }
 
-    /// Records and reports members whose versions in an arrived record are ahead of this node's clock.
+    /// Records and reports members whose versions in a received record are ahead of this node's clock.
     pub(crate) fn watch_clocks(&self, arrived: &Record) {
         let now = nanoseconds(self.now());
         let entries = arrived.siblings.context().iter();

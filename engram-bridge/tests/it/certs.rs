@@ -19,7 +19,7 @@ fn impossible_validities_are_refused() {
         assert_eq!(names(at), Vec::<String>::new());
     }
     succeeds(&["certs", "ca", "--days", "30"], at);
-    for (days, complaint) in [("0", "expire at once"), ("31", "outlive its authority")] {
+    for (days, complaint) in [("0", "expire immediately"), ("31", "outlive its authority")] {
         let said = fails(&["certs", "node", "--name", "a", "--days", days], at);
         assert!(said.contains(complaint) && said.contains("write 1 to 30;"), "{said}");
     }

@@ -31,7 +31,7 @@ impl Check {
         }
         let now = SystemTime::now();
         let identity = config.check(now)?;
-        let learnt = config.node.learn_spaces.then_some("every space that it learns of");
+        let learnt = config.node.learn_spaces.then_some("every space that a peer names");
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).chain(learnt).collect();
         outln!("{} can be used", self.source);
         outln!("{} has the node id {}", config.node.name, identity.node_id());
@@ -41,8 +41,8 @@ impl Check {
         if identity.validity().left(now).is_some_and(|left| left <= EXPIRY_NOTICE) {
             let certificate = config.tls.certificate.display();
             outln!(
-                "warning: the certificate expires soon; `engram-node certs rotate {certificate} --ca DIR`, \
-                 with the folder of ca.key, renews it"
+                "warning: the certificate expires soon; renew it with `engram-node certs rotate {certificate} --ca DIR`, \
+                 where DIR is the folder of ca.key"
             );
         }
         if config.key_is_exposed() {

@@ -15,7 +15,7 @@ use crate::source::Source;
 use crate::terminal::{failed, print_json};
 use engram_bridge::notices::printable;
 
-/// The time that a node may take to answer, and after a stop, to end its process.
+/// The time that a node may take to answer and, after a stop, to end its process.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The time that a node may take for requests that read or write whole files.
 const FILE_TIME_LIMIT: Duration = Duration::from_secs(3_600);

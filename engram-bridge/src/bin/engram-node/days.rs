@@ -51,7 +51,7 @@ fn valid(now: SystemTime, days: u64, end: SystemTime, limit: &str) -> Result<Val
     let most = most(now, end);
     if days == 0 {
         return Err(format!(
-            "--days 0: the certificate would expire at once; write 1 to {most}; nothing was written"
+            "--days 0: the certificate would expire immediately; write 1 to {most}; nothing was written"
         )
         .into());
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::words::{counted, patterns};
 use engram_bridge::notices::{Due, Level, Notice, Repeated, printable, printable_json};
 
-/// An event that a node reports. Its JSON has the stable code in the field `event`.
+/// An event that a node reports. Its JSON has a stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
@@ -328,7 +328,7 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// `None` if the comparison is off.
+    /// Returns the conflicts across ids in `space`; `None` if the comparison is off.
     pub(crate) fn of(space: &Space) -> Option<Self> {
         let stats = space.across_ids_stats()?;
         let first = space.groups(None, 1);

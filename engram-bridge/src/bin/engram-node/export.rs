@@ -40,8 +40,8 @@ impl<'a> Line<'a> {
 /// equal views produce equal files. Only the owner may read the file, and it appears only once it is complete.
 ///
 /// # Errors
-/// The reason, in which case no file remains. A `path` that exists, or that lies in the store's folder `state`, is
-/// refused.
+/// Returns the reason as text; no file remains. A `path` that exists, or that lies in the store's folder `state`,
+/// is refused.
 pub(crate) fn export(store: &Store, path: &Path, state: Option<&Path>) -> Result<(), String> {
     let placed = refuse_state_folder(path, state);
     let written = placed.and_then(|()| write_new(path, |file| write_patterns(store, file)));

@@ -48,7 +48,7 @@ struct Following {
 }
 
 impl Follow {
-    /// Follows on a separate thread: opening and reading a pipe blocks until its writer acts.
+    /// Follows the file on a separate thread: opening and reading a pipe blocks until its writer acts.
     pub(crate) fn start(self) {
         let lines = SnapshotLines::new(&self.path, ENGRAM_DIMENSION);
         let (unreadable, missing) = (None, Duration::ZERO);
@@ -91,7 +91,8 @@ impl Following {
         }
     }
 
-    /// Reports a name that is missing for longer than a rotation takes. The open file is still read.
+    /// Reports that the name has been missing for longer than a rotation takes. The open file is
+    /// still read.
     fn note_name(&mut self, named: &io::Result<Metadata>) {
         match named {
             Ok(_) => self.missing = Duration::ZERO,

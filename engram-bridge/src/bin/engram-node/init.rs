@@ -13,7 +13,7 @@ use crate::{Failure, days};
 
 /// Creates a cluster: an authority, and for each node a folder with configuration, certificate and key.
 ///
-/// Each node's configuration lists the others. Without --address they all run on this machine. Copy
+/// Each node's configuration lists the others. Without --address, they all run on this machine. Copy
 /// each folder to its machine, and keep ca.key away from the nodes. Nothing is overwritten.
 #[derive(Args)]
 pub(crate) struct Init {
@@ -116,7 +116,7 @@ impl Init {
     }
 }
 
-/// Reads the address of a node as the check of its configuration does.
+/// Parses the address of a node by the same rule as the check of a configuration.
 fn address(text: &str) -> Result<String, String> {
     match Roster::is_address(text) {
         true => Ok(text.to_owned()),

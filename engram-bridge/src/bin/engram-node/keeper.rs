@@ -71,7 +71,7 @@ impl Kept {
         }
     }
 
-    /// Creates the socket, and reports a changed outcome.
+    /// Creates the socket, and reports the outcome if it has changed.
     fn listen(&mut self) {
         match Socket::listen(&self.folder, self.requests.clone()) {
             Ok(socket) => {

@@ -171,8 +171,8 @@ impl Host {
         }
         if gossip.roster().iter().any(|member| member.id == node) {
             return Err(format!(
-                "{writer} is a member, and a member does not submit unchanged patterns again; nothing was \
-                 changed: remove it from the [[peers]] of every node and reload first"
+                "{writer} is a member and would not submit its unchanged patterns again; nothing was changed; \
+                 first remove it from the [[peers]] of every node and reload"
             ));
         }
         let spaces: Vec<Arc<Space>> = match &space {
@@ -264,7 +264,9 @@ fn choose(digests: &[String], version: &str) -> Result<usize, String> {
     let mut fitting = digests.iter().enumerate().filter(|(_, digest)| begins(digest));
     match (fitting.next(), fitting.next()) {
         (Some((chosen, _)), None) => Ok(chosen),
-        _ if digests.is_empty() => Err("it has no live version; nothing was changed".to_owned()),
+        _ if digests.is_empty() => {
+            Err("the pattern has no live version; nothing was changed".to_owned())
+        }
         _ => {
             let digests: Vec<_> = digests.iter().map(|digest| &digest[..12]).collect();
             Err(format!(

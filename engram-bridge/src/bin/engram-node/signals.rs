@@ -12,7 +12,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Must be called on a tokio runtime.
+    /// Registers the signals. Must be called on a tokio runtime.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { end: End::listen()?, reload: Reload::listen()? })
     }

@@ -64,7 +64,7 @@ impl Socket {
         self.abandon()
     }
 
-    /// Stops listening, but does not remove the path, which belongs to another socket.
+    /// Stops listening, but does not remove the path, which may belong to another socket.
     pub(crate) fn abandon(self) -> LastAnswers {
         self.end.notify_one();
         LastAnswers(self.accepting)
@@ -81,7 +81,7 @@ impl Socket {
     }
 }
 
-/// The answers in progress of a closed socket.
+/// The answers in progress on a closed socket.
 pub(crate) struct LastAnswers(JoinHandle<()>);
 
 impl LastAnswers {
@@ -124,8 +124,8 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Answers one request. A client holds a slot only after it has sent its request, and until it hangs
-/// up.
+/// Answers one request. A client holds a slot from the arrival of its request until it has been
+/// answered or hangs up.
 async fn serve(
     stream: UnixStream,
     owner: u32,

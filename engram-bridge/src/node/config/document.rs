@@ -106,7 +106,8 @@ fn remove(table: &mut DeTable<'_>, start: usize) -> Option<String> {
     Some(key)
 }
 
-/// Removes the value from a table within `value`; `None` if there is no such table.
+/// Removes the value at the offset `start` from a table within `value`, and returns its key; `None`
+/// if no such table contains it.
 fn remove_in(value: &mut Spanned<DeValue<'_>>, start: usize) -> Option<String> {
     match value.get_mut() {
         DeValue::Table(table) => remove(table, start),

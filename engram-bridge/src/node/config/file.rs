@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// Integers are as wide as TOML's and required keys are optional, so that validation can report all
-/// problems together, in its own words.
+/// The raw file. Integers are as wide as TOML's and required keys are optional, so that validation
+/// can report all problems together, with its own messages.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct File {

@@ -20,7 +20,7 @@ pub(super) enum Takes {
     Decimal(RangeInclusive<f64>),
     OneOf(&'static [&'static str]),
     Flag,
-    /// Text: a description of it, and an example as written in the file.
+    /// A text, with its description and an example as written in the file.
     Text(&'static str, &'static str),
 }
 
@@ -80,7 +80,7 @@ pub(super) const KEYS: [Key; 51] = [
         "replaces",
         Text("ids of nodes", "[]"),
         Value("[]"),
-        "Ids of this node's previous keys. The node treats versions under them as its own.",
+        "Ids of this node's previous keys. The node treats versions written under them as its own.",
     ),
     key(
         "tls",
@@ -133,7 +133,7 @@ pub(super) const KEYS: [Key; 51] = [
         "interval_seconds",
         Number(check::INTERVAL_SECONDS),
         Value("60"),
-        "Seconds between two rounds. Rounds are a fallback: a change starts a sync at once.",
+        "Seconds between two rounds. Rounds are a fallback: a change starts a sync immediately.",
     ),
     key(
         "gossip",
@@ -292,21 +292,21 @@ pub(super) const KEYS: [Key; 51] = [
         "peer_mib_per_second",
         Number(check::MIB_PER_SECOND),
         Value("32"),
-        "MiB per second that syncs with one peer may transfer, both ways; up to eight seconds' worth at once.",
+        "MiB per second that syncs with one peer may transfer, both ways, with bursts of up to eight seconds' worth.",
     ),
     key(
         "limits",
         "peer_hash_nodes_per_second",
         Number(check::PER_SECOND),
         Value("100000"),
-        "Tree nodes per second that one peer may make this node compare; up to ten seconds' worth at once.",
+        "Tree nodes per second that one peer may make this node compare, with bursts of up to ten seconds' worth.",
     ),
     key(
         "limits",
         "peer_records_per_second",
         Number(check::PER_SECOND),
         Value("20000"),
-        "Records per second that syncs with one peer may transfer, both ways; up to ten seconds' worth at once.",
+        "Records per second that syncs with one peer may transfer, both ways, with bursts of up to ten seconds' worth.",
     ),
     key(
         "membership",
@@ -376,7 +376,7 @@ pub(super) const KEYS: [Key; 51] = [
         "max_content_mib",
         Number(check::CONTENT_MIB),
         Value("8192"),
-        "The maximum MiB of contents that peers can make this node keep.",
+        "The maximum size in MiB of the contents that peers can make this node keep.",
     ),
     key(
         "store",
@@ -436,11 +436,11 @@ impl ClusterConfig {
 const HEAD: &str = "\
 # cluster.toml
 
-Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. A
-variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that accepts a time, such
-as `settle_seconds`, accepts a number, or text such as `\"1m 30s\"`.
+Every key of a node's configuration, as `engram-node keys` prints it. Paths are relative to the folder of the file. An
+environment variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that accepts a
+time, such as `settle_seconds`, accepts a number, or text such as `\"1m 30s\"`.
 
-When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect at once; it reports the
+When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect immediately; it reports the
 other changed keys, which take effect at the next start.
 ";
 

@@ -117,7 +117,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// `None` if the map of the space has no such slot.
+    /// Returns the pattern ids in a slot; `None` if the map of the space has no such slot.
     pub(super) fn of(space: &Space, slot: u32) -> Option<Self> {
         let tree = space.tree();
         let bits = tree.depth().levels().min(MAP_BITS);

@@ -155,7 +155,8 @@ async fn prometheus(State(node): State<Telemetry>) -> impl IntoResponse {
     ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], node.prometheus())
 }
 
-/// Changes nothing, but runs a session with the peer.
+/// Answers with the changes that a sync with the peer would make. Runs a session with the peer, but
+/// changes nothing.
 async fn plan(State(node): State<Telemetry>, uri: Uri) -> Answer<impl Serialize> {
     let peer = Asked::read(&uri)?.peer(&node)?;
     match SyncPreview::compute(node.store(), node.gossip(), peer.member.id).await {

@@ -10,7 +10,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Aggregates repeated events: reports the first of an episode immediately, and the number of
-/// further ones after one minute, after two more, four, eight, and then every fifteen minutes. If
+/// further ones at intervals of one, two, four and eight minutes, and then every fifteen minutes. If
 /// no further event arrives before the next count is due, the episode ends.
 ///
 /// The caller passes in the time, measured from an arbitrary fixed instant.

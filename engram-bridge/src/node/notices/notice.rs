@@ -107,8 +107,8 @@ impl Notice {
                 id,
                 &format!(
                     "a peer knows a later version of this node that this process did not write, and \
-                     {MAX_NODE_DOTS} versions of this node are live already, so this process's was \
-                     not reissued; look for a second process under this node's key, and give it \
+                     {MAX_NODE_DOTS} versions of this node are live already, so the version of this \
+                     process was not reissued; look for a second process under this node's key, and give it \
                      a separate key"
                 ),
             )
@@ -301,8 +301,8 @@ impl Notice {
         Self { peer, ..Self::about(event, space, id, &reason) }
     }
 
-    /// The kind of the notice. Each cause has its own kind, and so does each peer, except for
-    /// refused records, which the peer only delivered.
+    /// The kind of the notice. Each cause has its own kind. Each peer also has its own kind, except
+    /// for refused records, which the peer only delivered.
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));

@@ -62,7 +62,7 @@ impl fmt::Display for Repeated {
 }
 
 /// Decides which notices are reported, and counts the others: the first of a kind is reported immediately, and the
-/// number of further ones after one minute, after two more, four, eight, and then every fifteen minutes. If no further
+/// number of further ones at intervals of one, two, four and eight minutes, and then every fifteen minutes. If no further
 /// notice of the kind arrives before the next count is due, the episode ends.
 ///
 /// The beginning of a fault is reported at most once every ten seconds, and the end of each reported fault is always
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(repeats.due(at(9)), []);
         assert_eq!(repeats.due(at(10)), [Due::Fault(disk(true))]);
         assert_eq!(repeats.due(at(11)), []);
-        assert!(repeats.begins(&disk(false), at(12)), "the end of a reported fault");
+        assert!(repeats.begins(&disk(false), at(12)), "the end of a reported fault is reported");
         assert!(!repeats.begins(&disk(true), at(13)));
         assert_eq!(repeats.finish()[0], Due::Fault(disk(true)));
     }
@@ -241,7 +241,7 @@ mod tests {
         let mut repeats = Repeats::new();
         let missing = Notice::new("snapshots_unreadable", "own.jsonl".to_owned());
         assert!(repeats.begins(&missing.caused_by("missing"), at(0)));
-        assert!(repeats.begins(&bad_line("no JSON"), at(0)), "not hidden by the missing file");
+        assert!(repeats.begins(&bad_line("no JSON"), at(0)), "the missing file hides the bad line");
         assert!(!repeats.begins(&bad_line("no JSON"), at(1)));
         let causes = (0..1_000).map(|n| bad_line(&format!("cause {n}")));
         let begun = causes.filter(|notice| repeats.begins(notice, at(2))).count();
@@ -260,7 +260,7 @@ mod tests {
         for id in ["p", "q"] {
             let (space, id) = (SpaceId::new("default").unwrap(), id.into());
             let notice = Notice::of_state(&StateEvent::Reissued { space, id }, |_| String::new());
-            assert_eq!(notice.level(), Level::Error, "as in the alert");
+            assert_eq!(notice.level(), Level::Error, "the alert has the same severity");
             assert!(repeats.begins(&notice, at(0)) && !repeats.begins(&notice, at(1)));
         }
     }

@@ -19,7 +19,7 @@ use crate::spaces::store::DEFAULT_SPACE;
 pub(super) struct Placement {
     pub(super) space: SpaceId,
     pub(super) run: u64,
-    /// Whether its embedding is a row of `embeddings.f32`.
+    /// Whether the line's embedding is a row of `embeddings.f32`.
     pub(super) rows: bool,
 }
 

@@ -15,8 +15,8 @@ use crate::replica::caps::{Cap, CapUsage};
 /// How long before a certificate's expiry a node begins to warn.
 pub const EXPIRY_NOTICE: Duration = Duration::from_secs(30 * 86_400);
 
-/// A state of a node that needs an operator's attention. Displays its cause;
-/// [`next_step`](Self::next_step) returns advice that never removes data.
+/// A state of a node that needs an operator's attention. Its text names the cause;
+/// [`next_step`](Self::next_step) returns advice, which never suggests removing data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -170,7 +170,7 @@ impl Warning {
             }
             Self::CertificateExpired { .. } | Self::CertificateExpires { .. } => {
                 "rotate the certificate and reload: `engram-node certs rotate CERTIFICATE --ca DIR`, \
-                 with the folder of ca.key, then `engram-node ctl reload`"
+                 where DIR is the folder of ca.key, then `engram-node ctl reload`"
                     .to_owned()
             }
             Self::ClockFault(_) => "set the clock of this machine".to_owned(),
@@ -211,7 +211,7 @@ impl fmt::Display for Warning {
             Self::Reissued { writes } => write!(
                 f,
                 "{} reissued within the last hour, because peers knew later versions of this node",
-                counted(*writes, "own write of this node was", "own writes of this node were")
+                counted(*writes, "write of this node was", "writes of this node were")
             ),
             Self::CertificateExpired { since } => write!(
                 f,

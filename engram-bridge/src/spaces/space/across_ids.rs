@@ -19,7 +19,7 @@ impl Space {
     /// Compares up to `most` changed patterns with all others. Returns the number of patterns left to compare.
     ///
     /// A [`Binding`](crate::Binding) calls it in the background after changes. Each changed pattern takes
-    /// time linear in the number of patterns: about half a millisecond at 10,000. Readers of the comparison wait for
+    /// time linear in the number of patterns: about half a millisecond for 10,000. Readers of the comparison wait for
     /// it; readers and writers of the patterns do not.
     pub fn compare_across_ids(&self, most: usize) -> usize {
         let Some(comparison) = &self.comparison else { return 0 };

@@ -74,7 +74,7 @@ impl Space {
     ) -> Result<(), StorageError> {
         let Some(cause) = self.state().waiting_cause() else { return Ok(()) };
         self.change(writer, cause, |state, issuer| {
-            // If the versions are exhausted, the engine's next submission is refused with this cause.
+            // An error means that the versions are exhausted; the engine's next submission reports it.
             let plan = |content| state.plan_submit(content, issuer).ok()?.1;
             waiting.into_iter().filter_map(plan).collect()
         })?;

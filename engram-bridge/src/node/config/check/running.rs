@@ -97,7 +97,7 @@ impl Check<'_> {
         }
         if times.suspicion < times.probe_interval {
             let message = format!(
-                "a node needs time to answer; write at least {}, the probe_interval_ms",
+                "a suspected node needs time to answer; write at least {}, the probe_interval_ms",
                 times.probe_interval.as_millis()
             );
             return self.refuse("membership.suspicion_ms", message);

@@ -15,7 +15,7 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Updates the children to one for each item, matched by key, in the order of the items. Preserves the focus and open details. */
+/** Gives the parent one child for each item, matched by key, in the order of the items. Preserves the focus and open details. */
 function keep(parent, items, keyOf, create, update) {
   const focused = document.activeElement;
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));

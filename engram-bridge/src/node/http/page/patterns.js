@@ -94,7 +94,7 @@ function showConflicts({ total, conflicts, across_ids: across }) {
   keep(at('conflict-list'), all, (known) => known.id, createConflict, updateConflict);
 }
 
-/** Patterns of different ids that describe one memory. */
+/** Shows the groups of patterns with different ids that describe one memory. */
 function showGroups(across) {
   at('groups-say').hidden = across === null;
   const groups = across === null ? [] : across.groups.slice(0, 5);

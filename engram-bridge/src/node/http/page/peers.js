@@ -3,7 +3,7 @@
 /** The chosen peer, or null for all. */
 let chosenPeer = null;
 
-/** The state of a peer, judged by its latest roots: a word and a tone. */
+/** The state of a peer, according to its latest roots: a word, and `good`, `care` or `bad`. */
 function verdict(peer) {
   if (peer.liveness === 'down') return ['down', 'bad'];
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];

@@ -26,7 +26,7 @@ pub(super) const DELAYED: Metric = Metric {
     name: "engram_gossip_sessions_delayed_total",
     kind: Counter,
     unit: None,
-    help: "Own sessions that were delayed, by the limit that was used up.",
+    help: "Sessions of this node that were delayed, by the limit that was used up.",
     labels: &["reason"],
     read: |Reading { net, .. }| counts(&net.sessions_delayed, ALLOWANCES),
 };

@@ -55,7 +55,7 @@ pub(super) const REISSUES: Metric = Metric {
     name: "engram_gossip_reissues_total",
     kind: Counter,
     unit: None,
-    help: "Own writes reissued because a peer knew later versions of this node; a second process may run under its key.",
+    help: "Writes of this node reissued because a peer knew later versions of this node; a second process may run under its key.",
     labels: &[],
     read: |reading| count(reading.writes.reissued),
 };
@@ -64,7 +64,7 @@ pub(super) const RECENT_REISSUES: Metric = Metric {
     name: "engram_gossip_recent_reissues",
     kind: Gauge,
     unit: None,
-    help: "Own writes reissued within the last hour.",
+    help: "Writes of this node reissued within the last hour.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.recent_reissues as f64)],
 };
@@ -73,7 +73,7 @@ pub(super) const GIVEN_UP: Metric = Metric {
     name: "engram_gossip_writes_given_up_total",
     kind: Counter,
     unit: None,
-    help: "Own writes not reissued because too many own versions of the pattern were live.",
+    help: "Writes of this node not reissued because too many of its versions of the pattern were live.",
     labels: &[],
     read: |reading| count(reading.writes.given_up),
 };
