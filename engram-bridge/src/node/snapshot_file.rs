@@ -240,7 +240,7 @@ impl FileSnapshot {
         Self { space, run, snapshot, lines: Vec::new(), rejected: Vec::new() }
     }
 
-    /// Gives a snapshot without a time the time of its newest pattern.
+    /// Sets the time of a snapshot that has none to the time of its newest pattern.
     fn date(&mut self) {
         if self.snapshot.generated_at == Timestamp::EPOCH {
             let newest = self.snapshot.patterns.iter().map(|p| p.last_consolidated).max();

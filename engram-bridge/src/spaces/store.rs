@@ -412,7 +412,7 @@ impl Store {
         self.shared.subscribe()
     }
 
-    /// Returns a receiver that counts the changes that this node made itself and announces to its peers.
+    /// Returns a receiver for the number of changes by this node itself, which are announced to its peers.
     pub(crate) fn local_changes(&self) -> watch::Receiver<u64> {
         self.shared.local_changes()
     }

@@ -80,7 +80,7 @@ enum Task {
     Export { path: PathBuf },
     /// Reads the configuration and the certificates again.
     Reload,
-    /// Prints the root, the patterns and the traffic.
+    /// Prints the number of visible patterns and the root; with --json, also the traffic.
     State,
     /// Stops the node cleanly. Returns when everything is stored and the process has ended, or fails
     /// after a minute.

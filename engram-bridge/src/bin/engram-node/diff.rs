@@ -18,10 +18,10 @@ use engram_bridge::notices::printable;
 /// answer.
 #[derive(Args)]
 pub(crate) struct Diff {
-    /// The page of a node, such as 127.0.0.1:7801.
+    /// The address of a node's status page, such as 127.0.0.1:7801.
     #[arg(value_name = "PAGE", value_parser = Page::parse)]
     left: Page,
-    /// The page of the other node.
+    /// The address of the other node's status page.
     #[arg(value_name = "OTHER", value_parser = Page::parse)]
     right: Page,
     /// Prints the result as one JSON array.

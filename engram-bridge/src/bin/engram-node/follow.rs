@@ -19,7 +19,7 @@ use engram_bridge::notices::Notice;
 /// The pause between two reads of a file that has not grown.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The time for which a rotation may leave the followed name without a file.
+/// The time for which the followed name may lack a file during a rotation.
 const ROTATION: Duration = Duration::from_secs(5);
 
 /// The pause before a failed snapshot is submitted again.

@@ -39,7 +39,7 @@ pub(crate) struct Host {
     pub(crate) report: Report,
     /// Notified when a request stops the node.
     pub(crate) stop: Notify,
-    /// The outcome of the stop, an error if something was not stored; `None` until the node has stopped.
+    /// The outcome of the stop: an error if something was not stored; `None` until the node has stopped.
     ended: watch::Sender<Option<Result<(), String>>>,
     told: Mutex<Told>,
 }
@@ -174,7 +174,7 @@ impl Host {
         }
     }
 
-    /// Reports the due counts of repeats, the start and the end of a clock fault, and peers that no longer share a
+    /// Reports the counts of repeats that are due, the start and the end of a clock fault, and peers that no longer share a
     /// space with this node. Also reports a certificate that expires soon or has expired: once a day, and as soon as it
     /// has expired.
     fn look(&self) {

@@ -18,8 +18,8 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 
 /// The name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// The maximum number of clients whose requests are carried out at the same time; others wait,
-/// except for requests that [need no slot](needs_slot).
+/// The maximum number of clients whose requests are carried out at the same time. Other clients
+/// wait, unless their requests [need no slot](needs_slot).
 const SLOTS: usize = 8;
 /// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@ use engram_bridge::notices::{printable, printable_json};
 /// all nodes that host it; 1 if a root differs; 2 if a node does not answer.
 #[derive(Args)]
 pub(crate) struct Watch {
-    /// The pages of the nodes, such as 127.0.0.1:7801.
+    /// The addresses of the nodes' status pages, such as 127.0.0.1:7801.
     #[arg(required = true, value_name = "PAGE", value_parser = Page::parse)]
     pages: Vec<Page>,
     /// Seconds between two updates.

@@ -76,7 +76,7 @@ pub(super) fn apply(
     file
 }
 
-/// Returns the table with the variable's value set, or the reason why it cannot be set.
+/// Returns the file and the table with the variable's value, or the reason why it cannot be set.
 fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), String> {
     let Override { section, key, .. } = meant;
     let mut candidate = table.clone();

@@ -135,7 +135,7 @@ impl Notice {
                 let node = name(*node);
                 let reason = format!(
                     "the versions of {node} are too far in the future and were refused for now; the \
-                     rest was joined; set the clock of that node, or that of this one"
+                     rest was joined; set the clock of that node or of this node"
                 );
                 Self::about("implausible", space, id, &reason).of_writer(node)
             }

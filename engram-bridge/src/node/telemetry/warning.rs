@@ -264,7 +264,7 @@ fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
     match fault {
         ClockFault::BeforeBuild { now, built_at } => write!(
             f,
-            "the clock of this machine is at least {} behind: it is before the release of this program",
+            "the clock of this machine is at least {} behind: it shows a time before the release of this program",
             days(*now, *built_at)
         ),
         ClockFault::Ahead { now, told } => write!(
