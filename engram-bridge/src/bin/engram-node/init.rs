@@ -53,7 +53,7 @@ impl Init {
             let given = counted(self.addresses.len() as u64, "address", "addresses");
             let nodes = counted(self.nodes, "node", "nodes");
             return Err(
-                format!("{given} for {nodes}; nothing was written; give an address for each").into()
+                format!("{given} for {nodes}; nothing was written; give one for each").into()
             );
         }
         self.check_addresses()?;
