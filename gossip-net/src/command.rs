@@ -16,7 +16,7 @@ pub(crate) enum Command {
     /// The peer dialled this node and proved its identity. Its first packet arrived at the given
     /// time.
     Accepted(Connection, Instant),
-    /// Open a session that begins after this request, and send its result.
+    /// Open a session that begins after this request, and send its result to the caller.
     Request(Answer),
     /// Open a session over the caller's views.
     RequestPreview(PreviewRequest),

@@ -27,9 +27,9 @@ pub struct NetConfig {
     /// The settings of the scheduler: when the node contacts its peers, and its rate limits.
     pub schedule: ScheduleConfig,
     /// How long a connection without a session may be silent before it is closed. A keep-alive is
-    /// sent after a third of this time. `None`, the default, means three intervals, but at least
-    /// three minutes and at most a day. A session closes the connection of a silent peer earlier,
-    /// after [`SessionConfig::idle_timeout`].
+    /// sent after a third of this time. `None`, the default, means three times
+    /// [`ScheduleConfig::interval`], but at least three minutes and at most a day. A session closes
+    /// the connection of a silent peer earlier, after [`SessionConfig::idle_timeout`].
     pub idle_timeout: Option<Duration>,
     /// The maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,

@@ -1,4 +1,4 @@
-//! Drives the scheduler: passes inputs in, carries out its actions, wakes it on time.
+//! Drives the scheduler: passes inputs to it, carries out its actions, and wakes it on time.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

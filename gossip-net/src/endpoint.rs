@@ -148,7 +148,7 @@ impl Socket {
     /// closed.
     pub(crate) fn abandon(&self) -> Option<Endpoint> {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        endpoint.close(VarInt::from_u32(0), b"the node shuts down");
+        endpoint.close(VarInt::from_u32(0), b"the node is shutting down");
         Some(endpoint)
     }
 }
@@ -241,7 +241,7 @@ fn server_crypto(identity: &Identity, verifier: Arc<PeerVerifier>) -> Arc<QuicSe
 
 fn transport(idle_timeout: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
-    let idle = IdleTimeout::try_from(idle_timeout).expect("a day in milliseconds fits 62 bits");
+    let idle = IdleTimeout::try_from(idle_timeout).expect("a day in milliseconds fits in 62 bits");
     transport
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(idle_timeout / 3))

@@ -95,8 +95,8 @@ pub enum SyncError {
     #[error("the peer is already running its maximum number of sessions; this node retries later")]
     Busy,
     /// The peer refused the session because this node has used up its quota at the peer, or the
-    /// peer has used up its send rate; this node retries after a pause.
-    #[error("the peer's rate limit is used up; this node retries later")]
+    /// peer has exceeded its send rate; this node retries after a pause.
+    #[error("a rate limit at the peer was exceeded; this node retries later")]
     OverAllowance,
     /// The maximum number of previews is already running or waiting.
     #[error(

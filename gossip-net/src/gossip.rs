@@ -208,8 +208,8 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Replaces the rate limits for future sessions. Quota that has already been used remains used, and
-    /// debt is paid off at the new rates.
+    /// Replaces the rate limits for future sessions. Used quota remains used, and debt is paid off
+    /// at the new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the invalid value. The old limits stay in force.
@@ -222,8 +222,8 @@ impl Gossip {
         (*self.shared().roster()).clone()
     }
 
-    /// Replaces the roster: removed members are disconnected at once, new members are dialled,
-    /// others keep their connection.
+    /// Replaces the roster. Removed members are disconnected immediately, new members are dialled,
+    /// and the others keep their connections.
     pub fn set_roster(&self, roster: Roster) {
         let shared = self.shared();
         // Update the roster of the handshakes first, so that no removed member connects meanwhile.

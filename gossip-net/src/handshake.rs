@@ -62,8 +62,8 @@ pub enum HandshakeError {
         "the peer refused us: it does not trust our authority; add our authority, or our certificate if it is self-signed, to its trusted authorities"
     )]
     RefusedAuthority,
-    /// The peer refused us: by its clock our certificate has expired or is not valid yet, or it
-    /// stopped accepting our certificate while we were connected.
+    /// The peer refused us: by its clock, our certificate has expired or is not valid yet, or the
+    /// peer stopped accepting our certificate while we were connected.
     #[error("the peer refused us: our certificate has expired or is not valid yet; renew it")]
     RefusedExpired,
     /// The peer refused us: it cannot use our certificate.
@@ -71,9 +71,10 @@ pub enum HandshakeError {
         "the peer refused us: it cannot use our certificate; issue it for client and server use"
     )]
     RefusedCertificate,
-    /// The peer accepts no connection now: it is shutting down, or busy with other handshakes.
+    /// The peer currently accepts no connections: it is shutting down, or busy with other
+    /// handshakes.
     #[error(
-        "the peer accepts no connection now: it is shutting down or has too many handshakes; this node dials again"
+        "the peer currently accepts no connections: it is shutting down or has too many handshakes; this node dials again"
     )]
     Busy,
     /// No answer in time: the node is down, the address is wrong, or UDP is blocked.
@@ -110,7 +111,7 @@ const NO_APPLICATION_PROTOCOL: u64 = ALERT_BASE + 120;
 /// QUIC's code for a connection that an application closes during the handshake (RFC 9000, section
 /// 10.2.3).
 const APPLICATION_ERROR: u64 = 0x0c;
-/// QUIC's code for a server that accepts no connection now (RFC 9000, section 20.1).
+/// QUIC's code for a server that refuses to accept a new connection (RFC 9000, section 20.1).
 const CONNECTION_REFUSED: u64 = 0x02;
 
 impl HandshakeError {

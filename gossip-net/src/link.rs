@@ -40,11 +40,11 @@ impl Close {
     /// The reason as text.
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Self::Shutdown => "the node shuts down",
+            Self::Shutdown => "the node is shutting down",
             Self::Evicted => "not in the roster",
             Self::Replaced => "replaced by another connection",
             Self::Unresponsive => "no answer",
-            Self::Outdated => "the certificate is not accepted any more",
+            Self::Outdated => "the certificate is no longer accepted",
         }
     }
 

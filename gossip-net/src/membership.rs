@@ -72,7 +72,7 @@ pub trait Membership: Send + Sync + 'static {
     }
 }
 
-/// An input of a [`Membership`].
+/// An input to a [`Membership`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum MembershipInput<'a> {

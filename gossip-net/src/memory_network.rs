@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Bytes of the IP and UDP headers of each datagram.
 const HEADERS: u64 = 20 + 8;
 
-/// An in-memory network for tests (feature `memory-network`). Nodes on it can reach only each other.
+/// An in-memory network for tests (feature `memory-network`). Its nodes can reach only each other.
 ///
 /// Set it as [`NetConfig::network`](crate::NetConfig::network). With tokio's time paused, a run
 /// takes only its computation time, and the seed determines the lost packets. Paused time requires

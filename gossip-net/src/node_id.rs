@@ -27,7 +27,7 @@ pub enum NodeIdError {
     #[error("a node id has 64 hex digits, but this text has {0} characters")]
     Length(usize),
     /// The text contains a character that is not a hex digit.
-    #[error("a node id has only hex digits; found {0:?}")]
+    #[error("a node id contains only hex digits; found {0:?}")]
     Character(char),
 }
 

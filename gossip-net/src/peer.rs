@@ -116,7 +116,7 @@ impl PeerTask {
         }
     }
 
-    /// Updates the current time. Called at the start of each event.
+    /// Updates the current time. Called before each event is handled.
     fn tick(&mut self) -> &mut Self {
         self.now = Instant::now();
         self
@@ -207,8 +207,8 @@ impl PeerTask {
         }
     }
 
-    /// Passes an input about this peer to the scheduler. Returns `None` if the member was removed: the
-    /// scheduler may know a successor with the same id, which has a task of its own.
+    /// Passes an input about this peer to the scheduler. Returns `None` if the member was removed:
+    /// a member that was added later with the same id has its own task.
     fn tell<T>(&self, tell: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> Option<T> {
         let is_current = || {
             let peer = self.shared.peer(&self.id);

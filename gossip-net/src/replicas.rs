@@ -151,8 +151,8 @@ pub(crate) fn open_over<V: View<Content: Send> + Send + 'static>(
 
 /// Unpredictable halves of session keys, one per session.
 ///
-/// They are generated in batches, because a system call takes longer than all hashing of a session
-/// between equal replicas.
+/// They are generated in batches, because a system call takes longer than all the hashing in a
+/// session between equal replicas.
 #[derive(Default)]
 struct KeyHalves(Mutex<Vec<KeyHalf>>);
 

@@ -36,8 +36,8 @@ pub(crate) struct Ended {
 /// differently.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The session crossed one that the peer opened, which takes precedence. It is reopened
-    /// afterwards.
+    /// The session crossed a session that the peer opened, which takes precedence. This node
+    /// reopens its own session afterwards.
     Crossed,
     /// The connection was replaced. The session is reopened on the new connection.
     Replaced,

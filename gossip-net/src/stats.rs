@@ -17,8 +17,8 @@ pub struct Stats {
     /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that broke. If a peer closes a connection because it is shutting down, has evicted
-    /// this node, no longer accepts its certificate, or keeps another connection, the connection is
-    /// counted as failed or replaced instead.
+    /// this node, no longer accepts this node's certificate, or keeps another connection, the
+    /// connection is counted as failed or replaced instead.
     pub connections_lost: u64,
     /// Connections that were replaced by another one to the same peer.
     pub connections_replaced: u64,
@@ -29,11 +29,11 @@ pub struct Stats {
     /// Sessions that a peer opened and this node refused, because another session with the peer was
     /// running or no permit was free.
     pub sessions_refused: u64,
-    /// Sessions that a peer opened and this node refused because a limit was used up, by limit:
-    /// `peer_bytes`, `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of this
-    /// node.
+    /// Sessions that a peer opened and this node refused because a rate limit was exceeded, by
+    /// limit: `peer_bytes`, `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of
+    /// this node.
     pub sessions_over_allowance: BTreeMap<&'static str, u64>,
-    /// Sessions of this node that were delayed because a limit was used up, by limit as in
+    /// Sessions of this node that were delayed because a rate limit was exceeded, by limit as in
     /// `sessions_over_allowance`.
     pub sessions_delayed: BTreeMap<&'static str, u64>,
     /// Records received in sessions.
@@ -64,7 +64,7 @@ pub struct Stats {
     pub datagrams_over_limit: u64,
     /// Malformed datagrams.
     pub datagrams_malformed: u64,
-    /// Sessions opened because an advert differed from the local roots.
+    /// Sessions opened because the roots in an advert differed from the local roots.
     pub triggers: u64,
     /// Sessions that an advert had requested but that were not opened, because another session had
     /// already delivered the records.

@@ -17,7 +17,8 @@ pub(crate) enum Abort {
     Busy,
     /// The acceptor has opened a session itself and has the smaller id.
     Crossed,
-    /// The opener has used up its quota at the acceptor, or the acceptor has used up its send rate.
+    /// The opener has used up its quota at the acceptor, or the acceptor has exceeded its send
+    /// rate.
     OverAllowance,
     /// The aborting side cannot run a session, or received an invalid frame.
     Failed,

@@ -58,7 +58,7 @@ impl Socket {
                     .expect("ring has the cipher suite of QUIC's first packets");
             let mut client = ClientConfig::new(Arc::new(crypto));
             client.transport_config(transport);
-            let stopped = || HandshakeError::Closed("the node shuts down".into());
+            let stopped = || HandshakeError::Closed("the node is shutting down".into());
             let connecting = endpoint
                 .ok_or_else(stopped)?
                 .connect_with(client, address, tls::SERVER_NAME)

@@ -99,8 +99,8 @@ mod two_ends {
         }
     }
 
-    /// Opens streams and writes to each until the limits block. Returns the number of bytes per
-    /// stream.
+    /// Opens streams and writes to each until the limits block further writes. Returns the number
+    /// of bytes per stream.
     async fn write_all_there_is(connection: &Connection) -> Vec<usize> {
         let mut open: Vec<(SendStream, RecvStream)> = Vec::new();
         let mut taken = Vec::new();
@@ -200,8 +200,8 @@ mod two_ends {
         }
     }
 
-    /// Starts a relay between its client and the second end, which sends the first packet `copies`
-    /// times. Returns its address.
+    /// Starts a relay between its client and the second end. The relay sends the client's first
+    /// packet `copies` times. Returns the relay's address.
     fn echo(network: &MemoryNetwork, n: u8, copies: usize) -> SocketAddr {
         let at = SocketAddr::from(([10, 2, 0, n], 7700));
         let socket = network.bind(at).unwrap();

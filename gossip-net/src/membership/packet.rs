@@ -26,7 +26,7 @@ impl<'a> Packet<'a> {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let length =
-            u16::try_from(self.advert.len()).expect("the length of an advert fits 16 bits");
+            u16::try_from(self.advert.len()).expect("the length of an advert fits in 16 bits");
         [&MAGIC[..], &length.to_le_bytes(), self.advert, self.membership].concat()
     }
 }

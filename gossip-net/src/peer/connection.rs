@@ -224,7 +224,7 @@ impl PeerTask {
     pub(super) fn on_closed(&mut self, error: &ConnectionError) {
         let Some(link) = self.link.take() else { return };
         let why = Close::of(error);
-        // A connection that replaced an established one ends like that one.
+        // A connection that replaced an established one counts as established.
         let was_connected = self.state.connection().is_some();
         if let Proof::Awaited { .. } = link.proof
             && !was_connected

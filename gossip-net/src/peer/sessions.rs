@@ -158,7 +158,7 @@ impl PeerTask {
     pub(super) fn open_preview(&mut self, session: SessionId, terms: Terms) {
         let (id, shared) = (self.id, self.shared.clone());
         let Some(preview) = self.sessions.previews.pop_front() else {
-            // The request has failed with an earlier connection.
+            // The request already failed when an earlier connection ended.
             return self.report_unstarted(session, SessionEnd::Failed);
         };
         let Some(link) = &self.link else {

@@ -208,7 +208,7 @@ async fn shutdown_ends_events_and_frees_the_port() {
         Event::Disconnected { reason, .. } => Some(reason.clone()),
         _ => None,
     });
-    assert_eq!(reason.await, "the node shuts down");
+    assert_eq!(reason.await, "the node is shutting down");
 }
 
 #[tokio::test(start_paused = true)]

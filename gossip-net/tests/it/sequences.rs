@@ -106,7 +106,7 @@ async fn closed_replacement_is_no_connection() {
     let accepted = server.accept().await.unwrap().await.unwrap();
     dialled.closed().await;
     server.close(VarInt::from_u32(0), b"");
-    accepted.close(VarInt::from_u32(0), b"the node shuts down");
+    accepted.close(VarInt::from_u32(0), b"the node is shutting down");
     sleep(MILLISECOND * 100).await;
     let state = a.gossip.peers().remove(0).connection;
     assert!(!matches!(state, ConnectionState::Connected { .. }), "{state:?}");
@@ -132,7 +132,7 @@ async fn preview_ends_with_its_connection() {
     };
     for steps in 0..200 {
         let connection = connection_of(&mut a, &server, peer).await;
-        connection.close(VarInt::from_u32(0), b"the node shuts down");
+        connection.close(VarInt::from_u32(0), b"the node is shutting down");
         let request = preview();
         let request = tokio::spawn(async move {
             // The end of the connection arrives after a millisecond.
@@ -148,7 +148,7 @@ async fn preview_ends_with_its_connection() {
             let early = timeout(MILLISECOND * 50, preview()).await;
             assert!(early.is_err(), "preview {n} is refused after {steps} steps: {early:?}");
         }
-        connection.close(VarInt::from_u32(0), b"the node shuts down");
+        connection.close(VarInt::from_u32(0), b"the node is shutting down");
     }
 }
 

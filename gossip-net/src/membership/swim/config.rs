@@ -12,9 +12,9 @@ use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwimConfig {
-    /// Time between probes. The members are probed in rotation, so each one is probed once in as
-    /// many intervals as there are members. Default: 1 s. At least three times `probe_timeout`, to
-    /// leave time for indirect probes.
+    /// Time between probes. The members are probed in rotation: with `n` members, each is probed
+    /// once every `n` intervals. Default: 1 s. At least three times `probe_timeout`, to leave time
+    /// for indirect probes.
     pub probe_interval: Duration,
     /// How long a probe may take before other members are asked to probe the same member. Default:
     /// 300 ms. At least 10 ms.
@@ -56,8 +56,8 @@ impl Default for SwimConfig {
 }
 
 impl SwimConfig {
-    /// The maximum time until all of `members` members detect a crashed one, if no packet is lost:
-    /// two full rotations of probes plus the suspicion.
+    /// The maximum time until all members of a cluster of `members` nodes detect a crash, if no
+    /// packet is lost: two full rotations of probes plus [`suspicion`](Self::suspicion).
     pub fn detection_time(&self, members: usize) -> Duration {
         let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
         self.probe_interval.saturating_mul(turns) + self.suspicion
@@ -93,8 +93,8 @@ pub(super) fn foca_config(swim: &SwimConfig, members: usize) -> Config {
         max_packet_size: NonZeroUsize::new(MAX_MEMBERSHIP_PACKET + HEADER_SOURCE)
             .unwrap_or(NonZeroUsize::MIN),
         notify_down_members: true,
-        // Invitations replace the periodic announces, and are sent only to members that foca does
-        // not list as active.
+        // Invitations replace the periodic announcements, and are sent only to members that foca
+        // does not list as active.
         periodic_announce: None,
         periodic_announce_to_down_members: None,
         periodic_gossip: None,
