@@ -140,11 +140,11 @@ async fn agreement_follows_the_latest_advert() {
     assert_eq!(agreement(&a), Agreement::InStep);
     a.store.write("three");
     a.gossip.announce();
-    assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement at once");
+    assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement immediately");
 }
 
-/// A peer with equal roots does not lag, even after hours without a session. The lag begins when the
-/// connection ends.
+/// A peer with equal roots does not lag, even after hours without a session. It lags only after the
+/// connection has ended.
 #[tokio::test(start_paused = true)]
 async fn a_peer_in_step_does_not_lag() {
     let mut config = quiet();

@@ -71,7 +71,7 @@ impl Pair {
         self.network.cut(|_, _| false);
     }
 
-    /// Restarts the killed node, and returns the time until it has a record of the survivor.
+    /// Restarts the killed node, and returns the time until it has the survivor's record.
     async fn restart(&self, survivor: &Node, dials: bool) -> Duration {
         survivor.store.write("news");
         let begun = Instant::now();

@@ -48,7 +48,7 @@ async fn turn() {
     .await;
 }
 
-/// A connection of the member arrives, and the member is removed and added again.
+/// A connection from a member arrives while the member is removed and added again.
 #[tokio::test(start_paused = true)]
 async fn connection_of_a_removed_member_is_none() {
     let mut scene = Scene::new(&quiet()).await;
@@ -81,7 +81,8 @@ async fn connection_of_a_removed_member_is_none() {
     scene.connect().await;
 }
 
-/// The dial of the smaller id replaces an established connection, and is closed at once.
+/// The dial of the node with the smaller id replaces an established connection, and is closed
+/// immediately.
 #[tokio::test(start_paused = true)]
 async fn closed_replacement_is_no_connection() {
     let network = MemoryNetwork::new(1);

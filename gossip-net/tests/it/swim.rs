@@ -213,8 +213,8 @@ fn ten_percent_loss_leaves_no_live_member_down() {
     let mut world = World::new(10, 0.1);
     world.run(600);
     let downs = world.changes.iter().filter(|(.., liveness)| *liveness == Liveness::Down).count();
-    // Of 6,000 probes, very few end in a false report of a crash, and up to nine
-    // nodes make each such report.
+    // Very few of the 6,000 probes lead to a false report of a crash, and up to nine nodes record
+    // each such report.
     assert!(downs <= 18, "{downs} in ten minutes");
     world.loss = 0.0;
     world.run(120);
@@ -237,7 +237,8 @@ fn members_outside_the_roster_are_ignored() {
 #[test]
 fn future_incarnations_kill_no_member() {
     let mut world = World::new(4, 0.0);
-    // The fourth node gossips that the third is down: in an unknown incarnation, then in a known one.
+    // The fourth node gossips that the third is down, first in an unknown incarnation and then in a
+    // known one.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(2).as_bytes());
@@ -250,7 +251,7 @@ fn future_incarnations_kill_no_member() {
         let down = world.nodes[&id(0)].liveness(&id(2)) == Liveness::Down;
         assert_eq!(down, is_possible);
     }
-    // The third node learns of the report, and starts a new incarnation.
+    // The third node receives the report, and starts a new incarnation.
     world.run(10);
     assert!(world.all_see((0..4).map(id), Liveness::Alive));
 }
@@ -273,7 +274,7 @@ fn past_clock_ahead_excludes_no_member() {
 #[test]
 fn no_member_uses_up_the_incarnations_of_another() {
     let world = World::new(3, 0.0);
-    // The third node gossips that the first is down in an incarnation that leaves only one above it.
+    // The third node gossips that the first is down, in the second-greatest possible incarnation.
     let mut packet = [&1_u64.to_le_bytes()[..], &[0; 2], &1_u64.to_le_bytes(), &[8]].concat();
     packet.extend_from_slice(&1_u16.to_be_bytes());
     packet.extend_from_slice(id(0).as_bytes());

@@ -24,7 +24,7 @@ async fn connected<const N: usize>(names: [&str; N], config: &NetConfig) -> [Nod
     take(nodes)
 }
 
-/// A rate so low that one session uses it up for at least a minute.
+/// A rate so low that one session exhausts it for at least a minute.
 const SCARCE: Rate = Rate { per_second: 1, burst: 60 };
 
 #[tokio::test(start_paused = true)]

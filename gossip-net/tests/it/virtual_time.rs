@@ -82,8 +82,8 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Partitions the nodes into two halves, each with new records, until their connections are lost,
-/// and checks that all become equal again after the partition.
+/// Partitions the nodes into two halves until the connections between the halves are lost, and
+/// writes new records in both. Checks that all nodes become equal again after the partition.
 async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     let (count, known) = (nodes.len(), nodes[0].store.ids().len());
     let half = address(count / 2);
@@ -106,7 +106,7 @@ async fn heals(network: &MemoryNetwork, nodes: &[Node]) {
     println!("{count} nodes are equal {took:?} after the partition healed");
     assert!(
         took <= Duration::from_secs(75),
-        "it takes at most the longest back-off and a few seconds: {took:?}"
+        "healing takes at most the longest back-off plus a few seconds: {took:?}"
     );
     until(nodes, "all are connected again", all_connected).await;
     let permits = NetConfig::new(address(0));
