@@ -135,8 +135,8 @@ impl Socket {
         }
         drop(endpoint);
         let free = async {
-            // The tasks of the endpoint and of its connections have just been woken, and are the last
-            // holders of the socket.
+            // The tasks of the endpoint and of its connections have just been woken, and are the
+            // last holders of the socket.
             while self.udp.strong_count() > 0 {
                 tokio::task::yield_now().await;
             }

@@ -16,9 +16,9 @@ pub struct Stats {
     /// Failed dials, failed handshakes of remotes, and connections that ended because one side shut
     /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
-    /// Connections that broke. If a peer closes a connection because it is shutting down, has evicted
-    /// this node, no longer accepts this node's certificate, or keeps another connection, the
-    /// connection is counted as failed or replaced instead.
+    /// Connections that broke. If a peer closes a connection because it is shutting down, has
+    /// evicted this node, no longer accepts this node's certificate, or keeps another connection,
+    /// the connection is counted as failed or replaced instead.
     pub connections_lost: u64,
     /// Connections that were replaced by another one to the same peer.
     pub connections_replaced: u64,

@@ -63,7 +63,8 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // For each kind, a header and a body that consists of large numbers, each of which claims a length.
+    // For each kind, a header and a body that consists of large numbers, each of which claims a
+    // length.
     for kind in common::kinds() {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -77,8 +78,8 @@ fn a_length_alone_allocates_nothing() {
 #[test]
 fn a_packed_section_is_not_unpacked_on_its_word() {
     let _alone = ALONE.lock().unwrap();
-    // A megabyte of zeros packs to 4 KiB. The claimed lengths are just above the cap, the cap itself,
-    // and 3 MiB: below the cap, but more than the packed bytes unfold to.
+    // A megabyte of zeros packs to 4 KiB. The claimed lengths are just above the cap, the cap
+    // itself, and 3 MiB, which is below the cap but more than the packed bytes unfold to.
     let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
     for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {
         let mut body = vec![0, 1];
@@ -107,7 +108,7 @@ fn varint(mut value: usize) -> Vec<u8> {
 fn session_memory_stays_under_its_cap() {
     let _alone = ALONE.lock().unwrap();
     let (mut a, mut b) = sparse::pair(60_000, 60_000, 1);
-    // Contexts as long as a request may hold.
+    // Make the contexts as long as a request may hold.
     for side in [&mut a, &mut b] {
         side.widen(limits::MAX_WANT_CONTEXT as u8 - 1);
     }
@@ -124,7 +125,7 @@ fn large_contents_stay_under_the_session_cap() {
     assert_eq!(acceptor, 8);
 }
 
-/// Runs a session and checks its memory. Returns the records that each side received.
+/// Runs a session and checks its memory. Returns the number of records that each side received.
 fn check_session_memory<V: View>(a: V, b: V) -> [u64; 2] {
     let now = Duration::ZERO;
     let before = resident();
@@ -151,7 +152,7 @@ fn check_session_memory<V: View>(a: V, b: V) -> [u64; 2] {
         }
     }
     assert!(opener.outcome().is_some() && acceptor.outcome().is_some());
-    // Two sessions, and one frame between them.
+    // The cap covers two sessions, and one frame between them.
     let cap = 2 * limits::MAX_SESSION_MEMORY + limits::MAX_FRAME;
     let highest = PEAK.load(Ordering::Relaxed) - before;
     assert!(highest <= cap, "{highest} bytes at the peak");

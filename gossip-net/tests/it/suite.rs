@@ -1,5 +1,5 @@
-//! The same suite for each carrier of a session: two machines that exchange frames in memory, two nodes
-//! on an in-memory network in virtual time, and two nodes on loopback.
+//! The same suite for each carrier of a session: two machines that exchange frames in memory, two
+//! nodes on an in-memory network in virtual time, and two nodes on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;

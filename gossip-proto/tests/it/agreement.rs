@@ -22,7 +22,7 @@ fn parameter_mismatch_names_both_values() {
         ("depth", "12", "16", parameters_of("sha256", 16)),
         ("dimension", "8", "384", parameters().require("dimension", "384")),
         ("precision", "(absent)", "f16", parameters().require("precision", "f16")),
-        // The pair must be equal if either side requires it.
+        // The values must be equal if either side requires the parameter.
         ("dimension", "8", "384", parameters().report("dimension", "384")),
         ("strategy", "confidence-voting", "other", parameters().require("strategy", "other")),
     ];

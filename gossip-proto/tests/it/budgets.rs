@@ -1,5 +1,5 @@
-//! Budgets for the bytes and turns that it takes to find the differences, so that no change exceeds
-//! them unnoticed.
+//! Budgets for the bytes and turns that it takes to find the differences, so that no change to the
+//! code exceeds them unnoticed.
 
 use crate::common::sparse::pair;
 use crate::common::{Contact, Pair, parameters, space};

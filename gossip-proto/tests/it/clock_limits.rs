@@ -92,7 +92,7 @@ fn a_range_that_is_not_taken_is_left_out() {
     assert!(!contact.opener.postponed && !contact.acceptor.postponed);
     assert!(a.state().records.contains_key(&key_of("two_7")));
     assert!(!a.state().records.contains_key(&key_of("three_7")));
-    // The other session ended without them.
+    // The other session ended without transferring the records of node 3.
     a.left.borrow_mut().clear();
     let contact = meet(&a, &b);
     assert_eq!(contact.opener.result, Ending::InSync);

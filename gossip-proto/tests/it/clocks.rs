@@ -10,7 +10,8 @@ pub(crate) fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
-/// The configuration of a side that expects a difference, like a node that received a different root.
+/// The configuration of a side that expects a difference, like a node that received a different
+/// root.
 pub(crate) fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
@@ -24,8 +25,8 @@ pub(crate) fn meet(a: &Store, b: &Store) -> Contact {
         .run(|_, _, frame| vec![frame])
 }
 
-/// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more, and keep a base from the session that
-/// transferred it.
+/// Two stores that agree on `count` records of nodes 1, 2 and 3 and on one more record, and keep a
+/// base from the session that transferred this record.
 pub(crate) fn agreed(count: u64) -> (Store, Store) {
     let mut state = State::default();
     for n in 0..count {
@@ -137,8 +138,8 @@ fn deletions_travel_by_clocks() {
     assert_eq!(a.state().records, b.state().records);
 }
 
-/// A deletion names suppressed contents by their tags, which a node that never held them cannot
-/// resolve: it requests the record.
+/// A deletion names suppressed contents by their tags. A node that never held these contents cannot
+/// resolve the tags, so it requests the record.
 #[test]
 fn unknown_suppressed_digests_are_requested() {
     let (a, b) = agreed(300);
@@ -389,7 +390,7 @@ fn a_broken_session_keeps_what_was_declared() {
     for n in 0..100 {
         b.change().submit(2, 5_000 + n, content(&format!("new_{n}"), 1));
     }
-    // Two hellos, two summaries, and five messages of ten records.
+    // The nine frames are two hellos, two summaries, and five messages of ten records each.
     let contact = broken(&a, &b, 9);
     assert_eq!(contact.opener.stats.applied, 50);
     let handled = a.clocks().index.summary().get(&short(2));

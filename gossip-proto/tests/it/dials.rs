@@ -22,7 +22,7 @@ struct Dialling {
     resolving: Vec<u32>,
 }
 
-/// Whether the addresses of members are found.
+/// When the addresses of members are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lookups {
     AtOnce,

@@ -29,8 +29,8 @@ fn pair(a: &Store, b: &Store) -> Pair<common::Memory> {
     Pair::new((config.clone(), config), (parameters(), parameters()), (spaces(a), spaces(b)))
 }
 
-/// Checks that every record of a side lies between its record before the session and the join of
-/// the records of both sides.
+/// Checks that every record of a side lies between the same record before the session and the join
+/// of both sides' records.
 fn assert_valid(before: &State, union: &State, after: &State) {
     assert!(after.is_whole());
     assert_eq!(after.merged(union).records, union.records, "nothing was invented");

@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets over the committed corpus: every golden frame, and some inputs
-//! that the fuzzer found, so that tests without a fuzzer reach the same code.
+//! Runs the bodies of the fuzz targets over the committed corpus, which contains every golden frame
+//! and some inputs that the fuzzer found. Tests without a fuzzer thus reach the same code.
 //!
-//! `cargo fuzz run <target>` in `fuzz/` starts with the same corpus. After a change to the wire format, set
-//! `SEED_CORPUS=1` to rewrite the golden frames in the corpus.
+//! `cargo fuzz run <target>` in `fuzz/` starts with the same corpus. After a change to the wire
+//! format, set `SEED_CORPUS=1` to rewrite the golden frames in the corpus.
 
 mod bodies;
 mod session;

@@ -260,7 +260,8 @@ impl Cluster {
         }
     }
 
-    /// Runs enough sessions of every pair, then checks that all are equal and hold every owed dot.
+    /// Runs enough sessions between every pair, then checks that all stores are equal and hold
+    /// every owed dot.
     fn settle(&mut self) {
         self.stores.iter().for_each(|store| store.change().poison.clear());
         for _ in 0..3 {

@@ -215,7 +215,7 @@ fn records_are_limited() {
 
 #[test]
 fn entry_versions_are_checked() {
-    // Every version from 1 on may travel; the decoder does not check whether it is plausible.
+    // Any version from 1 upwards may be sent; the decoder does not check whether it is plausible.
     for entry in [1, 2, 1 << 60, u64::MAX - 1, u64::MAX] {
         let dots = vec![(1, digest(1)), (entry, digest(2))];
         let message = sync(vec![one_record(vec![Part { entry, dots, ..part(0) }])], vec![]);
@@ -441,7 +441,7 @@ fn a_peer_that_asks_for_listings_costs_little() {
 
 #[test]
 fn send_queue_is_limited() {
-    // A peer that keeps requesting the same few keys can only fill the queue.
+    // A peer that keeps requesting the same few keys can fill the queue, but not exceed its limit.
     let store = common::Store::default();
     for i in 0..12 {
         store.change().submit(1, i + 1, content(&format!("pattern_{i}"), i as u32));

@@ -40,7 +40,8 @@ impl Victim {
         Self { session, store }
     }
 
-    /// A victim that has received the hello of a peer with a different root, and has sent its own turn.
+    /// A victim that has received the hello of a peer with a different root, and has sent its own
+    /// turn.
     fn greeted(state: State) -> Self {
         let mut victim = Self::new(state, SessionConfig::default());
         victim.say(&hello(), true).unwrap();
@@ -230,8 +231,8 @@ fn unrequested_records_are_counted_and_dropped() {
 #[test]
 fn record_below_a_listing_is_accepted() {
     let mut victim = Victim::greeted(few());
-    // The victim has so few entries that it lists them immediately, so the peer may send any record that is not in
-    // the listing.
+    // The victim has so few entries that it lists them immediately, so the peer may send any record
+    // that is not in the listing.
     victim.say(&records(&["stranger-1"]), true).unwrap();
     assert_eq!(victim.session.stats().applied, 1);
     assert!(victim.store.state().records.contains_key(&key_of("stranger-1")));

@@ -1,4 +1,5 @@
-//! Many missing records are offered before they are sent, so that only one of several sessions transfers them.
+//! Many missing records are offered before they are sent, so that only one of several sessions
+//! transfers them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

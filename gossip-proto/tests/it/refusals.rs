@@ -170,8 +170,8 @@ impl ClaimTable for Remembers {
     }
 }
 
-/// Runs a session between the stores. The first one accepts records only by clocks or on request, and has recently
-/// refused the record of `id`.
+/// Runs a session between the stores. The first one accepts records only by clocks or on request,
+/// and has recently refused the record of `id`.
 fn meet_after_refusal(a: &Store, b: &Store, id: &str, a_opens: bool) -> Contact {
     let remembers = |id: &str| Remembers(*common::key_of(id).first_chunk().unwrap());
     let view = |store: &Store, id| {

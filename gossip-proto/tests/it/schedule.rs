@@ -39,7 +39,8 @@ fn submit(world: &mut World<Replica>, node: usize, id: &str) {
     world.touch(node);
 }
 
-/// Runs the world until all nodes agree. Returns the time that this took, if they agree within `time_limit`.
+/// Runs the world until all nodes agree. Returns the time that this took, if they agree within
+/// `time_limit`.
 fn until_agreed(world: &mut World<Replica>, time_limit: Duration) -> Option<Duration> {
     let begun = world.now();
     world.run_until_agreed(begun + time_limit).map(|at| at - begun)
@@ -123,7 +124,7 @@ fn no_record_arrives_twice() -> Verdict {
     (0..3_000).for_each(|n| world.host_mut(1).submit(&format!("pattern_{n}")));
     world.touch(1);
     run_for(&mut world, SECOND * 20);
-    // Each has a different record, so that no two roots are equal.
+    // Each node has a different record, so that no two roots are equal.
     world.cut(apart(&everyone, &everyone));
     (1..=PEERS).for_each(|node| submit(&mut world, node, &format!("own_{node}")));
     run_for(&mut world, SECOND);
@@ -196,8 +197,9 @@ fn refused_records_are_not_resent() -> Verdict {
     }
 }
 
-/// A node that refuses records gets each at most twice in two minutes from each peer, although new
-/// records appear on all nodes each second. It receives them soon after it accepts them again.
+/// A node that refuses records receives each of them at most twice in two minutes from each peer,
+/// although new records appear on all nodes each second. It receives them soon after it accepts
+/// them again.
 #[test]
 fn refused_records_wait_for_their_time() -> Verdict {
     const REFUSED: u64 = 50;
@@ -302,7 +304,8 @@ fn one_living_member_of_401_is_found() -> Verdict {
     silent_members_cost_little(402, 2, SECOND * 30)
 }
 
-/// Runs the world until the first node and `peer` are connected, and returns the time that this took.
+/// Runs the world until the first node and `peer` are connected, and returns the time that this
+/// took.
 fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
     let begun = world.now();
     while !world.are_connected(0, peer) {
@@ -399,7 +402,8 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     }
 }
 
-/// A node that refuses every record of a writer does not receive them again with each new record of the other writers.
+/// A node that refuses every record of a writer does not receive them again with each new record of
+/// the other writers.
 #[test]
 fn a_refused_writer_is_not_repeated() -> Verdict {
     const REFUSED: u64 = 50;

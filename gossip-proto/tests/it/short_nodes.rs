@@ -1,6 +1,6 @@
-//! Summaries name a node by the first 8 bytes of its id, which do not depend on the session key. A record may name any
-//! node, so a peer can invent a junk node whose id begins with the same 8 bytes as a member's id, with an entry that
-//! the member never reaches.
+//! Summaries name a node by the first 8 bytes of its id, which do not depend on the session key. A
+//! record may name any node, so a peer can invent a junk node whose id begins with the same 8 bytes
+//! as a member's id, with an entry that the member never reaches.
 
 use crate::clocks::{agreed, descents, meet, short};
 use crate::common::{State, Store, content, key_of, node_id, version};

@@ -33,7 +33,8 @@ struct Model {
 enum Reads {
     /// Joins received records with the current state, which is correct.
     Harmless,
-    /// Joins received records with the pinned state, and overwrites the current state: a mutant.
+    /// Joins received records with the pinned state, and overwrites the current state, which is a
+    /// deliberate mistake.
     Trusted,
 }
 
@@ -76,7 +77,7 @@ impl Host for Model {
     }
 }
 
-/// A view, and the pinned state that the mutant trusts.
+/// A view, and the pinned state that [`Reads::Trusted`] uses.
 struct Picture {
     memory: Memory,
     store: Store,
@@ -158,7 +159,7 @@ impl View for Picture {
 struct Trial {
     world: World<Model>,
     random: Random,
-    /// For each id, the dots that were written and not superseded by their own node since.
+    /// For each id, the dots that were written and not since superseded by their own node.
     written: BTreeMap<String, BTreeMap<usize, LiveDot>>,
     versions: u32,
 }
@@ -194,7 +195,8 @@ impl Trial {
         }
     }
 
-    /// Removes all faults, and checks that the nodes soon agree and hold every write that was not superseded.
+    /// Removes all faults, and checks that the nodes soon agree and hold every write that was not
+    /// superseded.
     fn heal(&mut self) -> Result<(), String> {
         self.world.heal();
         self.world.set_conditions(Link::perfect(Latency::LAN), Transport::STREAM);

@@ -132,7 +132,8 @@ fn all_changed_spaces_sync_in_one_session() {
 #[test]
 fn learning_side_is_told_every_space_it_lacks() {
     let learns = SessionConfig { learn_spaces: true, ..SessionConfig::default() };
-    // A table in the hello, in its answer, or after buckets; one side may host nothing.
+    // The table is sent in the hello, in the answer to it, or after the buckets; one side may host
+    // nothing.
     for (ours, theirs) in
         [(0..1, 0..2), (0..2, 1..30), (0..40, 20..60), (0..10, 5..15), (0..0, 0..3)]
     {

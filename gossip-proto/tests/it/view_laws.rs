@@ -48,7 +48,8 @@ use Mistake::*;
 struct Wrong {
     mistake: Mistake,
     map: ByteMap,
-    /// One number for each id: its arrivals or its last writer, for the mistakes that depend on it.
+    /// One number for each id, for the mistakes that need it: the order of arrival, or the last
+    /// writer.
     memory: Arc<Mutex<BTreeMap<String, u64>>>,
     salt: u8,
 }

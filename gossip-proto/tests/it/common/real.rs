@@ -40,10 +40,12 @@ pub(crate) fn half_contents() -> Vec<PatternContent> {
     contents().into_iter().map(round).collect()
 }
 
-/// Rounds to the nearest half, ties to even; the values of embeddings are far from overflow.
+/// Rounds to the nearest half-precision value, ties to even. The values of embeddings are far from
+/// overflow.
 fn round_to_half(value: f32) -> f32 {
     let magnitude = value.abs();
-    // The distance between adjacent halves around the value, at least that of subnormals.
+    // The distance between adjacent half-precision values near `value`, at least that of
+    // subnormals.
     let exponent = ((magnitude.to_bits() >> 23) as i32 - 127).max(-14);
     let step = 2f64.powi(exponent - 10);
     ((f64::from(value) / step).round_ties_even() * step) as f32

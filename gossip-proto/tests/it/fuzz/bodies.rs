@@ -164,7 +164,8 @@ fn put(out: &mut Vec<u8>, mut value: u32) {
     out.push(value as u8);
 }
 
-/// Makes a record of a few parts and a few suppressed digests from small numbers that often collide.
+/// Makes a record of a few parts and a few suppressed digests from small numbers that often
+/// collide.
 fn record_of<const N: usize>(input: &[u8]) -> Record<N> {
     let mut bytes = input.iter().copied();
     let mut next = move || bytes.next().unwrap_or_default();

@@ -65,8 +65,8 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
         let content = content(&format!("common-{n}"), seed);
         store.change().submit(writer, u64::from(n) + 1, content);
     }
-    // Keys that begin with the same bytes, so that the descent has several levels. Only a few: among many, two keys may
-    // agree in 6 bytes, and their transfer may take a second session.
+    // Crowded keys begin with the same bytes, so that the descent has several levels. They are few:
+    // among many, two keys may agree in 6 bytes, and their transfer may take a second session.
     let crowded = (128..255).contains(&setup[usize::from(node)]);
     for n in 0..own {
         let name = if crowded { "crowd-one" } else { "own" };
