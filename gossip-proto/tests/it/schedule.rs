@@ -108,7 +108,7 @@ fn every_pair_meets_by_the_timer() -> Verdict {
     Ok(())
 }
 
-/// A node that syncs with many peers at once receives each record about once.
+/// A node that syncs with many peers concurrently receives each record about once.
 #[test]
 fn no_record_arrives_twice() -> Verdict {
     const PEERS: usize = 4;
