@@ -74,8 +74,7 @@ pub enum Intake {
     #[default]
     AtOnce,
     /// Records above the version summary, unless there are many. The peer lists the others first,
-    /// so that this side does not receive records again that it has refused. This takes one more
-    /// round trip.
+    /// so that this side does not receive refused records again. This takes one more round trip.
     ByClocks,
     /// None: the peer offers its records first, and this side takes only those that no other
     /// session is fetching. This takes one more round trip.

@@ -149,11 +149,11 @@ impl Record {
 }
 
 impl ShortRecord {
-    /// Replaces the tags by the digests that `digest_of` returns, for a join with `held`.
+    /// Replaces the tags with the digests that `digest_of` returns, for a join with `held`.
     ///
     /// Leaves out the dots that `held` has seen replaced or deleted, because the join drops them.
-    /// Leaves out every part and every suppression with another tag that `digest_of` does not know;
-    /// returns false if there is any.
+    /// Also leaves out every part and every suppression with any other tag that `digest_of` does
+    /// not know; returns false if it left out any of these.
     pub(crate) fn restore(
         self,
         held: Option<&Record>,
@@ -254,10 +254,10 @@ mod tests {
         let held = record(vec![part(1, 5, &[(5, 2)])], &[]);
         let expected = record(vec![part(1, 9, &[(5, 2), (9, 3)])], &[]);
         assert_eq!(restored(&arrived, Some(&held), &[2, 3]), (expected.clone(), true));
-        // A live dot of the same version keeps the arrived one, whose content may differ.
+        // If a held live dot has the same version, the arrived dot is kept: its content may differ.
         let (rest, is_whole) = restored(&arrived, Some(&held), &[3]);
         assert_eq!((rest.parts.len(), is_whole), (0, false));
-        // Above the entry, nothing was seen.
+        // The held part has seen no version above its entry.
         let (_, is_whole) = restored(&arrived, Some(&held), &[2]);
         assert!(!is_whole);
     }

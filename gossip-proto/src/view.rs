@@ -145,8 +145,8 @@ pub trait View {
     /// The digest under which records name `content`. It covers every byte of the content, valid or
     /// not.
     ///
-    /// The digest of a content never travels with it: the receiver computes it. A damaged content
-    /// is thus one that no record names.
+    /// The digest of a content never travels with it: the receiver computes it. No record therefore
+    /// names a damaged content.
     fn digest(&self, content: &Self::Content) -> [u8; 32];
 
     /// Checks and joins a delivery. Must be atomic per record, idempotent, and independent of
@@ -155,10 +155,9 @@ pub trait View {
     /// The session has checked only that each record is canonical and within the limits of the
     /// wire: the id has 1 to 128 bytes; parts, dots and suppressed digests are in ascending order;
     /// and each dot has a version from 1 to the entry of its part. It has computed the digest of
-    /// each content with [`digest`](Self::digest). A content can be invalid, and, if contents
-    /// contain their id, can contain another id. Versions can be any number up to `u64::MAX`:
-    /// refuse those that are implausible for your clock
-    /// ([`Rejection::ImplausibleVersion`]).
+    /// each content with [`digest`](Self::digest). A content can be invalid; if contents contain
+    /// their id, a content can contain a wrong one. Versions can be any number up to `u64::MAX`:
+    /// refuse those that are implausible for your clock ([`Rejection::ImplausibleVersion`]).
     fn apply(&mut self, delivery: Delivery<Self::Content>) -> Receipt;
 
     /// Root, count and generation of the live tree, including everything applied so far.
@@ -211,7 +210,7 @@ pub trait View {
     ///
     /// With clocks, a session needs one round trip, or two if there are many records, to send the
     /// records that the peer has not handled. It compares the trees only if the roots still differ.
-    /// By default, a view has no clocks, and sessions compare the trees at once.
+    /// By default, a view has no clocks, and sessions compare the trees from the start.
     ///
     /// Call `work` once. The view may hold the lock of its store during the call: `work` uses only
     /// the clocks, and calls no method of the view. A session never calls `with_clocks` from within

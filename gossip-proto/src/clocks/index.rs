@@ -88,8 +88,9 @@ impl ClockIndex {
     }
 }
 
-/// Collects the context entries of the held records: the key hash of each record, a node, and the node's entry.
-/// Sorts them once, which is much faster than a [`change`](ClockIndex::change) for each.
+/// Collects the context entries of the held records: the key hash of each record, a node, and the
+/// node's entry. Sorts them once, which is much faster than a [`change`](ClockIndex::change) for
+/// each.
 impl FromIterator<([u8; 32], [u8; 32], u64)> for ClockIndex {
     fn from_iter<I: IntoIterator<Item = ([u8; 32], [u8; 32], u64)>>(entries: I) -> Self {
         let mut index = Self::new();

@@ -66,7 +66,7 @@ pub struct SpaceRoot {
     pub root: [u8; 32],
     /// Number of records in the space.
     pub count: u64,
-    /// Number of changes of the space since its node started; for display only.
+    /// Number of changes to the space since its node started; for display only.
     pub generation: u64,
 }
 

@@ -42,7 +42,7 @@ pub struct PatternSync {
     pub space: u32,
     /// The records.
     pub records: Vec<Record>,
-    /// The records that are sent by clocks.
+    /// Records that are sent by clocks and name their contents by tags.
     pub short: Vec<ShortRecord>,
     /// Nodes and versions, strictly ascending by node: every record of the node above the
     /// receiver's version summary, up to this version, has been sent.

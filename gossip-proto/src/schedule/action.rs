@@ -193,7 +193,7 @@ pub struct Used {
 #[non_exhaustive]
 pub enum Notice<P> {
     /// Sessions with a peer repeatedly make no progress and do not end in sync. The notice is sent
-    /// once per episode.
+    /// once per stall.
     Stalled {
         /// The peer.
         peer: P,

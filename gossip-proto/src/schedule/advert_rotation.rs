@@ -14,7 +14,7 @@ pub(super) struct AdvertRotation {
     adverts: u64,
 }
 
-/// What the adverts told of a space.
+/// What the adverts so far announced about a space.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: [u8; 32],
@@ -58,7 +58,8 @@ impl AdvertRotation {
         RootAdvert::encode(&next, room)
     }
 
-    /// Adds new spaces, which one advert names first, and drops those that are no longer hosted.
+    /// Adds new spaces, each of which counts as changed for one advert, and drops those that are no
+    /// longer hosted.
     fn follow(&mut self, spaces: &[(SpaceId, Summary)], repeats: usize) {
         for (space, now) in spaces {
             if !self.told.contains_key(space) {

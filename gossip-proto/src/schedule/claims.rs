@@ -103,7 +103,7 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// Claims a record, unless another session is fetching it, or has received it since this one
+    /// Claims a record, unless another session is fetching it, or has received it since `session`
     /// pinned its views. Returns whether `session` may request the record.
     pub(super) fn claim(
         &mut self,

@@ -157,9 +157,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         (pause, failures)
     }
 
-    /// Dials a member at once, for example because its address may have changed. Abandons a running
-    /// dial of it. Drops sessions that the host requested if the member has no address any more.
-    /// Does nothing if the member is connected.
+    /// Dials a member immediately, for example because its address may have changed. Abandons a
+    /// running dial of it. Drops sessions that the host requested if the member has no address any
+    /// more. Does nothing if the member is connected.
     pub fn redial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
         found.backoff.reset();
@@ -174,8 +174,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Draws the pause before the first dial. The node with the smaller id dials in the first half of the
-    /// spread, so that dials seldom cross.
+    /// Draws the pause before the first dial. The node with the smaller id dials in the first half
+    /// of the spread, so that dials seldom cross.
     pub(super) fn first_pause(&mut self, peer: P) -> Duration {
         let half = self.config.dial_spread / 2;
         let head_start = if self.us < peer { Duration::ZERO } else { half };

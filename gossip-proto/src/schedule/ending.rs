@@ -43,8 +43,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// Notes the roots with which a session ended. A preview tells nothing: the views of its caller
-    /// need not cover every space.
+    /// Notes the roots with which a session ended. Ignores a preview, because the views of its
+    /// caller need not cover every space.
     fn note_roots(&mut self, peer: P, session: SessionId, outcome: &Outcome) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if outcome.result != Ending::NothingShared {
@@ -105,7 +105,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         let worth = worth(outcome);
         found.note_outcome(outcome);
         found.trigger.note_accepted(worth);
-        // The peer decides how often it opens sessions in vain, so they do not count.
+        // The peer's own sessions that achieve nothing do not count: the peer can open any number.
         if worth != Worth::Nothing {
             let notice = found.note_stall(worth, outcome);
             self.notices.extend(notice.map(|notice| notice.of(peer)));
@@ -144,7 +144,7 @@ impl<P: Copy + Ord> Scheduler<P> {
 /// Sent records count as progress only if they made both sides equal; otherwise a peer could
 /// request the same records repeatedly. Applied records count as progress only if at most as many
 /// were refused, so that a peer that sends one new record with a thousand refused ones does not get
-/// the next session at once.
+/// the next session immediately.
 fn worth(outcome: &Outcome) -> Worth {
     let stats = &outcome.stats;
     let is_equal = outcome.result == Ending::InSync;

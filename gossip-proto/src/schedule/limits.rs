@@ -29,7 +29,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// A connection that is lost within this time counts as short: 5 s. After more than [`FREE_FLAPS`]
 /// short connections in a row, the pause before the next dial begins at [`SESSION_GAP`] and doubles
-/// with each of them, so that a peer that ends each connection at once is dialled ever less.
+/// with each further one, so that a peer that ends each connection immediately is dialled less and
+/// less often.
 pub const SHORT_CONNECTION: Duration = Duration::from_secs(5);
 /// Number of short connections in a row that lengthen no pause.
 pub const FREE_FLAPS: u32 = 3;
@@ -48,10 +49,10 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
 /// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
 /// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
-/// that lies about its roots, refuses the records that it receives, or refuses sessions. If a root
-/// that the peer has not advertised before triggers a session, only earlier sessions that such roots
-/// or a previous session triggered double the time. Sessions and previews that repeatedly give way
-/// to other sessions become rarer in the same way.
+/// that lies about its roots, refuses the records that it receives, or refuses sessions. For
+/// a session that is triggered by a root that the peer has not advertised before, the time doubles
+/// only with earlier sessions that were triggered by such a root or by a previous session. Sessions
+/// and previews that repeatedly give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;

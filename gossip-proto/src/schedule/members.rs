@@ -57,8 +57,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Notes that the membership reports the member as alive. If it was down, it is dialled at
-    /// once.
+    /// Notes that the membership reports the member as alive. If it was down, it is dialled
+    /// immediately.
     pub fn set_alive(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if core::mem::take(&mut found.is_down) && found.contact == Contact::Apart {

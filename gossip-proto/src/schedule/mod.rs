@@ -23,7 +23,7 @@
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them fetches the records.
-//! - **Refusals.** A record that this node refused is not requested again at once.
+//! - **Refusals.** A record that this node refused is not requested again immediately.
 //! - **Rates.** Sessions wait for the quota of their peer and for the send rate of the node.
 
 mod action;
@@ -252,9 +252,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         Some(self.peers.get(&peer)?.roots.agreement(&self.roots))
     }
 
-    /// Number of sessions that this node opened with `peer`, and that made no progress and did not
-    /// end in sync, since a session of either side did. Sessions that left records to others do not
-    /// count.
+    /// Number of consecutive sessions that this node opened with `peer` and that neither made
+    /// progress nor ended in sync. A session of either side that does one of these resets the
+    /// number; a session that left records to others does not count.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }

@@ -23,7 +23,7 @@ pub(super) struct Peer {
     pub(super) dialled_at: Duration,
     /// Time until which the peer counts as lost recently.
     pub(super) met_until: Duration,
-    /// The begin of the last connection.
+    /// The start of the last connection.
     pub(super) linked_at: Duration,
     /// Number of consecutive short connections that were lost.
     pub(super) flaps: u32,
@@ -132,8 +132,8 @@ impl Peer {
         matches!(self.contact, Contact::Dialled | Contact::Connected)
     }
 
-    /// Notes that the connection was lost. Returns a pause before the next dial, after several short
-    /// connections in a row.
+    /// Notes that the connection was lost. Returns the pause before the next dial, which is zero
+    /// except after several short connections in a row.
     pub(super) fn note_loss(&mut self, now: Duration) -> Duration {
         self.met_until = now + MET_LATELY;
         self.flaps = match now < self.linked_at + SHORT_CONNECTION {

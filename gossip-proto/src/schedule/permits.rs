@@ -61,7 +61,7 @@ impl<P: Copy + Ord> Scheduler<P> {
             found.is_queued = false;
             self.consider(next, now);
         }
-        // The queue goes first, so that two peers that take turns do not keep its permit.
+        // The queue is served first, so that postponed sessions cannot pass a permit between them.
         self.resume_postponed(now);
     }
 
@@ -87,7 +87,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// the smaller id continues.
     ///
     /// # Errors
-    /// [`Refusal`] if the session is refused at once.
+    /// [`Refusal`] if the session is refused immediately.
     pub fn handle_incoming(&mut self, peer: P, now: Duration) -> Result<(), Refusal> {
         let admitted = self.admit(peer, now);
         if let Err(refusal) = admitted {
@@ -133,8 +133,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Admits or refuses the session of a peer that waited for this reason. A quota may have been
-    /// exhausted meanwhile.
+    /// Admits or refuses the peer's session if it waited for the reason `why`. A quota may have
+    /// been exhausted meanwhile.
     pub(super) fn admit_next(&mut self, peer: P, why: Incoming, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take_if(|incoming| *incoming == why).is_none() {

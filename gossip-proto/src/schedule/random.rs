@@ -10,7 +10,8 @@ use core::time::Duration;
 pub struct Random(u64);
 
 impl Random {
-    /// Creates the stream of `seed`. Equal seeds give equal streams, adjacent seeds unrelated ones.
+    /// Creates the stream of `seed`. Equal seeds give equal streams; adjacent seeds give unrelated
+    /// streams.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

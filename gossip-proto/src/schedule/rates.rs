@@ -19,7 +19,7 @@ use crate::Stats;
 /// use engram_gossip_proto::schedule::{QuietHours, RateLimits};
 /// let mut limits = RateLimits::default();
 /// limits.send_rate = Some(10_000_000);
-/// // From nine to five, in UTC, small changes still travel at once, large ones slowly.
+/// // From nine to five, in UTC, small changes still travel immediately, but large ones slowly.
 /// limits.quiet_hours = Some(QuietHours::new(9 * 60, 17 * 60, 100_000));
 /// assert!(limits.check().is_ok());
 /// ```
@@ -131,8 +131,8 @@ impl RateLimits {
         }
     }
 
-    /// The send rate in force at `time`, measured from the Unix epoch, in bytes per second; `None` if
-    /// it is unlimited.
+    /// The send rate in force at `time`, measured from the Unix epoch, in bytes per second; `None`
+    /// if it is unlimited.
     fn send_rate_at(&self, time: Duration) -> Option<u64> {
         let minute = (time.as_secs() / 60 % u64::from(DAY.end)) as u16;
         let quiet = self.quiet_hours.filter(|quiet| quiet.contain(minute));

@@ -1,5 +1,5 @@
-//! The records that this node recently refused, so that its sessions do not request them again at
-//! once.
+//! The records that this node recently refused, so that its sessions do not request them again
+//! immediately.
 //!
 //! A refused record remains a difference, which each later session finds. Refusals are kept
 //! separately for each peer: a peer that sends a bad record under some id must not stop this node

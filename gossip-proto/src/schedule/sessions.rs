@@ -255,8 +255,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     // Claims.
 
     /// Claims the record whose key hash begins with `key`; returns whether `session` may request
-    /// it. Returns false if another session is fetching the record, or has received it since this
-    /// one pinned its views.
+    /// it. Returns false if another session is fetching the record, or has received it since
+    /// `session` pinned its views.
     pub fn claim(
         &mut self,
         session: SessionId,

@@ -20,7 +20,7 @@ pub(super) struct Trigger {
     ended_at: Option<Duration>,
     /// Number of consecutive sessions that achieved nothing.
     idle_streak: u32,
-    /// Number of those sessions that another call than [`Call::Advert`] triggered.
+    /// Number of those sessions that a call other than [`Call::Advert`] triggered.
     vain_calls: u32,
     /// Number of consecutive sessions that left their records to other sessions.
     left_streak: u8,

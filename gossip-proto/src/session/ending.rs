@@ -122,7 +122,7 @@ impl<V: View> Session<V> {
         });
     }
 
-    /// Ends the session at once; queues a refusal if the peer can use it.
+    /// Ends the session immediately; queues a refusal if the peer can use it.
     pub(super) fn fail(&mut self, error: SessionError) -> SessionError {
         self.turn = Turn::Over;
         self.queued.clear();

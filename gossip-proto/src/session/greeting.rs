@@ -224,8 +224,8 @@ impl<V: View> Session<V> {
     }
 
     /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
-    /// unless a side kept records back or the difference can wait for the next session. Records that
-    /// this side is about to request come first.
+    /// unless a side kept records back or the difference can wait for the next session. Does
+    /// nothing while this side has records to request.
     pub(super) fn judge(&mut self) {
         if self.transfer.wants_any() {
             return;

@@ -62,11 +62,11 @@ impl Arrived {
 enum Form {
     /// With digests.
     Whole,
-    /// With tags, for all of which this side found the digests.
+    /// With tags. This side found the digest of every tag.
     Restored,
-    /// With tags, for some of which in its parts it did not.
+    /// With tags. This side did not find the digest of a tag in a part of the record.
     LacksDigests,
-    /// With tags, for some of which among its suppressed digests it did not.
+    /// With tags. This side did not find the digest of a tag among the suppressed ones.
     LacksSuppression,
 }
 
@@ -150,10 +150,10 @@ impl<C: Wire> Transfer<C> {
         Received { receipt, unasked, requested, lacking }
     }
 
-    /// Removes the records sent by clocks of which a digest was not found, or a content is neither
-    /// in the message nor held; returns their keys, which must be requested. Of a record that was
-    /// refused lately, removes only the parts that name such contents: they were refused. Its
-    /// suppressed digests were not: once requested, they are found.
+    /// Removes the records sent by clocks that lack a digest, or a content that is neither in the
+    /// message nor held; returns their keys, which must be requested. If this node recently refused
+    /// such a record, removes only the incomplete parts, because the refusal concerned them. A
+    /// record that lacks a suppressed digest is requested even then: the answer has the digest.
     fn leave_incomplete(
         arrived: &mut Vec<Arrived>,
         contents: &[Named<C>],
@@ -289,8 +289,8 @@ impl Names {
     }
 }
 
-/// Resolves the tags of a record: each belongs to the only content of the message, or to the only
-/// digest in this side's record, that has it.
+/// Resolves the tags of a record. A tag stands for the only digest that has it, among those of the
+/// contents of the message and those in this side's record.
 fn restore(
     short: ShortRecord,
     along: &Names,

@@ -85,7 +85,8 @@ impl<V: View> Session<V> {
     fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
-        // A record that this side refused, whole or in part, did not bring it up to date.
+        // A side that refused a record, whole or in part, did not make the join that the peer
+        // expects.
         let refused_here = self.transfer.refused.contains(space_index, want.key);
         if record.is_older_than(&want.context) && !refused_here {
             if !self.has_refused(space_index, &want.key) {
@@ -263,7 +264,7 @@ impl<V: View> Session<V> {
         if !theirs.iter().all(here) {
             // It is unknown whose record is newer. The request names the context and the contents
             // held here, so that the peer sends only missing contents, or requests this side's
-            // record if its own is older.
+            // record if the peer's is older.
             self.want(at.0, key);
             return Vec::new();
         }

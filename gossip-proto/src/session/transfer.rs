@@ -131,8 +131,8 @@ impl<C: Wire> Transfer<C> {
         may
     }
 
-    /// Makes this side offer all records that the comparison of trees finds, instead of sending
-    /// them at once, because the peer asks for listings.
+    /// Makes this side offer all records that the comparison of trees finds before it sends any,
+    /// because the peer asks for listings.
     pub(super) fn offer_all(&mut self) {
         self.unasked = u64::MAX;
     }

@@ -39,7 +39,7 @@ pub(super) struct TurnSoFar {
 }
 
 impl TurnSoFar {
-    /// Whether the turn holds nothing but `Done`.
+    /// Whether the turn holds only `Done`.
     pub(super) fn is_bare(self) -> bool {
         self.done && self.frames == 1
     }

@@ -79,8 +79,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. Resets the connection if
-    /// `to` does not have it.
+    /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. Resets
+    /// the connection if `to` does not have it.
     pub(super) fn is_received(&mut self, from: usize, to: usize, run: u32) -> bool {
         if !self.nodes[to].up {
             return false;

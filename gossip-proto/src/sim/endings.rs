@@ -44,7 +44,7 @@ impl<H: Host> World<H> {
         let (node, peer) = (found.ends[end].node, found.ends[1 - end].node);
         let before = core::mem::replace(&mut found.ends[end].stage, Stage::Over);
         if found.transport == Transport::Frames {
-            // The other end may never learn of this.
+            // The other end may never notice this.
             let at = self.now + found.transport.retry_timeout();
             self.queue.schedule(at, Event::Dead { contact });
         }
@@ -109,7 +109,7 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Removes the ends of a crashed node at once; the other ends notice later.
+    /// Removes the ends of a crashed node immediately; the other ends notice later.
     pub(super) fn cut_contacts_of(&mut self, node: usize) {
         let mut dead = Vec::new();
         for (contact, found) in &mut self.contacts {

@@ -95,7 +95,7 @@ impl<H: Host> Node<H> {
         self.incoming.clear();
     }
 
-    /// Sets the clock to a time of the world, and returns the node's time.
+    /// Sets the node's clock from the world's time `now`, and returns the node's time.
     pub(super) fn read_clock(&self, now: Duration) -> Duration {
         self.clock.set(now + self.skew);
         self.clock.get()

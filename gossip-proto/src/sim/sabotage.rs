@@ -24,7 +24,8 @@ impl Sabotage {
     /// All changes.
     pub const ALL: [Self; 4] = [Self::Stale, Self::High, Self::Dropped, Self::Garbage];
 
-    /// Returns the frame with its summary changed; `None` if the frame has no summary, or if the change has no effect.
+    /// Returns the frame with its summary changed; `None` if the frame has no summary, or if the
+    /// change has no effect.
     pub fn change(self, frame: &[u8], random: &mut Random) -> Option<Vec<u8>> {
         let Ok((Message::Versions(mut versions), ends_turn)) = Message::decode(frame) else {
             return None;

@@ -234,8 +234,8 @@ impl<H: Host> World<H> {
         self.now = self.now.max(until);
     }
 
-    /// Runs until all running nodes hold the same state, and returns the time; `None` if they still differ at
-    /// `deadline`.
+    /// Runs until all running nodes hold the same state, and returns the time; `None` if they still
+    /// differ at `deadline`.
     pub fn run_until_agreed(&mut self, deadline: Duration) -> Option<Duration> {
         while !self.agrees() {
             match self.queue.next_at() {

@@ -17,8 +17,8 @@ use crate::{
 /// A replicated map from ids to byte strings. Concurrent writes under one id resolve to the write
 /// with the greatest version; if versions are equal, the greatest node id wins.
 ///
-/// Clones share their state. The map keeps everything in memory and hashes the whole state for each tree, so
-/// it suits tests, prototypes, and maps of a few thousand ids.
+/// Clones share their state. The map keeps everything in memory and hashes the whole state for each
+/// tree, so it suits tests, prototypes, and maps of a few thousand ids.
 ///
 /// ```
 /// use engram_gossip_proto::testing::ByteMap;

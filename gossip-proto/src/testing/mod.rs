@@ -51,16 +51,18 @@ pub trait Replica {
     /// The view under test.
     type View: View;
 
-    /// Writes a content under `id` as the node of this replica, and replaces all contents that it
-    /// sees under `id`.
+    /// Writes a content under `id` as the node of this replica, and replaces all contents that the
+    /// replica sees under `id`.
     ///
-    /// Different numbers must give different contents. The write is durable when the method returns.
+    /// Different numbers must give different contents. The write is durable when the method
+    /// returns.
     fn write(&mut self, id: &str, number: u64);
 
     /// Pins the current state, as for a session.
     fn pin(&self) -> Self::View;
 
-    /// Closes the store, opens it again as a new process would, and returns true. The suite drops all views first.
+    /// Closes the store, opens it again as a new process would, and returns true. The suite drops
+    /// all views first.
     ///
     /// The default returns false: the suite then does not check what a restart keeps.
     fn reopen(&mut self) -> bool {
@@ -85,7 +87,8 @@ impl Replica for ByteMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ViewLaw {
-    /// `entries` returns each entry below the prefix once, in ascending order of keys; every record has an entry.
+    /// `entries` returns each entry below the prefix once, in ascending order of keys; every record
+    /// has an entry.
     Entries,
     /// `count` and the count of `summary` equal the number of `entries`.
     Count,
@@ -95,8 +98,8 @@ pub enum ViewLaw {
     KeyOf,
     /// `record` returns the record of each entry, under its own id.
     Records,
-    /// `content` returns, and `holds` confirms, each content by the digest under which a record
-    /// names it.
+    /// For each digest under which a record names a content, `content` returns the content, and
+    /// `holds` returns true.
     Contents,
     /// `digest` returns the digest under which a record names the content.
     ContentDigest,
@@ -111,8 +114,8 @@ pub enum ViewLaw {
     Verification,
     /// A record that is applied again changes nothing and counts as stale.
     Idempotence,
-    /// Each record of a delivery is applied by itself: a refused one does not affect the others, and
-    /// two records of one id are joined.
+    /// Each record of a delivery is applied by itself: a refused one does not affect the others,
+    /// and two records of one id are joined.
     Deliveries,
     /// Every id of 1 to 128 bytes is kept byte for byte. Ids that differ in case, in spaces, in the
     /// last byte or in the normal form of a letter are different ids.
@@ -124,10 +127,11 @@ pub enum ViewLaw {
     /// The digests are functions of the state: equal below a node if and only if the records there
     /// are equal.
     Digests,
-    /// `apply` keeps a dot if both sides hold it, or if its version is above the entry of the side that lacks it. It
-    /// keeps the greater entry, and every part that only one side has.
+    /// `apply` keeps a dot if both sides hold it, or if its version is above the entry of the side
+    /// that lacks it. It keeps the greater entry, and every part that only one side has.
     Join,
-    /// A deletion, which is a record with entries and without dots, is kept: the deleted contents do not return.
+    /// A deletion, which is a record with entries and without dots, is kept: the deleted contents
+    /// do not return.
     Deletions,
     /// `apply` keeps the suppressed digests, each with its greater length, and `record` returns
     /// them.
@@ -139,12 +143,12 @@ pub enum ViewLaw {
     /// Two replicas hold the same state after at most three sessions, and the last one ends in
     /// sync. Every record is then the join of both replicas' records of its id.
     Convergence,
-    /// The clocks contain every context entry of every record, count this node's own writes as handled,
-    /// and do not count a record as handled merely because it arrived; required of a view with
-    /// clocks.
+    /// The clocks contain every context entry of every record, count this node's own writes as
+    /// handled, and do not count a record as handled merely because it arrived; required of a view
+    /// with clocks.
     Clocks,
-    /// A restart changes neither root nor records nor clocks; checked if [`Replica::reopen`] returns true. The next
-    /// write then obeys the law [`Writes`](Self::Writes).
+    /// A restart changes neither root nor records nor clocks; checked if [`Replica::reopen`]
+    /// returns true. The next write then obeys the law [`Writes`](Self::Writes).
     Reopen,
 }
 

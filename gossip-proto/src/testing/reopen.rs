@@ -25,7 +25,8 @@ impl Kept {
     }
 }
 
-/// Opens the store again, and checks that its state is unchanged and that a later write replaces contents.
+/// Opens the store again, and checks that its state is unchanged and that a later write replaces
+/// contents.
 pub(super) fn unchanged<R: Replica>(replica: &mut R) -> Checked {
     let before = Kept::of(&replica.pin());
     if !replica.reopen() {

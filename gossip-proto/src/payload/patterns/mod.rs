@@ -33,10 +33,11 @@ pub struct PatternContent {
     pub last_consolidated: i64,
 }
 
-/// Bytes of memory that the decoder counts for a content, in addition to its id, episodes and embedding: at least the
-/// size of a `PatternContent`.
+/// Bytes of memory that the decoder counts for a content, in addition to its id, episodes and
+/// embedding: at least the size of a `PatternContent`.
 const CONTENT: usize = 160;
-/// Bytes of memory that the decoder counts for a string, in addition to its text: at least the size of a `String`.
+/// Bytes of memory that the decoder counts for a string, in addition to its text: at least the size
+/// of a `String`.
 const TEXT: usize = 24;
 /// Size of the longest encoding of a length, in bytes.
 const COUNT_WIRE: usize = 3;

@@ -36,7 +36,7 @@ fn differs(driver: &Driver, peer: u8) -> bool {
     )
 }
 
-/// A session knows nothing of a space that was added after it began.
+/// The end of a session says nothing about a space that was added after the session began.
 #[test]
 fn session_says_nothing_of_a_space_added_later() {
     for result in [Ending::InSync, Ending::NothingShared] {
@@ -51,7 +51,7 @@ fn session_says_nothing_of_a_space_added_later() {
         end(&mut driver, 0, session, &ended);
         driver.act();
         assert_eq!(driver.scheduler.agreement(0), Some(Agreement::Unknown), "{:?}", ended.result);
-        // With an advert during the session, the difference is known, and remains a trigger.
+        // An advert during the session reveals the difference, which then remains a trigger.
         let mut driver = Driver::connected(ScheduleConfig::default());
         driver.take(&Step::Request(0));
         let session = driver.opened.remove(&0).unwrap();
@@ -62,11 +62,11 @@ fn session_says_nothing_of_a_space_added_later() {
         driver.act();
         assert!(differs(&driver, 0), "{:?}", driver.scheduler.agreement(0));
         driver.wait(SECOND);
-        assert!(driver.opened.contains_key(&0), "the news of the new space is fetched");
+        assert!(driver.opened.contains_key(&0), "a session fetches the new space");
     }
 }
 
-/// A preview runs over the views of its caller, which need not be all spaces.
+/// A preview uses the views of its caller, which need not cover all spaces.
 #[test]
 fn preview_of_one_space_says_nothing_of_others() {
     for result in [Ending::InSync, Ending::NothingShared] {
@@ -84,11 +84,12 @@ fn preview_of_one_space_says_nothing_of_others() {
         driver.act();
         assert!(differs(&driver, 0), "{:?}", driver.scheduler.agreement(0));
         driver.wait(SECOND);
-        assert!(driver.opened.contains_key(&0), "the preview replaces no session");
+        assert!(driver.opened.contains_key(&0), "the preview does not replace a session");
     }
 }
 
-/// A session of a member that was removed and added again belongs to the earlier member.
+/// A session that began before a member was removed and added again does not count for the new
+/// member.
 #[test]
 fn session_of_a_removed_member_says_nothing() {
     let mut driver = Driver::connected(ScheduleConfig::default());
@@ -101,7 +102,7 @@ fn session_of_a_removed_member_says_nothing() {
     assert_eq!(driver.scheduler.agreement(0), Some(Agreement::Unknown));
 }
 
-/// A peer that never told its root of the changed space is not known to have the change.
+/// A peer that never announced its root of the changed space is not known to have the change.
 #[test]
 fn change_of_an_added_space_is_announced() {
     let mut driver = Driver::connected(ScheduleConfig::default());
@@ -114,7 +115,7 @@ fn change_of_an_added_space_is_announced() {
     assert!(waves.len() >= 4, "{waves:?}");
 }
 
-/// Two peers with the same root take turns, and each session makes progress. A third one waits.
+/// Two peers with the same root take turns, and each session makes progress. A third peer waits.
 #[test]
 fn postponed_sessions_overtake_no_queue() {
     let config = ScheduleConfig { outbound_sessions: 1, ..ScheduleConfig::default() };
@@ -153,7 +154,7 @@ fn sessions_over_quota_become_rarer() {
         let mut driver = Driver::connected(without_timer());
         driver.take(&Step::Advert(0, 9));
         if how == 10 {
-            // The refused session is the rest of another one.
+            // The refused session continues an earlier one.
             driver.wait(MILLISECOND * 200);
             driver.take(&Step::Ends(0, true, 14));
         }
@@ -165,7 +166,7 @@ fn sessions_over_quota_become_rarer() {
     }
 }
 
-/// The records that such a peer lists are always those that other sessions fetch.
+/// The peer lists only records that other sessions are fetching.
 #[test]
 fn sessions_left_to_others_become_rarer() {
     let mut driver = Driver::connected(without_timer());
@@ -257,7 +258,7 @@ fn a_session_of_the_peer_ends_a_stall() {
     assert_eq!(driver.scheduler.stalled_sessions(0), 0);
 }
 
-/// The pauses of dials of a peer that ends each of `count` connections after `lasting`.
+/// The pauses between dials of a peer that ends each of `count` connections after `lasting`.
 fn pauses(driver: &mut Driver, count: u32, lasting: Duration) -> Vec<Duration> {
     let mut pause = |_| {
         let begun = driver.now;

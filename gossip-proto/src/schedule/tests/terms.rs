@@ -171,7 +171,7 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     assert!(!driver.opened.is_empty());
 }
 
-/// The debt of a small quota is paid back at the new rate at once.
+/// Once the limits are raised, the debt of a small quota is paid back at the new rate.
 #[test]
 fn raised_limits_wake_delayed_sessions() {
     let mut driver = Driver::connected(ScheduleConfig::default());
