@@ -49,8 +49,8 @@ pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
 /// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
 /// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
-/// that lies about its roots, refuses the records that it receives, or refuses sessions. For
-/// a session that is triggered by a root that the peer has not advertised before, the time doubles
+/// that lies about its roots, refuses the records that it receives, or refuses sessions. For a
+/// session that is triggered by a root that the peer has not advertised before, the time doubles
 /// only with earlier sessions that were triggered by such a root or by a previous session. Sessions
 /// and previews that repeatedly give way to other sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
