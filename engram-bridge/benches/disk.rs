@@ -79,7 +79,7 @@ fn measure(count: usize, runtime: &Runtime) {
     show("bare redb, first filling", bare.filled, "s", ("the same bytes, one sync", written), None);
     let updates: Vec<_> = (0..SINGLE_UPDATES).map(|n| changed(&whole, n, 1)).collect();
     let (mut single, mut floor) = (0.0, 0.0);
-    // Alternate the two: the duration of a sync varies from one minute to the next.
+    // Alternate the two measurements: the duration of a sync varies from one minute to the next.
     for pattern in &updates {
         single += seconds(|| _ = space.submit_pattern(pattern).expect("room"));
         floor += seconds(|| bare.put(std::slice::from_ref(pattern)));
@@ -235,7 +235,7 @@ fn ask(at: SocketAddr, path: &str) {
     assert!(answered && (path != PATHS[0] || answer.ends_with("# EOF\n")), "{answer}");
 }
 
-/// Returns pattern number `n` of a scattered order, with a strength that depends on `version`.
+/// Returns the pattern at position `n` of a scattered order, with a strength that depends on `version`.
 fn changed(whole: &ConsolidationSnapshot, n: usize, version: u16) -> Arc<SemanticPattern> {
     let pattern = &whole.patterns[n * 97 % whole.patterns.len()];
     Arc::new(SemanticPattern { strength: f32::from(version) * 0.01, ..(**pattern).clone() })
@@ -294,8 +294,8 @@ impl Bare {
         bare
     }
 
-    /// Closes the database, opens and checks its file, and reads and hashes all rows. Returns the seconds from the
-    /// opening.
+    /// Closes the database, opens and checks its file, and reads and hashes all rows. Returns the duration in seconds,
+    /// without the closing.
     fn read_again(self, path: &Path) -> f64 {
         drop(self.database);
         seconds(|| {

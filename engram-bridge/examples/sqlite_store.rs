@@ -35,7 +35,7 @@ struct SqliteStateStore {
 #[derive(Default)]
 struct Open {
     /// Holds an exclusive transaction on the lock file beside the data, so that no other store
-    /// opens the data. SQLite's exclusive mode of the data itself would allow only one connection.
+    /// opens the data. SQLite's exclusive mode on the data itself would allow only one connection.
     lock: Option<Connection>,
     /// The connection for writes. Each scan and each backup opens a separate connection, so that
     /// commits do not wait for it.

@@ -42,7 +42,7 @@ enum Suite {
     Bridge,
 }
 
-/// A benchmark: `size` and `disk` print their results, all others are timed by criterion.
+/// A benchmark. `size` and `disk` print their own results; criterion times all others.
 struct Benchmark {
     package: &'static str,
     name: &'static str,

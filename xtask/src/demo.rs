@@ -41,7 +41,7 @@ pub(crate) struct Demo {
     /// Folder with one *.jsonl of snapshots per node [default: the three nodes of the fixture]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Seconds between timed gossip rounds; changes are always announced at once
+    /// Seconds between timed gossip rounds; changes are always announced immediately
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     interval: u64,
     /// Keep the nodes and their status pages running after the check, until Ctrl-C

@@ -62,7 +62,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Handles the first request that names a space.
+    /// Returns the store of a space. The first request that names the space creates the store.
     fn create_or_get(&self, id: &MemorySpaceId) -> Result<Arc<MemoryStore>, MemorySpaceError> {
         let mut stores = self.stores.lock().expect("no code panics while it holds this lock");
         if let Some(store) = stores.get(id) {

@@ -49,7 +49,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     world.reset_peaks();
     let mut run = finish(&mut world, setting, written.into_iter().sum());
     if largest != nodes / 2 {
-        run.faults.push(format!("{largest} nodes agreed before healing instead of half of all"));
+        run.faults.push(format!("{largest} nodes agreed before healing, not half of all nodes"));
     }
     let difference = u64::from(patterns) * nodes as u64;
     run.faults.extend(storm(&run, nodes as u64, difference));
@@ -108,7 +108,7 @@ pub(crate) fn finish(world: &mut World<Replica>, setting: Setting, written: u64)
     let ScheduleConfig { outbound_sessions, inbound_sessions, .. } = ScheduleConfig::default();
     let (most, permits) = (world.tally().most_at_one_node, outbound_sessions + inbound_sessions);
     if most > permits {
-        run.faults.push(format!("{most} sessions at one node at once; it has {permits} permits"));
+        run.faults.push(format!("{most} concurrent sessions at one node; it has {permits} permits"));
     }
     run.trace = world.trace().to_owned();
     run

@@ -333,7 +333,7 @@ impl Loaded {
             self.repairs.remove(Table::Contents, schema::key(space, digest.as_bytes()));
         }
         held.extend(own_rows);
-        // A content serves only its own id, so no two records name the same one.
+        // A content belongs to a single id, so no two records name the same content.
         let (mut named, rows) = (0, found.rows.len());
         found.rows.retain(|(id, row)| {
             let names = row.record.live();

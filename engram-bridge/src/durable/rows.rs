@@ -9,7 +9,7 @@ use crate::durable::storage::{StateStore, StorageError, Table};
 
 /// The bytes of rows that one thread passes to the other at a time. The last row of a part may exceed it.
 const PART: usize = 64 << 10;
-/// The number of parts that wait to be handled.
+/// The maximum number of parts that wait to be handled.
 const WAITING: usize = 2;
 
 /// Calls `row` with the table, the key and the value of every row, while another thread reads the next rows. After
@@ -28,7 +28,7 @@ pub(crate) fn each_row<E: From<StorageError>>(
             store.scan(&mut |table, key, value| {
                 part.push(table, key, value);
                 if part.bytes.len() >= PART {
-                    // The receiver takes all parts.
+                    // Sending never fails, because the receiver takes all parts.
                     _ = sender.send(mem::take(&mut part));
                 }
             })?;
@@ -87,7 +87,7 @@ mod tests {
         StorageError::Failed { place: "here".to_owned(), reason: reason.to_owned() }
     }
 
-    /// Rows of many parts, one of which is longer than a part.
+    /// Rows that fill many parts; one row is longer than a part.
     fn kept() -> MemoryStateStore {
         let (kept, mut batch) = (MemoryStateStore::new(), Batch::default());
         for (table, row) in

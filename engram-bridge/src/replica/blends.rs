@@ -12,7 +12,7 @@ use crate::engram::pattern::SemanticPattern;
 pub(crate) const MAX_BLENDS: usize = 8;
 
 /// The blends of one pattern that this process handed out. They are lost when the process ends,
-/// and so is the engine's own state.
+/// like the engine's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
     /// The digests, oldest first. Most patterns never have several versions, so the list is usually

@@ -23,7 +23,7 @@ pub(crate) fn encode(pattern: &SemanticPattern) -> Vec<u8> {
     bytes
 }
 
-/// The same bytes of a content of the wire, valid or not.
+/// Like [`encode`], for a content in its wire form, valid or not.
 pub(crate) fn encode_wire(content: &PatternContent) -> Vec<u8> {
     let episodes: usize = content.source_episodes.iter().map(|episode| 4 + episode.len()).sum();
     let mut bytes =
@@ -135,7 +135,7 @@ pub(crate) fn max_encoded_len(pattern: &SemanticPattern) -> usize {
     FIXED_LEN + pattern.id.len() + 4 * pattern.embedding.len() + episodes
 }
 
-/// The length of all lengths, counts and numbers of the canonical form that every pattern has.
+/// The total length of the fields of fixed size in the canonical form: lengths, counts and numbers.
 const FIXED_LEN: usize = 4 + 8 + 4 + 4 + 4 + 4;
 
 #[cfg(test)]

@@ -377,12 +377,12 @@ fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<Semant
     Arc::new(canonical)
 }
 
-/// Whether `is` is true for any number. It has no branch per number, so that the compiler can vectorize it.
+/// Whether `is` is true for any number. The loop has no branch per number, so that the compiler can vectorize it.
 fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
     numbers.iter().fold(false, |any, &number| any | is(number))
 }
 
-/// Whether all bits are equal. Like [`any`], it has no branch per number.
+/// Whether all bits are equal. Like that of [`any`], the loop has no branch per number.
 fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
     let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
     ours.len() == theirs.len()

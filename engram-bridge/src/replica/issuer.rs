@@ -8,7 +8,7 @@ use engram_vclock::{Dot, HybridClock};
 
 use crate::replica::environment::{Clock, nanoseconds};
 
-/// When this version of the crate was released, in nanoseconds since the Unix epoch: 2026-11-30. A
+/// The release time of this version of the crate, in nanoseconds since the Unix epoch: 2026-11-30. A
 /// clock that shows an earlier time is wrong.
 pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
 
@@ -92,7 +92,7 @@ impl DotIssuer {
     }
 
     /// Processes a peer's greeting: the greatest version of this node that the peer knows, and the
-    /// peer's clock. Either is 0 if the peer has none. Ignores an implausible version.
+    /// peer's clock. A value that the peer does not report is 0. Ignores an implausible version.
     pub(crate) fn greeted(&mut self, known: u64, clock: u64) {
         if clock > 0 {
             self.hybrid.hear(clock);

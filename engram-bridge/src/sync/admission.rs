@@ -132,8 +132,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    /// Applies the caps to the parts of nodes that neither the roster lists nor the held record
-    /// names: leaves out the parts in excess, those without live dots first.
+    /// Applies the caps to the parts of nodes that are neither in the roster nor named by the held
+    /// record: leaves out the parts in excess, those without live dots first.
     fn restrict_names(&mut self, held: Option<&Record>, arrived: &mut Record) -> Option<Refusal> {
         let tallies = self.state.tallies();
         let is_held = |node| held.is_some_and(|held| held.siblings.context().get(node) > 0);

@@ -1,4 +1,4 @@
-//! Previews: the changes that a sync with a peer would make, without making them.
+//! Previews: compute the changes that a sync with a peer would make, without making them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -75,8 +75,9 @@ impl Preview {
         self.0.lock().expect("no code panics while it holds this lock")
     }
 
-    /// Returns the record to send in place of this node's record of `id`: an empty record, so that
-    /// the peer sends its own record; a peer without one has nothing to join.
+    /// Returns the record to send in place of this node's record of `id`; `None` if the peer has
+    /// already sent its own record. The returned record is empty, so that the peer sends its own; a
+    /// peer without one has nothing to join.
     pub(crate) fn ask(&self, space: &SpaceId, id: &str) -> Option<Record> {
         let Notes { plan, came } = &mut *self.notes();
         if came.contains(&(space.clone(), id.to_owned())) {

@@ -117,8 +117,8 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`, or until `deadline`. Fails if a node ends meanwhile, with the end of its log,
-    /// unless another process took its port.
+    /// Follows the nodes until `done`, or until `deadline`. Fails and quotes the end of the log if a node ends
+    /// meanwhile, unless another process took its port.
     fn listen(
         &self,
         nodes: &Nodes,

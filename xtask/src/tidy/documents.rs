@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::Violation;
 use crate::command::root;
 
-/// Names of Engram's own code that documents mention.
+/// Names from Engram's own code that documents mention.
 const ENGRAM: [&str; 2] = ["ConsolidationEngine", "ripple_replay"];
 
 pub(crate) struct Document {

@@ -167,7 +167,7 @@ fn absolute<'s>(user: &[&'s str], path: &[&'s str]) -> Option<Vec<&'s str>> {
     }
 }
 
-/// Every path of the code that begins with `crate`, `super` or `self`; those in braces one by one.
+/// Every path of the code that begins with `crate`, `super` or `self`. A group in braces yields one path for each name.
 fn paths(code: &str) -> Vec<Vec<&str>> {
     let mut paths = Vec::new();
     for line in statements(code) {

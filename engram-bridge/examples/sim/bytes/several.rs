@@ -61,7 +61,7 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
         world.run_until(world.now() + Duration::from_millis(10));
     }
     let tally = world.tally();
-    assert_eq!(tally.most_at_one_node, PEERS, "all sessions run at once");
+    assert_eq!(tally.most_at_one_node, PEERS, "all sessions run simultaneously");
     // The tally counts each frame at both ends.
     let bytes = (tally.record_bytes / 2) as f64;
     let by = if writers == 1 { "one node" } else { "all peers" };

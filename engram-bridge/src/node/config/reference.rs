@@ -440,7 +440,7 @@ Every key of a node's configuration, as `engram-node keys` prints it. Paths are 
 environment variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that accepts a
 time, such as `settle_seconds`, accepts a number, or text such as `\"1m 30s\"`.
 
-When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect immediately; it reports the
+When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect immediately; the node reports the
 other changed keys, which take effect at the next start.
 ";
 
