@@ -235,7 +235,8 @@ fn ask(at: SocketAddr, path: &str) {
     assert!(answered && (path != PATHS[0] || answer.ends_with("# EOF\n")), "{answer}");
 }
 
-/// Returns the pattern at position `n` of a scattered order, with a strength that depends on `version`.
+/// Returns the pattern at position `n` of a scattered order, with a strength that depends on
+/// `version`.
 fn changed(whole: &ConsolidationSnapshot, n: usize, version: u16) -> Arc<SemanticPattern> {
     let pattern = &whole.patterns[n * 97 % whole.patterns.len()];
     Arc::new(SemanticPattern { strength: f32::from(version) * 0.01, ..(**pattern).clone() })

@@ -108,7 +108,7 @@ pub(crate) fn finish(world: &mut World<Replica>, setting: Setting, written: u64)
     let ScheduleConfig { outbound_sessions, inbound_sessions, .. } = ScheduleConfig::default();
     let (most, permits) = (world.tally().most_at_one_node, outbound_sessions + inbound_sessions);
     if most > permits {
-        run.faults.push(format!("{most} concurrent sessions at one node; it has {permits} permits"));
+        run.faults.push(format!("{most} concurrent sessions at a node; it has {permits} permits"));
     }
     run.trace = world.trace().to_owned();
     run

@@ -53,7 +53,7 @@ pub(crate) struct Figures {
     /// The total time of all commits, failed ones included.
     pub(crate) commit_time: Duration,
     pub(crate) failures: u64,
-    /// The cause, if the last commit failed or the store refused changes when it was opened.
+    /// The cause, if the last commit or a later check of the store failed.
     pub(crate) failure: Option<StorageError>,
 }
 
@@ -68,7 +68,7 @@ impl Journal {
         Self { store, queue: Mutex::default(), ended: Condvar::new(), on_state }
     }
 
-    /// Checks that the journal is not closed and accepts changes.
+    /// Checks that the journal is not closed.
     ///
     /// # Errors
     /// [`StorageError::Stopped`] if it is closed.
@@ -156,7 +156,7 @@ impl Journal {
         }
     }
 
-    /// Tries a commit without changes if the last commit failed.
+    /// Tries a commit without changes if the journal [is failing](Self::is_failing).
     pub(crate) fn retry(&self) {
         if self.is_failing() {
             // The statistics and the events report the outcome.
@@ -210,7 +210,7 @@ impl Journal {
         }
     }
 
-    /// Whether the last commit failed, or the store refused changes when it was opened.
+    /// Whether the last commit or a later check of the store failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.queue().figures.failure.is_some()
     }

@@ -8,8 +8,8 @@ use engram_vclock::{Dot, HybridClock};
 
 use crate::replica::environment::{Clock, nanoseconds};
 
-/// The release time of this version of the crate, in nanoseconds since the Unix epoch: 2026-11-30. A
-/// clock that shows an earlier time is wrong.
+/// The release time of this version of the crate, in nanoseconds since the Unix epoch: 2026-11-30.
+/// A clock that shows an earlier time is wrong.
 pub(crate) const BUILT_AT: u64 = 1_795_996_800_000_000_000;
 
 /// Issues the dots of this node, from one hybrid clock for all of its spaces.

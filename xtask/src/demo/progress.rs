@@ -32,7 +32,7 @@ pub(crate) struct Progress {
     headed: bool,
 }
 
-/// One moment of the picture.
+/// The values at one moment, for the picture.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,

@@ -56,10 +56,11 @@ struct Open {
     checked: bool,
     /// The identity of the file that this process read; `None` before the first opening.
     identity: Option<Identity>,
-    /// Bytes of disk space that must be free before the database is opened again: the size of a batch that did not
-    /// fit on the disk, or 0.
+    /// The disk space that must be free before the database is opened again, in bytes: the space that a failed commit
+    /// or check required, or 0.
     lacking: u64,
-    /// A read-only view of a file that cannot be written, kept from the first scan to the first commit.
+    /// A read-only view of a file that cannot be written, kept from the first scan until the store tries to
+    /// commit, proves writable, or is closed.
     unwritten: Option<Database>,
 }
 
