@@ -1,5 +1,5 @@
 //! Measures the memory of a node's process relative to the bytes of its patterns, and the time that
-//! it takes to start from a store. Prints one JSON object per line.
+//! the process takes to start from a store. Prints one JSON object per line.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};

@@ -62,10 +62,10 @@ pub(crate) fn faults(nodes: usize, setting: Setting) -> Run {
     run.met = vec![
         ("summaries changed", changed),
         ("frames cut short", cut_short),
-        ("ends of sessions cut", cut),
+        ("sessions cut, counted at each end", cut),
         ("records refused", tally.rejected),
         ("records and ranges left to another session", tally.left_to_others),
-        ("ends of sessions with a descent", tally.descents),
+        ("sessions with a descent, counted at each end", tally.descents),
     ];
     run
 }

@@ -10,8 +10,8 @@ use crate::engram::pattern::SemanticPattern;
 /// pattern is still stored, synced and explained, and becomes visible again if the rule changes. Belief updates also
 /// report changes to hidden patterns.
 ///
-/// The shown patterns depend only on the replicated state, the roster and the rule: nodes that agree
-/// on all three show the same patterns.
+/// The shown patterns depend only on the replicated state, the strategy, the roster and the rule: nodes
+/// that agree on all four show the same patterns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
