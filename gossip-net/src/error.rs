@@ -109,7 +109,7 @@ pub enum SyncError {
     /// The peer ended the stream during the session.
     #[error("the peer ended the session early; see the peer's log")]
     Cut,
-    /// The sync machine ended the session; the message states what to do next.
+    /// The sync machine ended the session, for the reason that the [`SessionError`] states.
     #[error("{0}")]
     Session(SessionError),
     /// The host's view panicked, which ended only this session.

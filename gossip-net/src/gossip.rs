@@ -208,8 +208,8 @@ impl Gossip {
         self.shared().schedule.ask(|scheduler, _| scheduler.config().limits)
     }
 
-    /// Replaces the rate limits for future sessions. Used quota remains used, and debt is paid off
-    /// at the new rates.
+    /// Replaces the rate limits for future sessions. Unused quota carries over, up to the new burst,
+    /// and so does debt, which is paid off at the new rates.
     ///
     /// # Errors
     /// [`ConfigError`] names the invalid value. The old limits stay in force.

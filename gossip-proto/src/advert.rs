@@ -24,7 +24,7 @@ const ENTRY: usize = 8 + 8 + 4;
 
 /// The roots of as many of a node's spaces as fit into a datagram.
 ///
-/// A space takes 20 bytes: the first 8 bytes of SHA-256 of its name, the first 8 bytes of its root,
+/// A space takes 20 bytes: the first 8 bytes of its name's SHA-256, the first 8 bytes of its root,
 /// and the number of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootAdvert {

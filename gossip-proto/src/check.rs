@@ -10,7 +10,7 @@ use crate::{DecodeError, Wire};
 #[error("{what}: {size} exceeds the limit of {limit}, so nothing was stored; make it smaller")]
 #[non_exhaustive]
 pub struct TooLarge {
-    /// The quantity that exceeds its limit, with its unit.
+    /// The quantity that exceeds its limit, such as `bytes of an id`.
     pub what: &'static str,
     /// The size of the value.
     pub size: u64,

@@ -1,5 +1,5 @@
-//! Reads and writes message bodies, with postcard for the values and explicit limits for all values
-//! that have a length.
+//! Reads and writes message bodies. Postcard encodes the values, and each value of variable length
+//! has an explicit limit.
 //!
 //! Postcard encodes plain values and small structs. Lists, strings and byte strings have postcard's
 //! layout but are read here, because their length must be checked against a named cap and against

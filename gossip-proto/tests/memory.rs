@@ -70,7 +70,10 @@ fn a_length_alone_allocates_nothing() {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
             frame.extend(std::iter::repeat_n(0xff, len));
             let bytes = allocated(|| Message::decode(&frame));
-            assert!(bytes < 2_048, "kind {kind}: {bytes} bytes for a body of {len}");
+            assert!(
+                bytes < 2_048,
+                "kind {kind}: {bytes} bytes allocated for a body of {len} bytes"
+            );
         }
     }
 }

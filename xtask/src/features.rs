@@ -11,7 +11,8 @@ use crate::workspace::{Member, members};
 
 /// Check each crate alone: without features, and with each feature by itself
 ///
-/// A build of the whole workspace hides missing features of a single crate.
+/// A build of the whole workspace unifies features, and so hides a feature of a dependency that a crate needs but does
+/// not enable.
 #[derive(Args)]
 pub(crate) struct Features {
     /// Check only this crate; may be given several times

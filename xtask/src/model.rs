@@ -28,7 +28,7 @@ pub(crate) struct Model {
     /// Steps of each history in the exhaustive search; two more in the search of submissions
     #[arg(long, value_name = "N", default_value_t = 3)]
     depth: u64,
-    /// Nodes of random histories
+    /// Number of nodes in each random history
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(3..=4))]
     nodes: u64,
     /// Random histories have 4 to N + 3 steps; with sessions record by record, always 40

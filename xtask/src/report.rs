@@ -18,7 +18,7 @@ use page::{Page, Section};
 /// Measure everything, and write a page with the results
 ///
 /// The page shows benchmarks next to their references, the bytes that the protocol sends, and the convergence of
-/// simulated clusters, with the machine and the commit. Takes most of an hour; close other programs first. Exits with
+/// simulated clusters, and names the machine and the commit. Takes most of an hour; close other programs first. Exits with
 /// status 1 if a budget is not met.
 #[derive(Args)]
 pub(crate) struct Report {

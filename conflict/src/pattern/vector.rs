@@ -2,7 +2,8 @@
 //! build.
 //!
 //! A sum of floats depends on its order, so the order is part of the definition here: element `i`
-//! is added to lane `i % 32`, and the lanes are added by halves. Compilers turn 32
+//! is added to lane `i % 32`, and then the upper half of the lanes is added to the lower until one
+//! sum is left. Compilers turn 32
 //! independent lanes into vector instructions of any width without changing a bit. There is no
 //! fused multiply-add (it rounds once, and a machine without it rounds twice) and no `min` or
 //! `max` of floats (they do not define the sign of a zero); the square root is correctly rounded
@@ -137,8 +138,9 @@ pub(crate) fn measured_cosine((a, left): Measured<'_>, (b, right): Measured<'_>)
 }
 
 /// A short approximation of a vector's direction: the first components of the normalised vector, rounded to multiples
-/// of a step; the length of the rounding errors; and the length of the other components. Sketches alone rule out most
-/// pairs of real embeddings, and unlike vectors they are contiguous in memory.
+/// of a step; the length of the rounding errors; and the length of the other components. For most
+/// pairs of real embeddings the sketches alone show that the cosine is below a bound. Sketches are stored side by side,
+/// whereas each vector is an allocation of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
     head: [i16; Self::HEAD],

@@ -124,8 +124,9 @@ impl StoreUsage {
 #[non_exhaustive]
 pub enum Table {
     /// The schema and the owner of the store, and for each space its root, the time of its latest snapshot or change,
-    /// and whether its first contact is over. The row `owner` begins with the schema, a little-endian `u32`, in all
-    /// versions; the row `owner copy` is read if that row is damaged.
+    /// and whether its first contact is over. In every schema, the row `owner` begins
+    /// with the number of the schema, a little-endian `u32`. If the row `owner` is damaged, `owner copy` is read
+    /// instead.
     Meta,
     /// One row for each pattern id, deletions included. It contains the live content if there is exactly one
     /// and it is short.

@@ -64,7 +64,7 @@ pub struct ClusterConfig {
     pub peers: Vec<PeerConfig>,
     /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
-    /// The Merkle tree, and the precision of the contents; must be equal on all nodes.
+    /// The settings of the Merkle tree, and the precision of contents; must be equal on all nodes.
     pub merkle_tree: MerkleTreeConfig,
     /// The resolution of concurrent versions, which should be equal on all nodes, and the comparison
     /// across ids.
@@ -251,8 +251,8 @@ impl StrategyChoice {
     }
 }
 
-/// A configuration cannot be read, or is invalid. Lists every problem found, in the order of the
-/// file. Nothing was started or changed.
+/// The reasons why a configuration cannot be read or is invalid: every problem found, in the order
+/// of the file. Nothing was started or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

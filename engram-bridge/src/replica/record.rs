@@ -15,11 +15,11 @@ pub use engram_vclock::MAX_NODE_DOTS;
 pub use engram_vclock::MAX_SUPPRESSED;
 
 const TAG: &[u8; 8] = b"ecb2reco";
-/// Bytes of a node and a version.
+/// The encoded size of a node and a version, in bytes.
 const ENTRY: usize = 32 + 8;
-/// Bytes of a version and a digest.
+/// The encoded size of a version and a digest, in bytes.
 const DOT: usize = 8 + 32;
-/// Bytes of a digest and a causal length.
+/// The encoded size of a digest and a causal length, in bytes.
 const LENGTH: usize = 32 + 4;
 
 pub(crate) type Siblings = engram_vclock::Siblings<Digest>;

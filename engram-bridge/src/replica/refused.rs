@@ -16,8 +16,8 @@ pub struct RefusedPattern {
     pub reason: PatternError,
 }
 
-/// The refused patterns of a space by their ids. They are lost when the process ends, like
-/// the engine's own state.
+/// The refused patterns of a space, keyed by id. They are lost when the process ends, like the
+/// engine's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Refused(BTreeMap<String, RefusedPattern>);
 

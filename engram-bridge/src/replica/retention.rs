@@ -48,8 +48,8 @@ impl Retention {
         present().map(|present| present.saturating_sub(max_age))
     }
 
-    /// Returns the patterns to show out of `patterns`, which must be in ascending order of ids. The result has the same
-    /// order.
+    /// Returns the patterns that are shown. `patterns` must be sorted by id in ascending order, and the result has the
+    /// same order.
     pub(crate) fn shown(
         &self,
         mut patterns: Vec<Arc<SemanticPattern>>,

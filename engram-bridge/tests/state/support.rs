@@ -14,7 +14,7 @@ use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
 /// A delivery from a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
-/// The space of all tests.
+/// The space that all tests use.
 pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }

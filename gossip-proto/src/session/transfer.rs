@@ -131,8 +131,8 @@ impl<C: Wire> Transfer<C> {
         may
     }
 
-    /// Makes this side offer all records that the comparison of trees finds before it sends any,
-    /// because the peer asks for listings.
+    /// Makes this side offer each record that the comparison of trees finds, because the peer asks
+    /// for listings. It sends only the records that the peer then requests.
     pub(super) fn offer_all(&mut self) {
         self.unasked = u64::MAX;
     }

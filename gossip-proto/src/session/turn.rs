@@ -45,7 +45,7 @@ impl TurnSoFar {
     }
 }
 
-/// The limits of the next message of records.
+/// The limits on the next message that carries records.
 pub(super) struct Allowance {
     /// Maximum number of records.
     pub(super) records: usize,

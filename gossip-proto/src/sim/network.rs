@@ -38,7 +38,7 @@ pub struct Link {
     pub latency: Latency,
     /// The probability that a packet is lost.
     pub loss: f64,
-    /// The probability that a datagram arrives twice.
+    /// The probability that a datagram is duplicated. Each copy can be lost.
     pub duplication: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The laws of deliveries of several records.
+//! The laws for deliveries that contain several records.
 
 use std::format;
 use std::vec::Vec;

@@ -396,7 +396,7 @@ fn a_partition_heals_without_a_storm() -> Verdict {
     match tally.most_at_one_node <= 8 && bytes * 2 <= difference * 3 {
         true => Ok(()),
         false => Err(format!(
-            "{} sessions at a node, {bytes} bytes for a difference of {difference}",
+            "up to {} sessions at a time at one node, {bytes} bytes for a difference of {difference} bytes",
             tally.most_at_one_node
         )),
     }

@@ -78,7 +78,7 @@ pub enum Step {
     Restart(u8),
     /// The process ends, and another starts without a state.
     LoseDisk(u8),
-    /// The state of the process is copied to its backup; the copy replaces an earlier backup.
+    /// The state of the process is copied to its backup; the copy replaces any earlier backup.
     Save(u8),
     /// The process ends, and another starts from its backup, or without a state if there is none.
     Restore(u8),

@@ -270,7 +270,7 @@ fn later_writes_do_not_undo_a_suppression() {
     one.join(&two);
     assert_eq!(one.visible(), ["a"]);
 
-    // The node resolves with another value, and a peer holds the forgotten one.
+    // The node resolves the key to another value while a peer holds the forgotten one.
     let (mut zero, mut two) = (Key::default(), Key::default());
     zero.submit(0, 1, "a");
     two.submit(2, 1, "a");

@@ -29,7 +29,7 @@ pub(crate) struct Feed {
     /// The number of snapshots that the node will replay.
     pub(crate) snapshots: usize,
     pub(crate) spaces: BTreeSet<String>,
-    /// The last version of each pattern: absence from a later snapshot removes nothing.
+    /// The last version of each pattern. A pattern that a later snapshot does not contain is kept.
     pub(crate) patterns: BTreeMap<Key, Content>,
     pub(crate) rejected: Vec<Rejected>,
 }

@@ -35,7 +35,7 @@ pub(crate) struct State {
     pub(crate) replay_done: bool,
 }
 
-/// The conflicts of a space across ids.
+/// The conflicts between patterns of one space that have different ids.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Groups {
     pub(crate) space: String,

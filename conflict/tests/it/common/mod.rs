@@ -1,4 +1,5 @@
-//! Helpers for the tests and benchmarks: the excerpt of real patterns, and the naive twin of the view.
+//! Helpers for the tests and benchmarks: a sample of real patterns, and a naive reference
+//! implementation of the view.
 
 pub(crate) mod naive;
 

@@ -67,7 +67,7 @@ fn by_descent(here: &Entries, there: &Entries) -> (usize, usize) {
     (bytes, trips)
 }
 
-/// Range-based reconciliation: bytes and round trips.
+/// Returns the bytes and round trips that range-based reconciliation takes.
 fn by_negentropy(here: &Entries, there: &Entries) -> (usize, usize) {
     let storage = |entries: &Entries| {
         let mut storage = NegentropyStorageVector::with_capacity(entries.len());

@@ -25,7 +25,7 @@ use super::{Batch, OnRow, StateStore, StorageError, StoreUsage, Table};
 
 const STATE: &str = "state.redb";
 
-/// Keeps the state in a folder, in the redb database `state.redb`. Every commit is synced to the disk.
+/// A [`StateStore`] in a redb database, the file `state.redb` of a folder. Every commit is synced to the disk.
 ///
 /// Only one process at a time can open the database. The first use creates the folder. On Unix, only the owner can
 /// access the folder and the files that the store creates. After a failure, the next call reopens the database; if the

@@ -55,7 +55,8 @@ impl<K: Ord + Clone> Episodes<K> {
         self.running.contains_key(kind)
     }
 
-    /// Returns the kinds whose counts are due, each with the number of its events since its last line.
+    /// Returns the kinds whose counts are due, each with the number of events since it was last reported. The episode
+    /// of a kind without such events ends.
     pub(super) fn due(&mut self, now: Duration) -> Vec<(K, u64)> {
         self.take(|episode| now >= episode.due, now)
     }

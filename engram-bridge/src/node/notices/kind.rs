@@ -42,7 +42,7 @@ pub(super) struct Subject {
 }
 
 impl Kind {
-    /// The subject whose state an event of this kind begins; `None` if it begins no state.
+    /// The subject whose state changes with an event of this kind; `None` if no state changes.
     pub(super) fn subject(&self) -> Option<Subject> {
         let states = STATES.into_iter().find(|states| states.contains(&self.of))?;
         Some(Subject { states, peer: self.peer.clone(), space: self.space.clone() })

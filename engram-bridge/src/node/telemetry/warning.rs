@@ -230,8 +230,8 @@ impl fmt::Display for Warning {
             ),
             Self::ClockAhead { members } => write!(
                 f,
-                "within the last hour, {} versions ahead of the clock of this machine",
-                counted(*members, "member was found to write", "members were found to write")
+                "within the last hour, {} versions ahead of this machine's clock",
+                counted(*members, "member wrote", "members wrote")
             ),
         }
     }

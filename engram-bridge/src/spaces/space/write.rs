@@ -232,7 +232,7 @@ impl Space {
     /// A different content that a peer writes concurrently survives.
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was forgotten.
     pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
         Ok(self.forget_all([id])? > 0)
     }

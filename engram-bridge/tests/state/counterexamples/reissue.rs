@@ -111,7 +111,7 @@ fn clones_at_the_dot_cap_stop_reissuing() {
 #[test]
 fn a_write_beyond_the_cap_of_dots_is_given_up() {
     let mut steps = twenty_clones();
-    // Sync from the greatest version down, so that each clone finds its write superseded.
+    // Sync from the greatest version down, so that each clone after the first finds its write superseded.
     steps.extend((0..20).rev().flat_map(|clone| [Session(3 + clone, 1); 2]));
     let end = judge(3, TICKING, &steps);
     assert_eq!((end.faults, end.accepted.capped), (vec![], 4));

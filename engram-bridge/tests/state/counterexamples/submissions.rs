@@ -54,7 +54,8 @@ fn an_unchanged_write_is_claimed() {
         Restore(Right),
         Submit(0, 0, 0),
     ]);
-    // The engine submitted 0 last; the write that it made after the copy also remains live.
+    // The engine submitted 0 last; the write that it made after the copy was taken also remains
+    // live.
     end.shows(0, [0, 1]);
 }
 

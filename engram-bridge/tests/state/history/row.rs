@@ -1,4 +1,4 @@
-//! The record of one pattern in a process, as small numbers.
+//! The record of one pattern in a process, with small numbers for its nodes and contents.
 
 use std::collections::BTreeMap;
 use std::fmt;

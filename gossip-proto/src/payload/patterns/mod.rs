@@ -33,8 +33,8 @@ pub struct PatternContent {
     pub last_consolidated: i64,
 }
 
-/// Bytes of memory that the decoder counts for a content, in addition to its id, episodes and
-/// embedding: at least the size of a `PatternContent`.
+/// Bytes of memory that the decoder charges for a content in addition to its id, episodes and
+/// embedding; at least the size of a `PatternContent`.
 const CONTENT: usize = 160;
 /// Bytes of memory that the decoder counts for a string, in addition to its text: at least the size
 /// of a `String`.
