@@ -88,8 +88,8 @@ fn space() -> SpaceId {
     SpaceId::new(DEFAULT_SPACE).expect("a name")
 }
 
-/// Returns the patterns of five files of the fixture, each id once, and further patterns whose embeddings are the means
-/// of two real ones, like those that the engine makes from recalled patterns. No two embeddings are equal, so the
+/// Returns the patterns of five files of the fixture, each id once, and further patterns, each with the mean of two real
+/// embeddings, like those that the engine makes from recalled patterns. No two embeddings are equal, so the
 /// patterns compress no better than real ones.
 fn snapshot() -> ConsolidationSnapshot {
     let mut real: BTreeMap<String, Arc<SemanticPattern>> = BTreeMap::new();

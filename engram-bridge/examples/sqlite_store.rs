@@ -103,7 +103,7 @@ impl SqliteStateStore {
 impl StateStore for SqliteStateStore {
     fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
         let scanned = self.opened().and_then(|_| self.connect()).and_then(|mut connection| {
-            // One transaction, so that all tables are read from one commit.
+            // One transaction, so that all tables are read as of the same commit.
             let transaction = connection.transaction()?;
             let query = "SELECT key, value FROM engram_rows WHERE kind = ?1";
             let mut statement = transaction.prepare(query)?;

@@ -97,8 +97,8 @@ pub(crate) struct Link {
     pub(crate) dialled_by_us: bool,
     pub(crate) since: Instant,
     pub(crate) proof: Proof,
-    /// The pending wait for the next event, kept across calls: recreating it for each call is
-    /// measurably slow for sessions between equal replicas.
+    /// The future of the next event, kept across calls: recreating it for each call measurably
+    /// slows down sessions between equal replicas.
     events: Pin<Box<dyn Future<Output = LinkEvent> + Send>>,
 }
 

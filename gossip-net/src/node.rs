@@ -155,7 +155,7 @@ impl Shared {
         });
     }
 
-    /// Publishes an event of a session's machine.
+    /// Publishes an event that the sync machine of a session reported.
     pub(crate) fn notice(&self, peer: NodeId, what: engram_gossip_proto::Event) {
         self.events.publish(Event::Noticed { peer, what });
     }

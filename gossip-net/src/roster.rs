@@ -29,7 +29,7 @@ pub struct Roster {
     members: BTreeMap<NodeId, Member>,
 }
 
-/// The reason why a list of members is not a valid roster. Nothing was changed.
+/// The reason why a list of members is not a valid roster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RosterError {

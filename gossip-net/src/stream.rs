@@ -98,7 +98,7 @@ pub(crate) enum Linger {
     Drain(RecvStream),
     /// The peer sent the last frame and has received everything. Only the FIN remains; dropping the
     /// stream sends it. The stream is held until another packet can carry the FIN, because a
-    /// separate packet would double the packets of a session that finds no difference.
+    /// separate packet would double the number of packets of a session that finds no difference.
     PendingFin(SendStream),
 }
 

@@ -13,7 +13,8 @@ use crate::{Greeting, SetupError, SpaceId};
 pub enum Compression {
     /// No compression.
     Off,
-    /// LZ4 after the transformations of the content's codec, if the result is smaller (default).
+    /// LZ4, applied after the transformations of the content's codec, if the result is smaller
+    /// (default).
     #[default]
     Lz4,
 }

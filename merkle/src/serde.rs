@@ -1,5 +1,5 @@
-//! Serialises digests as text in human-readable formats and as bytes in others, and paths as level
-//! and bits.
+//! Serialises digests as text in human-readable formats and as bytes in others, and a path as
+//! its level and bits.
 
 use alloc::string::String;
 

@@ -40,7 +40,7 @@ impl<N> Dot<N> {
 impl Dot {
     /// Displays the first four bytes of the node in hexadecimal, and the version.
     ///
-    /// A dot with the default node type does not implement `Display`, because arrays do not.
+    /// Use this method for the default node type: such a dot does not implement `Display`, because arrays do not.
     #[must_use]
     pub const fn short(&self) -> impl fmt::Display + use<> {
         let [a, b, c, d, ..] = self.node;

@@ -121,7 +121,8 @@ impl<D: Ord + Clone> Suppression<D> {
         }
         let grown = self.lengths.len() > known;
         if grown {
-            self.lengths.sort_unstable();
+            // A stable sort merges two sorted runs in linear time.
+            self.lengths.sort();
         }
         changed || grown
     }

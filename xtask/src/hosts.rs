@@ -1,4 +1,5 @@
-//! Hosts in network namespaces with a router between them, on a network that shapes their packets.
+//! Hosts in network namespaces, connected by a router over links that lose, delay or fragment
+//! packets.
 
 use std::fs;
 use std::process::Command;

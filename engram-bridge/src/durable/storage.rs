@@ -78,7 +78,7 @@ pub trait StateStore: Send + Sync {
     /// cannot be read; an operator may still recover rows from it, so it is never deleted.
     ///
     /// # Errors
-    /// [`StorageError`] if the data cannot be moved; nothing was removed.
+    /// [`StorageError`] if the data cannot be moved. In this case nothing is removed.
     fn set_aside(&self) -> Result<String, StorageError>;
 
     /// Writes a copy of all rows to `to`, which must not exist. The implementation chooses whether `to` becomes a file

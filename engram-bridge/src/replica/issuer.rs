@@ -21,8 +21,8 @@ pub(crate) struct DotIssuer {
     clock: Arc<Clock>,
     random: Box<dyn FnMut() -> u64 + Send>,
     minted: u64,
-    /// The greatest own version that was read from the state or received from a peer and that, at
-    /// that time, exceeded all known versions. After [`Self::relearn`], the greatest plausible own
+    /// The greatest version of this node that was read from the state or received from a peer, and
+    /// that exceeded all versions of this node known at that time. After [`Self::relearn`], the greatest plausible own
     /// version.
     foreign: u64,
 }

@@ -165,9 +165,10 @@ impl GossipingConsolidationService {
 
     /// The report of the latest submitted snapshot, with every refused pattern, or the error if it
     /// could not be stored. Patterns that could not be stored are submitted again with the next
-    /// snapshot that contains them. The report never changes afterwards: it still counts patterns
-    /// as waiting when the first contact has ended;
-    /// [`Space::waiting_len`](crate::Space::waiting_len) counts the patterns that wait now.
+    /// snapshot that contains them. The report does not change afterwards: it counts patterns
+    /// as waiting even after the first contact has ended.
+    /// [`Space::waiting_len`](crate::Space::waiting_len) is the number of patterns that currently
+    /// wait.
     ///
     /// If snapshots arrive faster than they are stored, later ones are merged, and the report is
     /// that of the merged snapshot: the patterns of the last snapshot, followed by those of the

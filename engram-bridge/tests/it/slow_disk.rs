@@ -64,7 +64,7 @@ async fn requests_are_answered_while_the_disk_works() {
     let identity =
         Identity::from_pem(ca.certificate_pem(), &node.certificate_pem, &node.key_pem).unwrap();
     let config = StoreConfig::new(node.node_id, [space()]);
-    // The first commit writes the owner of the store.
+    // Let the first commit finish, which writes the owner of the store.
     end.send(()).unwrap();
     let store = Arc::new(Store::open(config, Environment::system(), Arc::new(slow)).unwrap());
     begins.recv_timeout(DEADLINE).unwrap();

@@ -27,7 +27,7 @@ type Slot = [u8; SLOT];
 #[derive(Clone, Debug, Default)]
 pub struct ClockIndex {
     nodes: BTreeMap<ShortNode, Node>,
-    /// Nodes that occur only in refused records so far, not in held ones.
+    /// Nodes that have so far occurred only in refused records, not in held ones.
     unheld: BTreeSet<ShortNode>,
     /// The kept bases, oldest first.
     bases: VecDeque<Base>,
@@ -189,7 +189,7 @@ impl Clocks for ClockIndex {
 struct Node {
     sorted: Vec<Slot>,
     changes: BTreeMap<Slot, Presence>,
-    /// Everything up to this version has been handled.
+    /// All versions of the node up to this one have been handled.
     handled: u64,
     /// The greatest context entry for the node among the refused records.
     refused: u64,

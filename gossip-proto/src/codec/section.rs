@@ -70,7 +70,7 @@ pub(crate) fn unpack(
     len: usize,
     weight: &mut Weight,
 ) -> Result<Vec<u8>, DecodeError> {
-    // No LZ4 block unfolds to more than 255 times its size, so a larger length is invalid.
+    // No LZ4 block decompresses to more than 255 times its size, so a larger length is invalid.
     if len > packed.len().saturating_mul(255) {
         return Err(DecodeError::Invalid("the length of a packed section"));
     }

@@ -150,9 +150,9 @@ fn greatest(entries: &[(ShortNode, u64)]) -> Option<u64> {
 }
 
 fn take_change(r: &mut Reader<'_>) -> Result<(u32, i64), DecodeError> {
-    let (at, difference) = r.take("a change of a version summary")?;
+    let (at, difference) = r.take("a change in a version summary")?;
     if difference == 0 {
-        return Err(DecodeError::NotCanonical("a change of a version summary"));
+        return Err(DecodeError::NotCanonical("a change in a version summary"));
     }
     Ok((at, difference))
 }

@@ -139,7 +139,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// The value of a session for this side.
+/// How much a session was worth to this side.
 ///
 /// Sent records count as progress only if they made both sides equal; otherwise a peer could
 /// request the same records repeatedly. Applied records count as progress only if at most as many

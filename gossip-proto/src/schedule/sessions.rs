@@ -84,7 +84,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.agenda.set(Due::Round, now + pause * 3 / 4 + self.random.duration(pause / 2));
     }
 
-    /// Makes the timer contact the next connected peer that does not have to wait.
+    /// Handles the timer: makes a session due with the next connected peer that is not backing off.
     pub(super) fn on_round(&mut self, now: Duration) {
         self.plan_round(now);
         let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_backing_off(now);
@@ -237,8 +237,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Decides which records a session with `peer` takes without a request. A session that leaves
-    /// records to others does not compare trees, so after a few such sessions in a row, the next
-    /// one takes records without an offer. While refusals of the peer's records are remembered, a
+    /// records to other sessions does not compare trees. After [`MAX_POSTPONED`] such sessions in a
+    /// row, the next one therefore takes records without an offer. While refusals of the peer's records are remembered, a
     /// session that would take all records without an offer takes only those by clocks, because the
     /// records that the comparison of trees finds may be the refused ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {

@@ -150,8 +150,8 @@ impl Stream {
         }
     }
 
-    /// Declares all versions below that of the next record, because the last returned record has
-    /// been sent. If the next record has the same version, declares nothing and returns true,
+    /// Declares all versions below that of the next record, or to the end of the range if there is
+    /// none, because the last returned record has been sent. If the next record has the same version, declares nothing and returns true,
     /// because that record must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };

@@ -122,8 +122,8 @@ impl Network {
         self.clogs.clear();
     }
 
-    /// Whether a cut that does not flap has separated two nodes since `since` or earlier, in either
-    /// direction.
+    /// Whether a cut that does not flap and began at `since` or earlier separates two nodes, in at
+    /// least one direction.
     pub(super) fn is_cut(&self, a: usize, b: usize, since: Duration, now: Duration) -> bool {
         let lasts = |(begun, cut): &&(Duration, Cut)| *begun <= since && cut.flapping.is_none();
         let mut lasting = self.cuts.iter().filter(lasts);

@@ -168,7 +168,7 @@ fn a_refused_record_delays_no_news() -> Verdict {
         submit(&mut world, writer, &id);
         run_for(&mut world, SECOND);
         if !world.host(1 - writer).holds(&id) {
-            return Err(format!("{id} of n{writer} did not arrive within a second"));
+            return Err(format!("{id}, written by n{writer}, did not arrive within a second"));
         }
     }
     Ok(())

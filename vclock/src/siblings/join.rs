@@ -14,7 +14,7 @@ pub struct Joined<N = [u8; 32]> {
     /// The first dot under which the two states held different values. All of these values are
     /// kept. A clash means that several processes write in the name of the node.
     pub clash: Option<Dot<N>>,
-    /// The number of values dropped because a node had more than [`MAX_NODE_DOTS`].
+    /// The number of values dropped because a node had more than [`MAX_NODE_DOTS`] of them.
     pub dropped: usize,
 }
 

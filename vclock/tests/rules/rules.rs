@@ -7,7 +7,7 @@ pub(crate) enum Weaker {
     IncarnationAndCounter,
     /// V1: a version above the clock is the highest known version + 1, without a random step.
     NextWithoutRandom,
-    /// V1: a node accepts any version of itself from a hello, however far in the future.
+    /// V1: a node accepts any version of its own from a hello, however far in the future.
     ImplausibleHelloBelieved,
     /// V1: one implausible version makes a node refuse the whole record, not only its part.
     ImplausibleRecordRefused,

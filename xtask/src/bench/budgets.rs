@@ -15,7 +15,7 @@ pub(super) struct Budget {
 pub(super) enum Reference {
     /// A benchmark of the same run: the bare cost of the work, or an alternative crate.
     Measured { name: &'static str, id: &'static str },
-    /// An absolute limit for any current machine.
+    /// An absolute time limit that any current machine should meet.
     Nanoseconds(f64),
 }
 

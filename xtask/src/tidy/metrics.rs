@@ -9,8 +9,8 @@ use super::Violation;
 use super::documents::Document;
 use crate::command::root;
 
-/// The dashboard, which has a panel for each metric: `cargo xtask dashboard --check` compares it with the table of the
-/// node.
+/// The dashboard, which has a panel for each metric. `cargo xtask dashboard --check` compares it with the node's table of
+/// metrics.
 const DASHBOARD: &str = "engram-bridge/dashboard/grafana.json";
 
 const PREFIXES: [&str; 2] = ["engram_gossip_", "engram_consolidation_"];

@@ -43,7 +43,7 @@ fn pass_on(mut input: impl BufRead, requests: &mpsc::Sender<Asked>) {
     _ = requests.blocking_send(Asked::new(Ok(Request::Stop)).0);
 }
 
-/// Reads a line without its line ending; `None` at the end of the input. Returns only the beginning
+/// Reads a line with its line ending, if it has one; `None` at the end of the input. Returns only the beginning
 /// of a line that is too long, which is not a valid request.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();

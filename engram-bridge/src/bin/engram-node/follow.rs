@@ -114,7 +114,7 @@ impl Following {
         Ok(complete)
     }
 
-    /// Reads an open file until it is truncated or another file has its name, or a pipe until its
+    /// Reads an open file until it is truncated or replaced, or a pipe until its
     /// writer closes it.
     fn read(&mut self, mut source: Source) -> io::Result<()> {
         self.missing = Duration::ZERO;

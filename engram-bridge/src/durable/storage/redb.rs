@@ -310,7 +310,7 @@ impl StateStore for RedbStateStore {
     fn backup(&self, to: &Path) -> Result<(), StorageError> {
         let _copying = self.copying.read().unwrap_or_else(PoisonError::into_inner);
         let place = || to.display().to_string();
-        // A copy of the open file may be the only way to keep rows of a removed file.
+        // If the file is open and has been removed, this copy may be the only way to keep its rows.
         if !self.is_open() {
             self.check_in_place()?;
         }

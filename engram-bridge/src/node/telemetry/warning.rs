@@ -127,7 +127,7 @@ impl Warning {
         }
     }
 
-    /// Whether the node refuses data from its peers or its engine, cannot connect to peers, or may lose writes
+    /// Whether the node accepts no changes, refuses records because of a cap, cannot connect to peers, or may lose writes
     /// to a second process under its key.
     #[must_use]
     pub const fn is_critical(&self) -> bool {

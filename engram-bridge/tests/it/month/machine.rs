@@ -154,7 +154,7 @@ impl Machine {
     }
 }
 
-/// The codes of the warnings of a node.
+/// The codes of a node's warnings.
 pub(crate) fn codes(node: &Value) -> Vec<String> {
     let warnings = node["warnings"].as_array().unwrap().iter();
     warnings.map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()

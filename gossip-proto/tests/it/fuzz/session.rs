@@ -76,7 +76,7 @@ fn store(node: u8, setup: &[u8; 4]) -> Store {
     store
 }
 
-/// Turns a byte into a number of records: mostly at most three, which is enough for nearly every
+/// Turns a byte into a number of records: usually three or fewer, which is enough for nearly every
 /// case and keeps runs short. 255 gives so many that they are offered first.
 fn few(byte: u8) -> u8 {
     match byte {
@@ -210,7 +210,7 @@ impl Attack<'_> {
                 end.handle_timeout(deadline);
             }
             assert!(end.outcome().is_some(), "a session did not end");
-            assert!(end.poll_timeout().is_none(), "a session that is over has a deadline");
+            assert!(end.poll_timeout().is_none(), "a finished session still has a deadline");
         }
         if !self.forged {
             self.reconcile();
