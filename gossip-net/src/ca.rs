@@ -125,8 +125,10 @@ impl ClusterCa {
     /// [`ClusterCa`] issued to a node. The node id stays the same.
     ///
     /// # Errors
-    /// [`IssueError::Renewal`] if `certificate` belongs to an authority or has more than one name,
-    /// [`IssueError::Failed`] if the new certificate cannot be created.
+    /// [`IssueError::Renewal`] if `certificate` is not a PEM certificate, belongs to an authority,
+    /// or does not have exactly one name; [`IssueError::Name`] if
+    /// [`issue_node`](Self::issue_node) would refuse the name; [`IssueError::Failed`] if the new
+    /// certificate cannot be created.
     pub fn renew(&self, certificate: &str, validity: Validity) -> Result<String, IssueError> {
         let read = with_parsed(certificate, |parsed| {
             let key = SubjectPublicKeyInfo::from_der(parsed.public_key().raw);
@@ -139,8 +141,8 @@ impl ClusterCa {
     /// Creates a new certificate for an existing key of a node. The node id stays the same.
     ///
     /// # Errors
-    /// [`IssueError::Failed`] if `key` is not a PEM key, [`IssueError::Name`] if `name` is not
-    /// valid in a certificate.
+    /// [`IssueError::Failed`] if `key` is not a PEM key or the certificate cannot be created,
+    /// [`IssueError::Name`] if `name` is not valid in a certificate.
     pub fn renew_node(
         &self,
         name: &str,

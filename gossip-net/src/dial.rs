@@ -28,8 +28,8 @@ pub(crate) type OnMet = Arc<dyn Fn(NodeId, SocketAddr) + Send + Sync>;
 pub(crate) type Attempt<T = Connection> =
     Pin<Box<dyn Future<Output = Result<T, HandshakeError>> + Send>>;
 
-/// Starts the next attempt when the previous one has failed or `delay` has passed, and returns the
-/// first connection that succeeds.
+/// Starts the next attempt when any attempt has failed or `delay` has passed, and returns the first
+/// connection that succeeds.
 ///
 /// # Errors
 /// Returns the most informative failure: every other error takes precedence over a time-out.

@@ -85,13 +85,14 @@ pub enum SyncError {
     /// The connection ended during the session.
     #[error("the connection ended during the session: {0}")]
     Lost(String),
-    /// The peer was silent, or read nothing from us, for too long.
+    /// The peer did not complete this step of the session in time.
     #[error("the peer took too long to {0}")]
     TimedOut(TimedStep),
     /// The peer ended the session because this node took too long.
     #[error("the peer gave up: this node took too long")]
     TooSlow,
-    /// The peer is already running its maximum number of sessions; this node retries later.
+    /// The peer is already running its maximum number of sessions, or did not allow a stream within
+    /// [`FRAME_TIMEOUT`](crate::limits::FRAME_TIMEOUT).
     #[error("the peer is already running its maximum number of sessions; this node retries later")]
     Busy,
     /// The peer refused the session because this node has used up its quota at the peer, or the

@@ -28,12 +28,13 @@ pub enum Event {
         /// A human-readable reason.
         reason: String,
     },
-    /// A peer could not be dialled, or did not accept this node. Published once per cause until the
-    /// peer is connected.
+    /// A peer could not be dialled; or a connection ended because one side refused the other, the
+    /// peer shut down, or the peer did not answer a session. Published again only if the cause
+    /// changes, or if the peer was connected or got another address in the meantime.
     Unreachable {
         /// The peer.
         peer: NodeId,
-        /// The cause, including the next step.
+        /// The cause. For most causes, its message states the next step.
         cause: HandshakeError,
         /// Time until the next dial.
         retry_in: Duration,
@@ -67,8 +68,7 @@ pub enum Event {
         what: engram_gossip_proto::Event,
     },
     /// Sessions with a peer repeatedly end without progress and without reaching equality.
-    /// Published once; published again only after a session has made progress or found both sides
-    /// equal.
+    /// Published once; published again only after [`Recovered`](Self::Recovered).
     Stalled {
         /// The peer.
         peer: NodeId,
@@ -78,7 +78,8 @@ pub enum Event {
         /// records.
         not_accepted: bool,
     },
-    /// A peer is no longer stalled: a session made progress, or found both sides equal.
+    /// A peer is no longer stalled: a session made progress, or found both sides equal or no common
+    /// space.
     Recovered {
         /// The peer.
         peer: NodeId,

@@ -26,9 +26,9 @@ use crate::{
 
 /// A running node, which connects to the members of its roster and synchronizes with them.
 ///
-/// Clones are handles to the same node and can be used on any thread. Only [`bind`](Self::bind)
-/// must be called within a tokio runtime. The node stops on [`shutdown`](Self::shutdown), or
-/// abruptly when the last handle is dropped.
+/// Clones are handles to the same node and can be used on any thread. Only [`bind`](Self::bind) and
+/// [`bind_with`](Self::bind_with) must be called within a tokio runtime. The node stops on
+/// [`shutdown`](Self::shutdown), or abruptly when the last handle is dropped.
 #[derive(Clone)]
 pub struct Gossip {
     node: Arc<Node>,
@@ -137,9 +137,11 @@ impl Gossip {
     ///
     /// `pin` is called immediately before the session begins, and again if the session is reopened
     /// because it crossed a session that the peer opened, or because its connection was replaced.
-    /// The session makes no claims, so it withholds no record from other sessions, and it does not
-    /// affect their schedule. Sync sessions take precedence. For the peer, this is an ordinary
-    /// session: to leave the peer's records unchanged, the view must send no records of its own.
+    /// The session makes no claims, so it withholds no record from other sessions. Sync sessions
+    /// take precedence, but wait for a running preview with their peer. A preview takes one of the
+    /// [`outbound_sessions`](crate::ScheduleConfig::outbound_sessions), and counts towards the rate
+    /// limits. For the peer, this is an ordinary session: to leave the peer's records unchanged,
+    /// the view must send no records of its own.
     ///
     /// # Errors
     /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
@@ -284,7 +286,8 @@ impl Gossip {
     }
 
     /// Encodes the roots of this node in at most `room` bytes, for a membership layer that carries
-    /// them in its own messages. If not all spaces fit, successive calls rotate through them.
+    /// them in its own messages. An advert without roots takes 4 bytes, even if `room` is smaller.
+    /// If not all spaces fit, successive calls rotate through them.
     pub fn advert(&self, room: usize) -> Vec<u8> {
         self.shared().tell_roots();
         self.shared().schedule.ask(|scheduler, _| scheduler.advert(room))

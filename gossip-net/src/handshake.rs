@@ -1,4 +1,4 @@
-//! Handshake errors, and the remedy for each.
+//! Handshake errors, and the remedies.
 
 use quinn::ConnectionError;
 use rustls::CertificateError;

@@ -74,7 +74,8 @@ pub const MAX_CHAIN: usize = 8;
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum duration of a session: 10 min. The next session transfers the remaining records.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long a session waits for the acknowledgement of its last bytes: 5 s.
+/// How long the stream of an ended session waits for the end of the peer's direction, which
+/// confirms that this node's last bytes have arrived: 5 s.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 // Limits of the membership.

@@ -159,9 +159,9 @@ struct Side {
 /// A connected node does not dial, and it abandons its own dial once it has accepted a dial from a
 /// node with a smaller id. If a dial from the peer arrives after a message from the peer on the
 /// older connection, the peer has therefore lost the older connection (after a restart, for
-/// example), and the newer one replaces it. Otherwise the two dials may have crossed. Both sides
-/// then keep the connection that the node with the smaller id dialled, regardless of which
-/// connection completes first.
+/// example), and the newer one replaces it. A second dial by the same side also replaces the first.
+/// Otherwise the two dials may have crossed. Both sides then keep the connection that the node with
+/// the smaller id dialled, regardless of which connection completes first.
 fn takes_over(older: Side, newer: Side, us_is_smaller: bool) -> bool {
     let by_smaller = |side: Side| side.dialled_by_us == us_is_smaller;
     let lost =

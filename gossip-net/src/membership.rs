@@ -22,14 +22,14 @@ pub enum Liveness {
     /// The member did not answer, and has limited time to refute the suspicion. It is still worth
     /// contacting.
     Suspect,
-    /// The member is down or has left. The node rarely contacts it.
+    /// The member is down or has left. The node rarely dials it.
     Down,
 }
 
 /// A failure detector, which reports the liveness of the roster's members.
 ///
 /// The roster, not the failure detector, decides which nodes may join. The only effect of liveness
-/// is that the node rarely contacts members that are reported as down. A wrong report costs time,
+/// is that the node rarely dials members that are reported as down. A wrong report costs time,
 /// never data: a member that is reported as down is still dialled occasionally, may dial this node,
 /// and is served like any other.
 ///
@@ -98,8 +98,8 @@ pub enum MembershipInput<'a> {
     },
     /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node is shutting down. This is the last input; the packets that result from it are still
-    /// sent.
+    /// The node is shutting down. The packets that result from this input are still sent. Other
+    /// inputs may follow, but packets that result from them are not sent.
     Leaving,
 }
 

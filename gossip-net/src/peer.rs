@@ -47,7 +47,8 @@ pub(crate) struct PeerTask {
     /// The resolved addresses of the peer.
     addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
-    /// The cause in the last published `Event::Unreachable`.
+    /// The cause in the last published `Event::Unreachable`. `None` after the peer was connected or
+    /// got another address.
     told: Option<HandshakeError>,
     sessions: Sessions,
     lingering: Lingering,

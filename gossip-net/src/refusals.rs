@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use crate::HandshakeError;
 use crate::limits::{MAX_REFUSED_REMOTES, REFUSED_PERIOD};
 
-/// The remotes that were refused in the last [`REFUSED_PERIOD`], by address and cause.
+/// The remotes whose refusal was reported, by address and cause. Entries older than
+/// [`REFUSED_PERIOD`] are dropped only when [`MAX_REFUSED_REMOTES`] are stored.
 #[derive(Default)]
 pub(crate) struct Refusals(BTreeMap<(IpAddr, &'static str), Refused>);
 

@@ -44,7 +44,8 @@ pub trait Replicas: Send + Sync + 'static {
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
     /// The greeting that this node sends to `peer` in a session: the greatest version of `peer`
-    /// that this node knows, and this node's clock. Called before the session begins.
+    /// that this node knows, and this node's clock. Called before the session begins, and once with
+    /// an id of zeros when the node starts, to check that a session can be opened.
     ///
     /// The greeting protects a node that lost its data or whose clock was set back: each peer
     /// reports the greatest version of the node that it knows, and the node continues with greater

@@ -46,7 +46,7 @@ pub enum RosterError {
     /// Two members have the same name.
     #[error("two members are called {0:?}; rename one")]
     DuplicateName(String),
-    /// An address lacks a host or a port.
+    /// An address does not have the form that [`Roster::is_address`] checks.
     #[error("the address {address:?} of {name:?} is not of the form host:port")]
     Address {
         /// The member.
@@ -60,7 +60,8 @@ pub enum RosterError {
 }
 
 impl Roster {
-    /// Creates a roster if ids and names are unique and addresses have a host and a port.
+    /// Creates a roster of at most [`MAX_MEMBERS`] members if ids and names are unique and
+    /// addresses have the form `host:port`.
     ///
     /// # Errors
     /// [`RosterError`] names the first violated rule and the members that violate it.
@@ -101,7 +102,8 @@ impl Roster {
         self.iter().find(|member| member.name == name)
     }
 
-    /// Whether `text` has the form `host:port` of an address. Does not check that the host exists.
+    /// Whether `text` has the form `host:port` of an address, with a port other than 0, and with an
+    /// IPv6 address in brackets. Does not check that the host exists.
     pub fn is_address(text: &str) -> bool {
         let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]/\"'\\".contains(c);
         text.rsplit_once(':').is_some_and(|(host, port)| {

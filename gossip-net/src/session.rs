@@ -28,7 +28,8 @@ pub(crate) struct Ended {
     pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// The statistics of the machine. They are also set after a failure.
+    /// The statistics of the machine, also after a failure. They are zero if no machine ran or the
+    /// view panicked.
     pub(crate) stats: Stats,
 }
 

@@ -13,8 +13,9 @@ pub struct Stats {
     pub handshakes_dialled: u64,
     /// Completed handshakes of connections that this node accepted.
     pub handshakes_accepted: u64,
-    /// Failed dials, failed handshakes of remotes, and connections that ended because one side shut
-    /// down or refused the other, by [`HandshakeError::reason`](crate::HandshakeError::reason).
+    /// Failed dials, failed handshakes of remotes that did not give up themselves, and connections
+    /// that ended because one side refused the other, the peer shut down, or the peer did not
+    /// answer a session, by [`HandshakeError::reason`](crate::HandshakeError::reason).
     pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that broke. If a peer closes a connection because it is shutting down, has
     /// evicted this node, no longer accepts this node's certificate, or keeps another connection,
@@ -36,9 +37,9 @@ pub struct Stats {
     /// Sessions of this node that were delayed because a rate limit was exceeded, by limit as in
     /// `sessions_over_allowance`.
     pub sessions_delayed: BTreeMap<&'static str, u64>,
-    /// Records received in sessions.
+    /// Records received in completed sessions.
     pub records_in: u64,
-    /// Records sent in sessions.
+    /// Records sent in completed sessions.
     pub records_out: u64,
     /// Bytes sent in sessions, without QUIC's overhead.
     pub session_bytes_sent: u64,
@@ -64,7 +65,8 @@ pub struct Stats {
     pub datagrams_over_limit: u64,
     /// Malformed datagrams.
     pub datagrams_malformed: u64,
-    /// Sessions opened because the roots in an advert differed from the local roots.
+    /// Sessions opened because the roots in an advert differed from the local roots, or because the
+    /// previous session left records to this one.
     pub triggers: u64,
     /// Sessions that an advert had requested but that were not opened, because another session had
     /// already delivered the records.

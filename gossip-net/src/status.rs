@@ -29,12 +29,13 @@ pub struct PeerStatus {
     pub sessions: u64,
     /// The agreement according to the peer's last known roots.
     pub agreement: Agreement,
-    /// Number of consecutive sessions that ended without progress and without reaching equality.
+    /// Number of consecutive sessions of this node that ended without progress and without reaching
+    /// equality. A session that left records to other sessions does not count.
     pub stalled_sessions: u32,
     /// Number of sessions by result: [`SessionReport::reason`] and [`SyncError::reason`].
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Number of differing records in the last completed session: the records transferred in either
-    /// direction, and those left to other sessions. `None` before the first session.
+    /// direction, and those left to other sessions. `None` before the first completed session.
     pub differing_records: Option<u64>,
     /// Bytes sent to the peer.
     pub sent: Traffic,
@@ -90,12 +91,13 @@ pub enum ConnectionState {
         /// QUIC's estimate of the round-trip time.
         round_trip: Duration,
     },
-    /// The last dial failed, or the last connection ended because one side shut down or refused the
-    /// other. The next dial is delayed.
+    /// The last dial failed, or the last connection ended because one side refused the other, the
+    /// peer shut down, or the peer did not answer a session. The next dial is delayed. The state
+    /// remains during later dials, until the peer is connected.
     BackOff {
-        /// Number of consecutive failed dials.
+        /// Number of consecutive failures: failed dials, and such an end of the last connection.
         failures: u32,
-        /// Time until the next dial.
+        /// Time until the next dial. Zero while it waits for its turn or runs.
         retry_in: Duration,
         /// The cause of the last failure.
         cause: HandshakeError,

@@ -1,4 +1,4 @@
-//! Dials a node at all of its addresses.
+//! Dials a node at several of its addresses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::tls::{self, Expected, PeerVerifier};
 use crate::{HandshakeError, Identity, NodeId};
 
 impl Socket {
-    /// Dials a node at all of its addresses, and accepts no other node.
+    /// Dials a node at up to [`MAX_ADDRESSES`] of its addresses, and accepts no other node.
     ///
     /// # Errors
     /// [`HandshakeError`]: the most informative failure among the addresses.

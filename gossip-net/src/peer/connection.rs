@@ -117,8 +117,8 @@ impl PeerTask {
         self.note_unreachable(retry.flatten(), cause);
     }
 
-    /// Records that the peer is unreachable and when it is dialled again. Publishes each cause once
-    /// until the peer is connected.
+    /// Records that the peer is unreachable and when it is dialled again. Publishes the cause
+    /// unless it equals the last published one.
     fn note_unreachable(&mut self, retry: Option<(Duration, u32)>, cause: HandshakeError) {
         let Some((retry_in, failures)) = retry else { return };
         let retry_at = self.now + retry_in;

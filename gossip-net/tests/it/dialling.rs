@@ -1,4 +1,5 @@
-//! The choice of dialled addresses, and the reports about addresses that do not answer.
+//! The choice of dialled addresses, the reports about unreachable peers, and the agreement of
+//! peers.
 
 use std::time::Duration;
 

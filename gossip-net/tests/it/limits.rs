@@ -1,5 +1,5 @@
-//! Tests that reach each limit of a node, in virtual time. The tests of the endpoint cover the
-//! limits of handshakes and of quinn.
+//! Tests that reach limits of a node, in virtual time. The tests of the endpoint cover the limits
+//! of handshakes and of quinn.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

@@ -95,7 +95,7 @@ async fn connected(config: &NetConfig) -> [Node; 2] {
 }
 
 /// Starts two nodes, and waits until each has received the other's first advert, so that
-/// unannounced writes trigger no session.
+/// unannounced writes trigger no session immediately.
 async fn pair() -> [Node; 2] {
     let nodes = connected(&quiet()).await;
     let heard = async {

@@ -1,4 +1,4 @@
-//! Real QUIC nodes on an in-memory network, in virtual time: hours of idling, bad conditions,
+//! Real QUIC nodes on an in-memory network, in virtual time: an hour of idling, bad conditions,
 //! partitions.
 //!
 //! A hundred nodes perform 4,950 handshakes, which take most of the test's time.

@@ -17,9 +17,10 @@ pub(super) struct Out {
     pub(super) packets: VecDeque<(NodeId, Vec<u8>)>,
     timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
     scheduled: u64,
-    /// The suspected members. Every packet to a suspected member reports the suspicion, since only
-    /// that member can refute it (the buddy system of Dadgar, Phillips, Currey: Lifeguard, SWIM-ing
-    /// with situational awareness, 2018).
+    /// The suspected members. Every packet to a suspected member reports the suspicion if it has a
+    /// member list with room for one more entry, since only that member can refute the suspicion
+    /// (the buddy system of Dadgar, Phillips, Currey: Lifeguard, SWIM-ing with situational
+    /// awareness, 2018).
     pub(super) suspects: BTreeMap<NodeId, Member<Instance>>,
     pub(super) stirred: bool,
 }

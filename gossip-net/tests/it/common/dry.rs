@@ -12,7 +12,7 @@ use engram_gossip_net::Replicas;
 /// The ids of the records that sessions would deliver.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 
-/// A view over which a session sends nothing and stores nothing.
+/// A view over which a session sends no records and stores none.
 pub(crate) struct Dry<V> {
     view: V,
     seen: Seen,

@@ -38,8 +38,8 @@ pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
     Arc::new(Swim::new(config).unwrap())
 }
 
-/// Starts nodes with the default configuration and a common roster, and waits until all are
-/// connected.
+/// Starts nodes with a common roster and the default configuration, except that `dial_spread` grows
+/// with their number. Waits until all are connected.
 pub(crate) async fn cluster(
     network: &MemoryNetwork,
     count: usize,

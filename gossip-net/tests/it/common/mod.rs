@@ -205,8 +205,8 @@ pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node])
 }
 
 /// Waits until each of `nodes` is connected to all others and has received their first adverts, so
-/// that later unannounced writes trigger no sessions. Do not use this with virtual time, which does
-/// not advance during this wait.
+/// that later unannounced writes trigger no sessions immediately. Do not use this with virtual
+/// time, which does not advance during this wait.
 pub(crate) async fn settled(nodes: &[&Node]) {
     let others = nodes.len() as u64 - 1;
     let all_heard = async {

@@ -53,7 +53,7 @@ pub(crate) fn raw_client() -> RawClient {
     RawClient(Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap())
 }
 
-/// The transport settings of a node's connections.
+/// Transport settings like those of a node's connections, with a shorter idle time-out.
 pub(crate) fn like_a_node() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
@@ -175,8 +175,8 @@ pub(crate) fn raw_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
 }
 
 /// Starts a server that answers each request with the requested number of bytes. It accepts streams
-/// in a loop and answers each one in a separate task. The number of tasks is limited, and every
-/// wait has a deadline.
+/// in a loop and answers each one in a separate task. The number of tasks is limited, and each
+/// answer has a deadline.
 pub(crate) fn echo_server(ready: &Ready, alpn: &[&[u8]]) -> RawServer {
     serve(ready, alpn, |connection| async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAMS as usize));

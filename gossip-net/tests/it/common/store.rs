@@ -99,7 +99,7 @@ impl Store {
         self.write_by(self.node, id);
     }
 
-    /// Inserts a record written by `node`. The record is the same in every store.
+    /// Inserts a record written by `node`. Stores with equal earlier writes get equal records.
     pub(crate) fn write_as(&self, node: NodeId, id: &str) {
         self.write_by(node.into(), id);
     }
