@@ -66,7 +66,8 @@ pub enum StartError {
     /// The store that was passed to [`Node::start_with`] cannot be used. Nothing in it was changed.
     #[error("cannot open the given store: {0}")]
     GivenStore(OpenError),
-    /// `store.path` is not a folder in which the node can write. Nothing was changed.
+    /// `store.path` is not a folder in which the node can write. Only [`ClusterConfig::check`] returns this error.
+    /// Nothing was changed.
     #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
     Folder {
         /// The path.
@@ -268,7 +269,7 @@ impl ClusterConfig {
     /// become, a folder for the state. Starts nothing.
     ///
     /// # Errors
-    /// [`StartError`], as [`Node::start`] would return it.
+    /// [`StartError`] names the key, the file or the address that would prevent the start.
     pub fn check(&self, now: SystemTime) -> Result<Identity, StartError> {
         let identity = identity(self)?;
         identity.check(now).map_err(BindError::from)?;
@@ -387,8 +388,8 @@ fn membership(config: &ClusterConfig) -> Result<Arc<dyn Membership>, StartError>
     }
 }
 
-/// The longest time that a stopping node waits for its sessions to end and for its peers to learn
-/// of the stop.
+/// The longest time that a stopping node waits for its sessions to end and, after that, for its peers to learn of the
+/// stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 fn net_config(config: &ClusterConfig) -> NetConfig {

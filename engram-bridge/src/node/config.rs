@@ -91,7 +91,7 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The memory spaces that this node hosts; `["default"]` by default.
     pub spaces: Vec<SpaceId>,
-    /// Whether this node also hosts every space that its store holds or a peer names (`"*"`).
+    /// Whether this node also hosts every space that its store, a snapshot file or a peer names (`"*"`).
     pub learn_spaces: bool,
     /// Ids of this node's previous keys; none by default.
     pub replaces: Vec<NodeId>,
@@ -287,7 +287,8 @@ pub enum ConfigError {
 #[non_exhaustive]
 pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer). For a
-    /// [section](ClusterConfig::load_section), it includes the name of the section.
+    /// [section](ClusterConfig::load_section), it includes the name of the section. For a value from an environment
+    /// variable, the variable follows the key, or replaces it if the value could not be applied.
     pub key: String,
     /// The line of the key, or of the nearest table around it. `None` if the file has neither, or
     /// if the configuration was not read from a file or text.

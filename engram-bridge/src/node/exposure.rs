@@ -10,7 +10,7 @@ const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
 impl ClusterConfig {
-    /// Whether other users may read the private key, as far as the system reports it.
+    /// Whether other users may access the private key, as far as the system reports it.
     pub fn key_is_exposed(&self) -> bool {
         permissions(&self.tls.key) & OTHERS != 0
     }

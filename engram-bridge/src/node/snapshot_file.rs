@@ -72,7 +72,7 @@ pub struct RejectedLine {
     pub line: u64,
     /// The pattern's id, if only this pattern was left out and the id could be read.
     pub pattern: Option<String>,
-    /// The cause, and the next step.
+    /// The cause, in most cases with the next step.
     pub reason: String,
 }
 
@@ -88,7 +88,7 @@ pub enum SnapshotFileError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file has no lines.
+    /// The file has no lines, or only empty ones.
     #[error("{} is empty; write one consolidation snapshot or one pattern per line", path.display())]
     Empty {
         /// The file.
@@ -210,8 +210,9 @@ fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads one line, without its line ending. Returns the number of bytes that the line takes in the
-/// file; 0 at the end of the file. Skips the rest of a line that is too long.
+/// Reads one line, without its line ending and other white space at its end. Returns the number of
+/// bytes that the line takes in the file; 0 at the end of the file. Skips the rest of a line that is
+/// too long.
 fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = MAX_SNAPSHOT_LINE as u64 + 1;

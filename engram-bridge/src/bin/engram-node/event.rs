@@ -23,13 +23,14 @@ pub(crate) enum Event {
         /// The status page, if HTTP is on.
         #[serde(skip_serializing_if = "Option::is_none")]
         page: Option<String>,
-        /// The socket of `engram-node ctl`, if the node has a state folder.
+        /// The socket of `engram-node ctl`, if it could be created in the state folder.
         #[serde(skip_serializing_if = "Option::is_none")]
         socket: Option<String>,
     },
     /// The state in which the node found its store.
     Opened { recovery: &'static str, found: String, unhosted: Vec<String> },
-    /// A snapshot was submitted, and its new patterns are durable.
+    /// A snapshot was submitted, and its new patterns are stored, except those that wait for the first contact of
+    /// their space.
     Snapshot(Snapshot),
     /// Every snapshot in a file was submitted on request.
     Submitted {
@@ -41,7 +42,7 @@ pub(crate) enum Event {
         waiting: usize,
         rejected: usize,
     },
-    /// A session with a peer ended.
+    /// A session with a peer completed.
     Session(Session),
     /// The membership changed its view of a peer, or the peer restarted.
     Member { peer: String, liveness: String, incarnation: Option<u64> },
@@ -121,7 +122,7 @@ pub(crate) struct Snapshot {
     pub(crate) rejected: usize,
 }
 
-/// A session that ended.
+/// A completed session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Session {
     pub(crate) peer: String,

@@ -22,7 +22,7 @@ use crate::signals::Signals;
 use crate::source::Source;
 use engram_bridge::notices::{Notice, is_explained};
 
-/// The interval at which the state is polled, since no event reports the bytes that are counted during a
+/// The interval at which the state is polled, since no event reports the records that arrive during a
 /// session.
 const LOOK: Duration = Duration::from_millis(200);
 

@@ -18,7 +18,7 @@ use crate::submit::{Submitter, Taken};
 use crate::words::{counted, one_line};
 use crate::{explained, export};
 
-/// The reason why a request failed, and the next step.
+/// The reason why a request failed, and the next step if there is one.
 type Refusal = String;
 
 impl Host {

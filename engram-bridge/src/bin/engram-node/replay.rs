@@ -40,8 +40,8 @@ pub(crate) fn open(
 }
 
 impl Replay {
-    /// Submits every run, with a pause after each, on a separate thread: reading and hashing a large run takes a while,
-    /// and each thread that allocates patterns retains some memory.
+    /// Submits every run, with a pause before the next one, on a separate thread: reading and hashing a large run
+    /// takes a while, and each thread that allocates patterns retains some memory.
     pub(crate) fn start(mut self) {
         thread::spawn(move || {
             if let Err(error) = self.run() {

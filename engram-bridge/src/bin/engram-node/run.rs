@@ -38,7 +38,7 @@ pub(crate) struct Run {
     /// Consolidation snapshots, as JSON lines. Without this option, the node submits nothing when it starts.
     #[arg(long, value_name = "FILE")]
     snapshots: Option<PathBuf>,
-    /// The pause between two snapshots, in milliseconds.
+    /// The pause between two runs in --snapshots, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 300, conflicts_with = "follow")]
     replay_every: u64,
     /// Submits the latest pattern of each id in --snapshots, and then each line that is appended.

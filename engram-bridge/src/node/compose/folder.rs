@@ -33,7 +33,8 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), StartError> {
     if has_store { Ok(()) } else { Err(OpenError::Storage(refused).into()) }
 }
 
-/// Checks that a folder exists or can be created, and that a file of `bytes` can be created in it.
+/// Checks that a file of `bytes` can be created in `folder` or, if it does not exist, in its nearest ancestor that
+/// exists.
 fn probe(folder: &Path, bytes: usize) -> io::Result<()> {
     let there = folder.ancestors().find(|path| path.exists());
     let there = there.unwrap_or_else(|| Path::new("."));

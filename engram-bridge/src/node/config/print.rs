@@ -15,8 +15,8 @@ use crate::replica::across_ids::AcrossIds;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// Prints a complete `cluster.toml`: every key with its value, defaults included. Parsing it yields
-/// the same configuration.
+/// Prints a complete `cluster.toml`: every key that has an effect, with its value, defaults
+/// included. Parsing it yields the same configuration.
 impl fmt::Display for ClusterConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";

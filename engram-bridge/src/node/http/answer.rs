@@ -24,8 +24,8 @@ use crate::spaces::space::Space;
 pub(super) struct Diff {
     peer: String,
     space: String,
-    /// Whether this node and the peer have been equal in this space at any time since this process
-    /// started; if not, the whole space may differ.
+    /// Whether this node knows a state in which it and the peer were equal in this space, since
+    /// this process started; if not, the whole space may differ.
     ever_equal: bool,
     slots: Vec<u32>,
     patterns: usize,

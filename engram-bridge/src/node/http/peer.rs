@@ -18,7 +18,7 @@ pub(super) struct Peer {
     state: &'static str,
     connected_seconds: Option<f64>,
     round_trip_seconds: Option<f64>,
-    /// Consecutive failed dials.
+    /// Consecutive failures, as in [`ConnectionState::BackOff`].
     failures: u32,
     /// The cause of the last failure.
     cause: Option<String>,

@@ -176,7 +176,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_triggers_total",
         kind: Counter,
         unit: None,
-        help: "Adverts that led to a session, and adverts that another session made unnecessary.",
+        help: "Sessions that an advert or the previous session triggered, and adverts that another session made unnecessary.",
         labels: &["outcome"],
         read: |Reading { net, .. }| {
             vec![

@@ -183,8 +183,9 @@ impl Notice {
         }
     }
 
-    /// Returns the notice for an event of the network; `None` for the end of a session, a change to a member, and an
-    /// event of an unknown kind. `name` returns the display name of a node.
+    /// Returns the notice for an event of the network; `None` for an event that has none here, such as a completed
+    /// session, a recovered peer, a missing common space, and a change to a member or to the roster. `name` returns
+    /// the display name of a node.
     pub fn of_network(event: &Net, name: impl Fn(NodeId) -> String) -> Option<Self> {
         use Level::{Info, Warning};
         Some(match event {
@@ -302,7 +303,7 @@ impl Notice {
     }
 
     /// The kind of the notice. Each cause has its own kind. Each peer also has its own kind, except
-    /// for refused records, which the peer only delivered.
+    /// for refused records, which the peer only delivered. For belief logs, each space has its own.
     pub fn kind(&self) -> Kind {
         let peer = self.peer.clone().filter(|_| self.event != REJECTED);
         let space = self.space.clone().filter(|_| self.event.starts_with("belief_log"));

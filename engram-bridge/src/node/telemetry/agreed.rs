@@ -48,13 +48,13 @@ impl Divergence {
         divergence
     }
 
-    /// Whether this node and the peer have been equal in this space since the
+    /// Whether a state is known in which this node and the peer were equal in this space, since the
     /// [`Telemetry`](super::Telemetry) was created. If not, everything may differ.
     pub fn is_known(&self) -> bool {
         self.known
     }
 
-    /// The slots of the tree that changed, ascending from 0.
+    /// The slots of the tree that changed, ascending; the first slot of a tree is 0.
     pub fn slots(&self) -> &BTreeSet<u32> {
         &self.slots
     }

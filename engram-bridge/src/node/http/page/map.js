@@ -1,4 +1,4 @@
-// The map: one square for each slot of the tree, row by row in the order of the hashes.
+// The map: one square for each of its slots, row by row in the order of the hashes.
 
 const cells = [];
 let differing = new Set();
@@ -44,7 +44,7 @@ function showMap(map) {
   readOut(false);
 }
 
-/** The slots in which a peer differs: none if its latest root equals this node's. */
+/** The slots that changed here since a peer was last equal: none if its latest root equals this node's. */
 function slotsOf(peer) {
   const told = latest.peers.find((one) => one.name === peer.peer);
   return told?.agreement === 'in_step' ? [] : peer.slots;

@@ -3,7 +3,7 @@
 /** The chosen peer, or null for all. */
 let chosenPeer = null;
 
-/** The state of a peer, according to its latest roots: a word, and `good`, `care` or `bad`. */
+/** The state of a peer, according to its connection, its sessions and its latest roots: a word, and `good`, `care` or `bad`. */
 function verdict(peer) {
   if (peer.liveness === 'down') return ['down', 'bad'];
   if (peer.state !== 'connected') return [peer.state === 'dialling' ? 'being dialled' : 'not reached', 'bad'];
@@ -107,7 +107,7 @@ function updatePeer(card, peer) {
   say(traffic, `${bytes(peer.bytes_sent)} sent, ${bytes(peer.bytes_received)} received`);
 }
 
-/** Peers with faults come first; the others stay in the order of the roster. */
+/** Peers with faults come first, then the others; both in the order of their names. */
 function inOrder(peers) {
   const needsHelp = (peer) => verdict(peer)[1] === 'bad';
   return [...peers.filter(needsHelp), ...peers.filter((peer) => !needsHelp(peer))];

@@ -35,7 +35,7 @@ pub(super) const DECODE_ERRORS: Metric = Metric {
     name: "engram_gossip_decode_errors_total",
     kind: Counter,
     unit: None,
-    help: "Malformed datagrams, and sessions that broke the protocol.",
+    help: "Malformed datagrams, and sessions that ended with a protocol error or a silent peer.",
     labels: &["reason"],
     read: |Reading { net, .. }| {
         let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
@@ -50,7 +50,7 @@ pub(super) const AUTH_FAILURES: Metric = Metric {
     name: "engram_gossip_auth_failures_total",
     kind: Counter,
     unit: None,
-    help: "Handshakes that failed because one side refused the identity of the other.",
+    help: "Failed handshakes and ended connections: one side refused the identity of the other.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
 };
@@ -59,7 +59,7 @@ pub(super) const CONNECTION_FAILURES: Metric = Metric {
     name: "engram_gossip_connection_failures_total",
     kind: Counter,
     unit: None,
-    help: "Handshakes that failed for other reasons, such as the network.",
+    help: "Failed handshakes and ended connections for other reasons, such as the network.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
 };
