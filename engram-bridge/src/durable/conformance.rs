@@ -133,7 +133,8 @@ pub enum Violation {
     /// A backup overwrote an existing path.
     #[error("a backup overwrote an existing path instead of refusing it")]
     Overwritten,
-    /// A call that must succeed at this step failed.
+    /// A call that must succeed at this step failed, or a call that must fail with [`StorageError::InUse`] failed with
+    /// another error.
     #[error("{step}: {error}")]
     Failed {
         /// The step of the suite.

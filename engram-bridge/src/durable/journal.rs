@@ -25,7 +25,7 @@ pub(crate) struct Journal {
     on_state: OnState,
 }
 
-/// Called with the failure when commits begin to fail, and with `None` when they succeed again.
+/// Called with the failure when commits or checks begin to fail, and with `None` when commits succeed again.
 type OnState = Box<dyn Fn(Option<StorageError>) + Send + Sync>;
 
 /// The outcome of a commit, shared by the writers whose changes are in it.
@@ -58,8 +58,8 @@ pub(crate) struct Figures {
 }
 
 impl Journal {
-    /// Creates a journal on `store`; if `store` is `None`, nothing is stored. Calls `on_state` when commits begin to
-    /// fail, and when they succeed again.
+    /// Creates a journal on `store`; if `store` is `None`, nothing is stored. Calls `on_state` when commits or checks
+    /// begin to fail, and when commits succeed again.
     pub(crate) fn new(
         store: Option<Arc<dyn StateStore>>,
         on_state: impl Fn(Option<StorageError>) + Send + Sync + 'static,

@@ -87,7 +87,7 @@ mod tests {
         StorageError::Failed { place: "here".to_owned(), reason: reason.to_owned() }
     }
 
-    /// Rows that fill many parts; one row is longer than a part.
+    /// Rows that fill many parts; one row of each table is longer than a part.
     fn kept() -> MemoryStateStore {
         let (kept, mut batch) = (MemoryStateStore::new(), Batch::default());
         for (table, row) in

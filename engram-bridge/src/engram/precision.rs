@@ -6,7 +6,7 @@ use std::fmt;
 /// for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Four bytes per value (default).
+    /// Not rounded (default).
     #[default]
     F32,
     /// Rounded once to half precision when a pattern enters the store.

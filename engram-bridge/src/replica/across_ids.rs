@@ -85,7 +85,8 @@ pub enum PatternRole {
     Subset(PatternRelation),
     /// A member whose episodes are a superset of the representative's.
     Superset(PatternRelation),
-    /// Any other member: the same memory, consolidated from different episodes.
+    /// Any other member, for example one with the same episodes as the representative, or with none
+    /// in common.
     Duplicate(PatternRelation),
 }
 

@@ -12,9 +12,10 @@ use crate::replica::record::Record;
 pub struct Caps {
     /// Records with live dots. Default: 2,000,000.
     pub live_records: u64,
-    /// Deletions, which are records without live dots, and suppressed contents. Default: 2,000,000.
+    /// Deletions, which are records without live dots, and digests that records suppress or once
+    /// suppressed. Default: 2,000,000.
     pub deletions: u64,
-    /// Bytes of contents, in their canonical form. Default: 8 GiB.
+    /// Bytes of contents, with four bytes for each number of an embedding. Default: 8 GiB.
     pub content_bytes: u64,
     /// Context entries of nodes that the roster does not list, per space. Default: 2,000,000.
     pub unlisted_entries: u64,
@@ -100,7 +101,7 @@ const NEAR_PERCENT: u128 = 80;
 /// The maximum number of nodes outside the roster that one record may name.
 pub const MAX_UNLISTED_NODES: usize = 4_096;
 
-/// The amounts that caps limit.
+/// The amounts that caps limit in total over all spaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) live_records: u64,

@@ -201,7 +201,7 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer }, digest })
     }
 
-    /// Decodes a stored content; `None` if it does not match the digest `claimed`.
+    /// Decodes a stored content; `None` if it does not match the digest `claimed`, or is not canonical.
     pub(crate) fn from_stored(
         bytes: &[u8],
         introducer: Introducer,

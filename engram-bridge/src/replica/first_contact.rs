@@ -37,7 +37,7 @@ impl FirstContact {
         Self { settle, began: now, progress: now }
     }
 
-    /// Records that a session changed the space.
+    /// Records that a session about the space changed this node.
     pub(crate) const fn on_progress(&mut self, now: Duration) {
         self.progress = now;
     }

@@ -60,12 +60,12 @@ impl DotIssuer {
         Dot::new(self.node, version)
     }
 
-    /// The number of dots issued since the process started.
+    /// The number of dots issued since the process started, without those of reissued writes.
     pub(crate) const fn minted(&self) -> u64 {
         self.minted
     }
 
-    /// Records a version of this node found in its own state.
+    /// Records a version of this node found in its own state or in a greeting.
     pub(crate) fn recall(&mut self, version: u64) {
         self.note_foreign(version);
         self.hybrid.recall(version);

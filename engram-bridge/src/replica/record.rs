@@ -152,7 +152,7 @@ impl Record {
     /// Decodes a record from a peer; returns it with its id.
     ///
     /// # Errors
-    /// [`Rejection::InvalidRecord`] if it is not canonical.
+    /// [`Rejection::InvalidRecord`] if it is not canonical, or if its id has an invalid length.
     pub(crate) fn from_wire(record: wire::Record) -> Result<(String, Self), Rejection> {
         validate_id(&record.id).map_err(|_| Rejection::InvalidRecord)?;
         let context = record.parts.iter().map(|part| (part.node, part.entry)).collect();

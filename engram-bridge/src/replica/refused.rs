@@ -12,7 +12,7 @@ use crate::replica::content::PatternError;
 pub struct RefusedPattern {
     /// The pattern, as the engine submitted it.
     pub pattern: Arc<SemanticPattern>,
-    /// The reason, which names the next step.
+    /// The reason, whose text names the limit or the next step.
     pub reason: PatternError,
 }
 

@@ -8,8 +8,8 @@ use crate::engram::timestamp::Timestamp;
 use crate::replica::content::PatternError;
 use crate::replica::refused::RefusedPattern;
 
-/// A pattern with at least this many live versions is reported: most likely the nodes disagree
-/// about it, and an operator should look at it.
+/// A pattern with at least this many versions to choose from is reported: most likely the nodes
+/// disagree about it, and an operator should look at it.
 pub const MANY_VERSIONS: usize = 8;
 
 /// The outcome of a submitted snapshot.
@@ -29,7 +29,7 @@ pub struct SubmitReport {
     pub waiting: usize,
     /// Patterns that were refused. The others are not affected.
     pub rejected: Vec<RejectedPattern>,
-    /// The ids of new versions whose pattern has [`MANY_VERSIONS`] live versions or more.
+    /// The ids whose records the submission changed, and that have at least [`MANY_VERSIONS`] versions to choose from.
     pub many_versions: Vec<String>,
     /// Whether the visible patterns changed.
     pub view_changed: bool,
@@ -46,7 +46,7 @@ pub struct RejectedPattern {
     pub index: usize,
     /// Its id.
     pub id: String,
-    /// The reason, which names the next step.
+    /// The reason, whose text names the limit or the next step.
     pub reason: PatternError,
 }
 
@@ -137,7 +137,8 @@ pub enum Submitted {
     Written,
     /// This node submitted the same content last; nothing was written.
     Unchanged,
-    /// Its content was forgotten on purpose and stays forgotten; nothing was written.
+    /// Its content was forgotten on purpose and stays forgotten. No version was written; this node's versions with
+    /// other contents were removed.
     Suppressed,
     /// It belongs to the merged view that was handed out before, for example as a blend of several versions;
     /// nothing was written.

@@ -41,8 +41,8 @@ impl Retention {
         Self { max_patterns: Some(max_patterns), ..self }
     }
 
-    /// Returns the earliest time that a shown pattern may have, in nanoseconds; `None` if there is no maximum age.
-    /// `present` computes the present of the space.
+    /// Returns the earliest time that a shown pattern may have, in nanoseconds; `None` if there is no maximum age or no
+    /// present. `present` computes the present of the space.
     pub(crate) fn earliest(&self, present: impl FnOnce() -> Option<i64>) -> Option<i64> {
         let max_age = i64::try_from(self.max_age?.as_nanos()).unwrap_or(i64::MAX);
         present().map(|present| present.saturating_sub(max_age))

@@ -55,7 +55,7 @@ pub(crate) struct SpaceState {
     counts: Counts,
     updates: RecentUpdates,
     generation: u64,
-    /// Patterns that acquired more than one version since the process started.
+    /// How often a pattern acquired more than one version since the process started.
     conflicts_met: u64,
     visible: u64,
     /// Ids whose visible patterns changed since the last comparison across ids; `None` if

@@ -24,7 +24,8 @@ use crate::spaces::stats::GossipStats;
 /// background.
 ///
 /// Cheap to clone; create one for each memory space. The [`Gossip`] handle runs the network over the same
-/// [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) waits for the network.
+/// [`Store`](crate::Store); only [`gossip_round`](Self::gossip_round) and [`first_contact`](Self::first_contact) wait
+/// for the network.
 #[derive(Clone, Debug)]
 pub struct ConsolidationGossiper {
     space: Arc<Space>,
@@ -115,7 +116,7 @@ impl ConsolidationGossiper {
     /// Submits one pattern. See [`Space::submit_pattern`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was stored.
     pub fn update_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         self.space.submit_pattern(pattern)
     }
@@ -123,7 +124,7 @@ impl ConsolidationGossiper {
     /// Withdraws this node's writes under `id`. See [`Space::withdraw`].
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was withdrawn.
     pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.withdraw(id)
     }
@@ -131,7 +132,7 @@ impl ConsolidationGossiper {
     /// Forgets `id` on all nodes. See [`Space::forget`].
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was forgotten.
     pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
         self.space.forget(id)
     }
@@ -139,7 +140,7 @@ impl ConsolidationGossiper {
     /// Replaces all known versions of a pattern, on all nodes. See [`Space::resolve`].
     ///
     /// # Errors
-    /// [`SubmitError`] if it is not valid or cannot be stored; nothing was changed.
+    /// [`SubmitError`] if it is not valid or cannot be stored; no version was replaced.
     pub fn resolve(
         &self,
         pattern: &Arc<SemanticPattern>,

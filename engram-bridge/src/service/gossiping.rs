@@ -27,8 +27,8 @@ use crate::service::pending::{Handed, Pending};
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
 /// - `update_cache` queues the engine's patterns and returns without waiting for the disk. A
-///   background task submits them in order, and passes the *merged* snapshot to the inner service
-///   if the visible patterns changed. [`durable`](Self::durable) waits until they are stored.
+///   background task submits them in order, and passes the *merged* snapshot to the inner service,
+///   unless the service already has it. [`durable`](Self::durable) waits until they are stored.
 /// - Contributions of peers reach the inner service soon after they arrive; one call may pass on
 ///   many changes.
 /// - `cached_snapshot` returns the merged view, together with this engine's patterns that the cluster
@@ -157,8 +157,8 @@ impl GossipingConsolidationService {
     /// memory until the first contact ends or the node stops.
     ///
     /// # Errors
-    /// [`StorageError`] if the last of these snapshots could not be stored; [`StorageError::Stopped`] if the
-    /// node is stopped.
+    /// [`StorageError`] if the last of these snapshots could not be stored; [`StorageError::Stopped`] if it came
+    /// after the node had stopped.
     pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
         self.shared.pending.durable().await
     }

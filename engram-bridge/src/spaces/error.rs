@@ -7,8 +7,9 @@ use crate::durable::recovery::OpenError;
 use crate::durable::storage::StorageError;
 use crate::replica::content::PatternError;
 
-/// Why an operation on a pattern failed. The pattern is unchanged; an operation on many patterns
-/// may have changed others.
+/// Why an operation on a pattern failed. The pattern is unchanged, except that a submission that
+/// waited for the first contact may have been written; an operation on many patterns may have
+/// changed others.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {

@@ -75,13 +75,13 @@ pub enum StateEvent {
         cap: Cap,
     },
     /// A pattern of this node's engine was refused. It stays in the local view. A repeated refusal for the same
-    /// reason causes no event.
+    /// reason causes no event, unless the reason is [`PatternError::Duplicate`].
     PatternRefused {
         /// The space.
         space: SpaceId,
         /// The pattern id.
         id: String,
-        /// The reason, which names the next step.
+        /// The reason, whose text names the limit or the next step.
         reason: PatternError,
     },
     /// The belief log can no longer be written, or can be written again.

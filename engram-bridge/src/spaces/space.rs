@@ -40,7 +40,7 @@ pub(crate) struct Writer<'s> {
 ///
 /// All methods are synchronous, and none waits for the network. Submitted patterns are validated and hashed while no
 /// lock is held. A writer waits until its change is durable, and other writers of the space wait for it; changes to
-/// other spaces may become durable together with it. A reader waits only while changes are installed in memory. Large
+/// other spaces may become durable together with it. A reader waits only for work in memory, never for the disk. Large
 /// changes are split into parts, so that other writers get their turn.
 pub struct Space {
     id: SpaceId,
@@ -110,7 +110,7 @@ impl Space {
         self.state().visible_len()
     }
 
-    /// The number of patterns that acquired more than one version since the process started.
+    /// How often a pattern acquired more than one version since the process started.
     pub fn conflicts_met(&self) -> u64 {
         self.state().conflicts_met()
     }
@@ -171,7 +171,8 @@ impl Space {
         self.view_version.subscribe()
     }
 
-    /// Whether the store can keep records from peers now: its last commit did not fail, or it stores nothing.
+    /// Whether the store can keep records from peers now: its last commit and all later checks succeeded, or it stores
+    /// nothing.
     pub(crate) fn accepts_records(&self) -> bool {
         !self.shared.journal.is_failing()
     }

@@ -26,14 +26,14 @@ pub struct GossipStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
-    /// Versions that this node wrote, deletions included.
+    /// Versions that this node issued, deletions included. Reissued writes are not counted.
     pub written: u64,
     /// Writes of this node that were reissued, because a later version of this node arrived that this process did not
     /// write. Either a second process writes under the same key, or the clock was set back.
     pub reissued: u64,
     /// Writes of this node that were not reissued, because too many of its dots were live under one id.
     pub given_up: u64,
-    /// Dots that arrived with a content other than the held one. Both contents are kept.
+    /// Records with a dot that arrived with a content other than the held one. Both contents are kept.
     pub clashes: u64,
     /// Dots that were dropped, because one node had more than [`MAX_NODE_DOTS`](crate::replica::MAX_NODE_DOTS)
     /// under one id.
@@ -53,7 +53,8 @@ pub struct WriteStats {
     pub over_cap: BTreeMap<Cap, u64>,
     /// The current fault in this machine's clock; `None` if there is no evidence of one.
     pub clock_fault: Option<ClockFault>,
-    /// Refused patterns of this node's engine. Repeated refusals for the same reason count once.
+    /// Refused patterns of this node's engine. Repeated refusals for the same reason count once, except those of
+    /// repeated ids.
     pub refused: u64,
     /// Failed attempts to write a belief log.
     pub belief_log_failures: u64,
@@ -70,6 +71,6 @@ pub struct WriteStats {
     pub stored_records: Option<u64>,
     /// Batches that could not be stored.
     pub storage_failures: u64,
-    /// The error, if the last batch failed or the store refused changes when it was opened.
+    /// The error, if the last batch or a later check of the store failed.
     pub storage_failure: Option<StorageError>,
 }

@@ -2,7 +2,7 @@
 //!
 //! A record has a separate part for each node, so usually only the parts that may not be joined are
 //! left out: the other parts and the suppression are joined. A record of a new id that would exceed
-//! a cap is refused as a whole.
+//! a cap on records, deletions or contents is refused as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 

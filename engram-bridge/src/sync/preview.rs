@@ -18,7 +18,7 @@ use crate::sync::apply::verify;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SyncPreview {
-    /// The spaces in which anything would change, keyed by name.
+    /// The spaces in which anything would change or be refused, keyed by name.
     pub spaces: BTreeMap<SpaceId, SpacePreview>,
     /// Whether the preview is complete. If not, the session left some differences out: it reached a
     /// limit, the peer accepted no records, or another session was already transferring them.
@@ -33,7 +33,7 @@ pub struct SpacePreview {
     pub here: BTreeMap<String, PlannedChange>,
     /// The ids of the patterns whose records would change at the peer.
     pub there: BTreeSet<String>,
-    /// The ids of the patterns that this node would refuse, with the reasons.
+    /// The ids of the patterns that this node would refuse, at least in part, with one reason each.
     pub refused: BTreeMap<String, Rejection>,
 }
 

@@ -15,8 +15,9 @@ use crate::spaces::space::Space;
 use crate::sync::apply::apply;
 use crate::sync::preview::Preview;
 
-/// A space, pinned for one session. The tree does not change, so that the peer sees one consistent state; records and
-/// contents are the current ones. The difference is harmless, because the peer joins all that it receives.
+/// A space, pinned for one session. The tree does not change until the session pins it again, so that the peer sees one
+/// consistent state; records and contents are the current ones. The difference is harmless, because the peer joins all
+/// that it receives.
 #[derive(Debug)]
 pub struct SpaceView {
     space: Arc<Space>,

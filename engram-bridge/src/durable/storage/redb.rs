@@ -33,7 +33,7 @@ const STATE: &str = "state.redb";
 /// still be read.
 ///
 /// On Unix, the store remembers the device and the inode of the file. While the file is missing or another file is in
-/// its place, every call except a backup fails with [`StorageError::Replaced`]. The store keeps the original file open,
+/// its place, commits and compactions fail with [`StorageError::Replaced`]. The store keeps the original file open,
 /// and a backup copies it.
 #[derive(Debug)]
 pub struct RedbStateStore {
@@ -54,7 +54,7 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
-    /// The identity of the file that this process read; `None` before the first opening.
+    /// The identity of the file that this process read; `None` before the first opening and after a close.
     identity: Option<Identity>,
     /// The disk space that must be free before the database is opened again, in bytes: the space that a failed commit
     /// or check required, or 0.

@@ -7,7 +7,7 @@ use crate::replica::state::SpaceState;
 impl SpaceState {
     /// The present of the space in nanoseconds: the lower median of the times of the members'
     /// newest live patterns. Suppressed patterns, and members without a live pattern, do not count.
-    /// O(records).
+    /// O(live versions).
     pub(crate) fn present(&self) -> Option<i64> {
         let mut newest = BTreeMap::<[u8; 32], i64>::new();
         for (_, entry) in self.entries() {

@@ -184,7 +184,8 @@ impl Space {
     /// Submits a single pattern, like [`submit`](Self::submit).
     ///
     /// # Errors
-    /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was changed.
+    /// [`SubmitError`] if the pattern is not valid or cannot be stored. Nothing was stored; a pattern that is not valid
+    /// stays in the local view.
     pub fn submit_pattern(&self, pattern: &Arc<SemanticPattern>) -> Result<Submitted, SubmitError> {
         self.shared.journal.check_open()?;
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
@@ -204,7 +205,7 @@ impl Space {
     /// new version.
     ///
     /// # Errors
-    /// [`SubmitError`] if the change cannot be made or stored; nothing was changed.
+    /// [`SubmitError`] if the change cannot be made or stored; nothing was withdrawn.
     pub fn withdraw(&self, id: &str) -> Result<bool, SubmitError> {
         let withdrawn = self.change_each([id], &mut |state, issuer, id| {
             Ok(state.plan_withdraw(id, issuer)?.map(Planned::from))
@@ -255,7 +256,7 @@ impl Space {
     ///
     /// # Errors
     /// [`SubmitError`] if the pattern, with the citations that `citations` selects, is not valid or cannot be
-    /// stored. Nothing was changed.
+    /// stored. No version was replaced.
     pub fn resolve(
         &self,
         pattern: &Arc<SemanticPattern>,
