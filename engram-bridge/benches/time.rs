@@ -1,5 +1,5 @@
-//! Measures `update_cache`, which blocks Engram's scheduler, and the time until a peer's change reaches the cache. Both
-//! are compared with the time to hash the snapshot once.
+//! Measures `update_cache`, which Engram's scheduler calls, until the snapshot is durable, and the time until a peer's
+//! change reaches the cache. Both are compared with the time to hash the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {

@@ -1,5 +1,5 @@
-//! A custom view: dotted records, stored as `engram_vclock::Siblings` in an `engram_merkle::Tree`,
-//! and checked by the law suite for views.
+//! A custom view: dotted records of `engram_vclock::Siblings`, compared by an
+//! `engram_merkle::Tree`, and checked by the law suite for views.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

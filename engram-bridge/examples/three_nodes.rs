@@ -1,5 +1,5 @@
-//! Three nodes in one process, over QUIC on loopback: each consolidates a pattern, and all of them
-//! show all patterns.
+//! Three nodes in one process, over QUIC on loopback: each consolidates two patterns, and all of
+//! them show all patterns.
 //!
 //! `cargo run -p engram-bridge --example three_nodes`
 

@@ -40,7 +40,8 @@ pub struct ConsolidationRun {
     pub patterns: usize,
     /// Citations of the patterns in the merged view.
     pub citations: usize,
-    /// Visible beliefs that the snapshot changed, including those of patterns that wait for the first contact.
+    /// Changes to visible beliefs, including those of patterns that wait for the first contact. Changes by peers count
+    /// if they arrive immediately before the snapshot is submitted.
     pub updates: usize,
     /// The greatest absolute change in a strength among the updates.
     pub max_novelty: f32,
