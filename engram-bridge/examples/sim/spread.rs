@@ -36,8 +36,8 @@ pub(crate) fn spread(
     finish(&mut world, setting, written)
 }
 
-/// Partitions a cluster into two halves until each agrees internally, and measures the time from
-/// healing until all nodes agree.
+/// Partitions a cluster into two halves for [`APART`], by the end of which each must agree
+/// internally, and measures the time from healing until all nodes agree.
 pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
@@ -60,7 +60,7 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
 const LARGE: u64 = 1_000;
 
 /// Returns a fault if a run sends more than 1.5 times the bytes of the `difference` records that
-/// nodes lack.
+/// nodes lack; `None` for fewer than [`LARGE`] records.
 fn storm(run: &Run, nodes: u64, difference: u64) -> Option<String> {
     let (sent, least) = (run.bytes_per_node * nodes, run.payload * difference / run.records.max(1));
     let is_storm = difference >= LARGE && sent * 2 > least * 3;

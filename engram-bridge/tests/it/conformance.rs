@@ -50,7 +50,7 @@ enum Fault {
     LosesAWriteAtTheEnd,
     /// The edits of a batch take effect from the last to the first.
     ReordersABatch,
-    /// Every other batch takes effect after the one that follows it.
+    /// Every other batch takes effect once more after the one that follows it.
     ReordersBatches,
     /// A scan returns the rows from before the last batch.
     ReturnsStaleRows,
@@ -67,7 +67,7 @@ enum Fault {
     /// A removal is ignored.
     KeepsRemovedRows,
     Miscounts,
-    /// A compaction drops rows that were not compacted before.
+    /// A compaction drops the rows whose keys begin with a zero byte.
     CompactsRowsAway,
     /// Each opening succeeds, even while the store is already open.
     OpensTwice,

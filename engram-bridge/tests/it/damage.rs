@@ -76,7 +76,8 @@ impl Found {
 /// The length of the header of a file, which gives the positions of all other parts.
 const HEADER: usize = 320;
 
-/// Damages the file at every `step`-th byte.
+/// Damages the header of the file at every byte, and the rest at every `step`-th byte; also
+/// truncates the file, and clears its pages.
 fn damage_file(step: usize) -> Found {
     // Each trial writes and syncs the file, which is slow on a disk: use an in-memory file system
     // if there is one.
@@ -100,7 +101,6 @@ fn damage_file(step: usize) -> Found {
         drop(again);
         fs::remove_dir_all(place).unwrap();
     };
-    // Damage the header of the file at every byte, and the rest at every `step`-th byte.
     for at in (0..HEADER).chain((HEADER..whole.len()).step_by(step)) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1 << (at % 8);

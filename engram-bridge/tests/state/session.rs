@@ -113,7 +113,7 @@ impl Handover {
         }
     }
 
-    /// Passes up to `frames` frames. Returns whether the session still runs.
+    /// Passes up to `frames` frames. Returns `false` if the session had fewer.
     pub(crate) fn pass(&mut self, frames: usize) -> bool {
         (0..frames).all(|_| self.pass_one())
     }

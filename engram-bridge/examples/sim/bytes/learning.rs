@@ -34,7 +34,7 @@ impl Opener {
     }
 }
 
-/// Two nodes with the same records, written by `nodes` nodes.
+/// Two nodes with the same records, which the nodes of a cluster except `right` wrote.
 struct Pair {
     left: Replica,
     right: Replica,

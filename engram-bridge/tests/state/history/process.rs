@@ -165,7 +165,7 @@ impl Process {
         output
     }
 
-    /// Records an input from a session.
+    /// Records an input that was applied, here or by a session.
     pub(crate) fn log(&mut self, serial: u64, input: Input) {
         let time = self.time.load(Ordering::Relaxed);
         self.log.push(Logged { serial, time, input });
