@@ -14,7 +14,7 @@ pub struct TooLarge {
     pub what: &'static str,
     /// The size of the value.
     pub size: u64,
-    /// The limit, from [`limits`](crate::limits).
+    /// The limit, from [`limits`](crate::limits) or from the codec of the content.
     pub limit: u64,
 }
 

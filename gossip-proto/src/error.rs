@@ -18,7 +18,7 @@ pub enum DecodeError {
     /// The bytes do not begin with the magic of this protocol: the sender speaks another protocol.
     #[error("not a gossip frame or advert: the first bytes are {0:02x?}")]
     Magic([u8; 2]),
-    /// A wire version that this build does not speak. Upgrade the older side.
+    /// A version of the wire or of adverts that this build does not speak. Upgrade the older side.
     #[error("wire version {theirs} is not supported, because this build speaks version {ours}")]
     Version {
         /// The version that this build speaks.
@@ -39,7 +39,7 @@ pub enum DecodeError {
         what: &'static str,
         /// The value, or one above the cap if the decoder stopped counting there.
         value: u64,
-        /// The cap, from [`limits`](crate::limits).
+        /// The cap, from [`limits`](crate::limits) or from the codec of a content.
         cap: u64,
     },
     /// A valid value that is not in its canonical form.
@@ -79,8 +79,9 @@ pub enum SetupError {
     ReceiveBudget(u64),
 }
 
-/// Why a session ended early. Records that were applied before the error are valid and are kept;
-/// nothing else was stored. Start a new session later; it needs no state from this one.
+/// Why a session ended early, or why it ignored a frame. Records that were applied before the error
+/// are valid and are kept; nothing else was stored. Start a new session later; it needs no state
+/// from this one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

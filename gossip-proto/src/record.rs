@@ -34,8 +34,8 @@ pub struct Record<const N: usize = 32> {
 
 /// A record that names its contents by [`Tag`]s.
 ///
-/// Its receiver finds the digests among those of the contents in the same message and those in its
-/// own record of the id.
+/// Its receiver finds the digests among those of the contents in the same message or ahead of it,
+/// and those in its own record of the id.
 pub type ShortRecord = Record<TAG_LEN>;
 
 /// One node's part of a record: its context entry and its live dots.

@@ -103,9 +103,9 @@ impl Rejection {
 
 /// One space as a session uses it: a pinned snapshot to read, and a live state to write.
 ///
-/// Reads use the snapshot that was pinned when the view was created, so that a session sees one
-/// consistent tree. Records and contents may be newer than the snapshot, because joins make late
-/// reads harmless.
+/// Reads use the snapshot that was pinned when the view was created or last
+/// [pinned again](Self::repin), so that a session compares consistent trees. Records and contents
+/// may be newer than the snapshot, because joins make late reads harmless.
 pub trait View {
     /// The type of the contents replicated under the ids.
     type Content: Wire;

@@ -17,7 +17,7 @@ pub(crate) struct NodeTable(Vec<(NodeId, u64)>);
 impl NodeTable {
     /// Size of one node in the table, in bytes.
     pub(crate) const NODE_WIRE: usize = 40;
-    /// Size of the longest encoding of an index and a difference, in bytes.
+    /// Upper bound for the size of an index and a difference, in bytes.
     pub(crate) const ENTRY_WIRE: usize = 13;
 
     /// The table of all entries of a message.

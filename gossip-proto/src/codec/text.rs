@@ -25,7 +25,7 @@ enum Tail {
     Decimal(u64),
     /// A lower-case hyphenated UUID.
     Uuid([u8; 16]),
-    /// An even number of lower-case hexadecimal digits.
+    /// An even number of lower-case hexadecimal digits, at least two.
     Hex(Vec<u8>),
 }
 

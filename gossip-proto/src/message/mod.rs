@@ -32,8 +32,8 @@ pub enum Message {
     /// The hello of both sides. Answered by a hello; the session ends if the digests of the spaces
     /// are equal.
     MerkleRootExchange(Hello),
-    /// Narrows down the spaces that differ. Answered by `Spaces`; a table may also be answered by
-    /// `Versions`, `SubtreeRequest` or `SubtreeResponse`.
+    /// Narrows down the spaces that differ. Answered by `Spaces`, unless it answers a table itself. A
+    /// table may also be answered by `Versions`, `SubtreeRequest` or `SubtreeResponse`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
@@ -45,14 +45,15 @@ pub enum Message {
     /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
     /// the same key if the receiver's record is older.
     PatternRequest(PatternRequest),
-    /// Records. The receiver answers only with records that differ from the received ones after the
-    /// join.
+    /// Records. Answered by `PatternSync` with the records that differ from the received ones after
+    /// the join, and by `PatternRequest` for records that lack a digest or a content.
     PatternSync(PatternSync),
     /// Final roots. The session ends after two consecutive turns that end with `Done`, if the
     /// second turn contains nothing else.
     Done(Done),
     /// A version summary. Answered by the receiver's own summary, unless that was sent before, and
-    /// by `PatternSync` or `RangeOffer`.
+    /// by `PatternSync` or `RangeOffer`; or by `SubtreeRequest` or `SubtreeResponse` if the receiver
+    /// cannot use the summary.
     Versions(Versions),
     /// The ranges of many records. Answered by `RangeAnswer`.
     RangeOffer(RangeOffer),

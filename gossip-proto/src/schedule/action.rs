@@ -82,7 +82,7 @@ pub struct Terms {
     /// The cursor of the last session with the peer; sending continues there.
     pub cursor: Option<u64>,
     /// Number of consecutive sessions with the peer, immediately before this one, that left records
-    /// to the next session.
+    /// to the next session or to other sessions.
     pub postponed: u8,
     /// Spaces whose root differs from the peer's last known root.
     pub suspects: Vec<SpaceId>,

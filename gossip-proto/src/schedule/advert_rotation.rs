@@ -8,7 +8,7 @@ use crate::{RootAdvert, SpaceId, Summary};
 /// Advertises changed spaces first, each in several adverts, and rotates all spaces of equal rank.
 #[derive(Debug)]
 pub(super) struct AdvertRotation {
-    /// The spaces that were advertised. Used only while not all spaces fit.
+    /// The hosted spaces, advertised or not. Used only while not all spaces fit.
     told: BTreeMap<SpaceId, Told>,
     /// Number of adverts so far.
     adverts: u64,

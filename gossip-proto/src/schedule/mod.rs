@@ -83,8 +83,8 @@ pub use self::token_bucket::Rate;
 ///
 /// `P` identifies a peer. `now` is the time since an arbitrary fixed moment; it must not run
 /// backwards. Calls take time logarithmic in the number of peers, except those for a change to
-/// roots or limits, an advert, a round, and the end of a session for which others wait: these visit
-/// every peer.
+/// members, roots or limits, a new member's dial, an advert, a round, and the end of a session for
+/// which others wait: these may visit every peer.
 #[derive(Debug)]
 pub struct Scheduler<P> {
     us: P,
@@ -142,13 +142,13 @@ enum Due<P> {
 #[non_exhaustive]
 pub struct ScheduleStats {
     /// Sessions opened because an advert differed from the local roots, or because the previous
-    /// session left records to this one.
+    /// session left records to this one or to other sessions.
     pub triggers: u64,
     /// Adverts that no longer needed a session when one was due, because another session had
     /// fetched the records.
     pub triggers_saved: u64,
-    /// Sessions that peers opened and this node refused because another session took precedence or
-    /// no permit was free.
+    /// Sessions that peers opened and this node refused because another session took precedence, no
+    /// permit was free, or the peer was not a member.
     pub sessions_refused: u64,
     /// Sessions that peers opened and this node refused because a quota was exhausted, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,
@@ -254,7 +254,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Number of consecutive sessions that this node opened with `peer` and that neither made
     /// progress nor ended in sync. A session of either side that does one of these resets the
-    /// number; a session that left records to others does not count.
+    /// number, and so does one of this node that finds no common space; a session that left records
+    /// to others does not count.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }

@@ -41,7 +41,7 @@ pub(super) struct Peer {
     /// Cursor of the last session. The next one continues there, so that records that the peer
     /// refuses do not starve others.
     pub(super) cursor: Option<u64>,
-    /// Number of consecutive sessions that left records to the next session.
+    /// Number of consecutive sessions that left records to the next session or to other sessions.
     pub(super) postponed: u8,
     pub(super) stalled_sessions: u32,
     pub(super) account: PeerAccount,

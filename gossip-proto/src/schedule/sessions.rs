@@ -238,9 +238,10 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Decides which records a session with `peer` takes without a request. A session that leaves
     /// records to other sessions does not compare trees. After [`MAX_POSTPONED`] such sessions in a
-    /// row, the next one therefore takes records without an offer. While refusals of the peer's records are remembered, a
-    /// session that would take all records without an offer takes only those by clocks, because the
-    /// records that the comparison of trees finds may be the refused ones.
+    /// row, the next one therefore takes records without an offer. While refusals of the peer's
+    /// records are remembered, a session that would take all records without an offer takes only
+    /// those by clocks, because the records that the comparison of trees finds may be the refused
+    /// ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),

@@ -123,10 +123,10 @@ pub struct Stats {
     pub contents_in: u64,
     /// Records received that changed this side's state.
     pub applied: u64,
-    /// Records received that were already known.
+    /// Records received that were already known or outdated.
     pub stale: u64,
-    /// Bytes received for records that were already known or not asked for. All records of a frame
-    /// are assumed to be equally long.
+    /// Bytes received for records that were already known, outdated or not asked for. All records of
+    /// a frame are assumed to be equally long.
     pub wasted_bytes: u64,
     /// This side's records, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,
@@ -138,8 +138,8 @@ pub struct Stats {
     /// The [`rejected`](Self::rejected) records that were refused because this side's store cannot
     /// write.
     pub unstored: u64,
-    /// Records received that this side never asked for, and requests for keys that it never
-    /// offered. This side neither stores these records nor answers these requests.
+    /// Records received that this side did not ask for, and requests for keys that it did not list.
+    /// This side neither stores these records nor answers these requests.
     pub unasked: u64,
     /// Records that this side left to another of its sessions, which is fetching them: see
     /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).

@@ -11,7 +11,7 @@ use crate::record::NodeId;
 use crate::tag::{KEY_LEN, SessionKey, Tag};
 use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, View};
 
-/// Maximum number of records looked up at once.
+/// Number of records looked up at once, apart from further ones with the last one's version.
 const PAGE: usize = 256;
 
 /// A stream of the records in the ranges that the peer takes, each sent once, followed by the
@@ -151,8 +151,8 @@ impl Stream {
     }
 
     /// Declares all versions below that of the next record, or to the end of the range if there is
-    /// none, because the last returned record has been sent. If the next record has the same version, declares nothing and returns true,
-    /// because that record must follow.
+    /// none, because the last returned record has been sent. If the next record has the same
+    /// version, declares nothing and returns true, because that record must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
         let upper = match next {

@@ -15,7 +15,7 @@ pub(super) struct Node<H> {
     pub(super) host: H,
     pub(super) scheduler: Rc<RefCell<Scheduler<usize>>>,
     pub(super) up: bool,
-    /// Counts restarts, so that events of an earlier run do not affect a later one.
+    /// Counts crashes, so that events of an earlier run do not affect a later one.
     pub(super) run: u32,
     /// The time by which the node's clock is ahead of the world's.
     pub(super) skew: Duration,

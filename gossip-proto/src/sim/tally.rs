@@ -27,11 +27,11 @@ pub struct Tally {
     pub advert_bytes: u64,
     /// Records received.
     pub records: u64,
-    /// Records received that were already known.
+    /// Records received that were already known or outdated.
     pub stale: u64,
     /// Bytes of frames that carry records; each counts at both ends.
     pub record_bytes: u64,
-    /// Bytes of records that were already known or not asked for.
+    /// Bytes of records that were already known, outdated or not asked for.
     pub wasted_bytes: u64,
     /// Records received and refused.
     pub rejected: u64,

@@ -147,8 +147,9 @@ pub enum ViewLaw {
     /// handled, and do not count a record as handled merely because it arrived; required of a view
     /// with clocks.
     Clocks,
-    /// A restart changes neither root nor records nor clocks; checked if [`Replica::reopen`]
-    /// returns true. The next write then obeys the law [`Writes`](Self::Writes).
+    /// A restart changes neither root nor records, and the clocks lose nothing; checked if
+    /// [`Replica::reopen`] returns true. The next write then obeys the law
+    /// [`Writes`](Self::Writes).
     Reopen,
 }
 

@@ -1,6 +1,7 @@
 //! The shipped scheduler with its default settings, in virtual time.
 //!
-//! `cargo xtask mutants` plants mistakes in the scheduler; these tests must detect each mistake.
+//! `cargo xtask mutants` plants mistakes in the scheduler; these tests detect all of them but one,
+//! which `refusals.rs` detects.
 
 mod replica;
 

@@ -188,7 +188,8 @@ fn raised_limits_wake_delayed_sessions() {
     assert!(driver.opened.contains_key(&0));
 }
 
-/// The clock is set into the quiet hours, to a time after them, into those of the next day, and back.
+/// The clock is set into the quiet hours, to a time after them, into those of the next day, and
+/// back.
 #[test]
 fn quiet_hours_follow_the_wall_clock() {
     let mut config = ScheduleConfig::default();

@@ -49,7 +49,8 @@ pub(crate) fn run(input: &[u8]) -> BTreeSet<u8> {
 
 /// The setup bit that makes the nodes keep clocks.
 const CLOCKED: u8 = 64;
-/// The setup bit that makes the nodes expect a difference, so that their summaries travel early.
+/// The setup bit that makes the nodes expect a difference, so that their summaries travel early,
+/// and ask for offers.
 const EARLY: u8 = 128;
 
 fn store(node: u8, setup: &[u8; 4]) -> Store {
