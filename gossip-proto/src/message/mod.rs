@@ -32,8 +32,8 @@ pub enum Message {
     /// The hello of both sides. Answered by a hello; the session ends if the digests of the spaces
     /// are equal.
     MerkleRootExchange(Hello),
-    /// Narrows down the spaces that differ. Answered by `Spaces`, unless it answers a table itself. A
-    /// table may also be answered by `Versions`, `SubtreeRequest` or `SubtreeResponse`.
+    /// Narrows down the spaces that differ. Answered by `Spaces`, unless it answers a table itself.
+    /// A table may also be answered by `Versions`, `SubtreeRequest` or `SubtreeResponse`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
@@ -52,8 +52,8 @@ pub enum Message {
     /// second turn contains nothing else.
     Done(Done),
     /// A version summary. Answered by the receiver's own summary, unless that was sent before, and
-    /// by `PatternSync` or `RangeOffer`; or by `SubtreeRequest` or `SubtreeResponse` if the receiver
-    /// cannot use the summary.
+    /// by `PatternSync` or `RangeOffer`; or by `SubtreeRequest` or `SubtreeResponse` if the
+    /// receiver cannot use the summary.
     Versions(Versions),
     /// The ranges of many records. Answered by `RangeAnswer`.
     RangeOffer(RangeOffer),

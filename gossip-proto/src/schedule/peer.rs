@@ -23,7 +23,7 @@ pub(super) struct Peer {
     pub(super) dialled_at: Duration,
     /// Time until which the peer counts as lost recently.
     pub(super) met_until: Duration,
-    /// The start of the last connection.
+    /// The start of the connection, if there is one.
     pub(super) linked_at: Duration,
     /// Number of consecutive short connections that were lost.
     pub(super) flaps: u32,

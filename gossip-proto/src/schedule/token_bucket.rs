@@ -36,7 +36,7 @@ impl Rate {
 }
 
 const NANOS: u128 = 1_000_000_000;
-/// Maximum time to accrue a burst or to pay back a debt, so that times do not overflow.
+/// Maximum time to accrue a burst or to pay back one charge, so that times do not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The amount that has accrued at a [`Rate`] and has not been used.

@@ -45,7 +45,7 @@ pub struct Outcome {
     /// Spaces that the peer named and this side does not host: all such spaces of the peer, if this
     /// side [asks for them](crate::SessionConfig::learn_spaces).
     pub unhosted: Arc<[SpaceId]>,
-    /// The cursor for the next session with this peer, if this one kept something back: see
+    /// The cursor for the next session with this peer; `None` starts at the beginning: see
     /// [`SessionConfig::cursor`](crate::SessionConfig::cursor).
     pub cursor: Option<u64>,
     /// Whether the session left a difference to the next one, which resolves it by clocks: see
@@ -125,8 +125,8 @@ pub struct Stats {
     pub applied: u64,
     /// Records received that were already known or outdated.
     pub stale: u64,
-    /// Bytes received for records that were already known, outdated or not asked for. All records of
-    /// a frame are assumed to be equally long.
+    /// Bytes received for records that were already known, outdated or not asked for. All records
+    /// of a frame are assumed to be equally long.
     pub wasted_bytes: u64,
     /// This side's records, or parts of them, that exceed a limit of the wire.
     pub unsendable: u64,

@@ -73,7 +73,7 @@ pub(super) struct Transfer<C> {
     pub(super) arriving: Option<Arriving>,
     /// The key at which sending begins.
     start: u64,
-    /// The key at which the next session begins, if this one kept something back.
+    /// The key at which the next session begins, if a budget or a cap stopped this one at a key.
     cursor: Option<u64>,
     arranged: bool,
     kept_back: bool,
