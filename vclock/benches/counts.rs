@@ -1,5 +1,5 @@
-//! Counts node comparisons and allocations, which do not depend on the machine or its load. Prints one JSON object per
-//! line.
+//! Counts node comparisons and hashes, and allocations, which do not depend on the machine or its load. Prints one JSON
+//! object per line.
 //!
 //! `cargo bench -p engram-vclock --bench counts`
 

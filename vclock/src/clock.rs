@@ -7,8 +7,8 @@ use crate::{ClockError, Dot};
 /// node at or below it.
 ///
 /// The storage is canonical: entries ascend by node, no node occurs twice, and no version is 0.
-/// Equal clocks are stored as equal bytes, and a merge or a comparison is one pass over two sorted
-/// slices.
+/// Equal clocks are stored as equal bytes, and a merge or a comparison takes linear time, because
+/// both sides are sorted.
 ///
 /// Fidge (1988) and Mattern (1989) introduced vector clocks. Here, a clock describes the writes
 /// that a *state* has seen; the literature calls this a version vector (Parker et al., 1983).
@@ -100,8 +100,8 @@ impl<N: Ord + Clone> VectorClock<N> {
     /// Merges `other` into this clock, which keeps the greater version for each node. Returns
     /// whether the clock changed.
     ///
-    /// The merge is one pass over both clocks, in place. It allocates only if `other` names a node
-    /// that this clock lacks. Takes O(n + m) steps for n and m nodes.
+    /// The merge is in place and allocates nothing, unless `other` names a node that this clock
+    /// lacks. Takes O(n + m) steps for n and m nodes.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (mut at, mut changed) = (0, false);
         // Replicas usually know the same nodes, so there is no search while the entries are

@@ -11,8 +11,8 @@ use crate::{Causality, Dot};
 pub struct Joined<N = [u8; 32]> {
     /// Whether the state changed.
     pub changed: bool,
-    /// The first dot under which the two states held different values. All of these values are
-    /// kept. A clash means that several processes write in the name of the node.
+    /// The first dot under which the two states held different values. Values under one dot do not
+    /// supersede each other. A clash means that several processes write in the name of the node.
     pub clash: Option<Dot<N>>,
     /// The number of values dropped because a node had more than [`MAX_NODE_DOTS`] of them.
     pub dropped: usize,
@@ -27,8 +27,8 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// greater version for each node.
     ///
     /// A join is commutative and idempotent, and associative as long as no value is dropped. It
-    /// allocates nothing if nothing changes. The cost is O(n + m + (s + t) log (n m s t)) for s and
-    /// t values and n and m nodes.
+    /// allocates nothing if nothing changes and no dot clashes. The cost is
+    /// O(n + m + (s + t) log (n m s t)) for s and t values and n and m nodes.
     pub fn join(&mut self, other: &Self) -> Joined<N> {
         // Replicas usually hold the same values.
         if self.live == other.live {

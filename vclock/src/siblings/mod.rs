@@ -23,7 +23,8 @@ pub const MAX_NODE_DOTS: usize = 16;
 ///
 /// This is a dotted version vector set: a write that the context covers and that is not live was
 /// superseded. [`join`](Self::join) is the least upper bound of a lattice; replicas that have
-/// received the same states, in any order and any number of times, are equal, bit for bit.
+/// received the same states, in any order and any number of times, are equal, bit for bit, as long
+/// as no join drops a value.
 ///
 /// The write operations differ in the values that they supersede:
 ///

@@ -15,7 +15,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// A blind writer that repeats itself should compare with the value that it *submitted last*, and write nothing if
     /// the two are equal. If each node compared with the visible values, the nodes would answer each other endlessly.
     ///
-    /// Returns the number of superseded values. Takes O(s + log n) steps for s values and n nodes.
+    /// Returns the number of superseded values. The cost is that of [`supersede`](Self::supersede).
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// Call it on behalf of a person or a program that compared the values, never automatically when a state arrives. A
     /// concurrent value that this state does not contain survives.
     ///
-    /// Returns the number of superseded values. Takes O(s + log n) steps for s values and n nodes.
+    /// Returns the number of superseded values. The cost is that of [`supersede`](Self::supersede).
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// To retire a node permanently, supersede its dots under a dot of another node.
     ///
     /// Returns the number of superseded values. Calls `superseded` once for each live value. Takes
-    /// O(s + log n) steps for s values and n nodes.
+    /// O(s + log n) steps for s values and n nodes, or O(s + n) if the node is new.
     ///
     /// # Errors
     ///

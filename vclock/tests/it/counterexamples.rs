@@ -302,6 +302,7 @@ fn a_lost_disk_does_not_undo_a_suppression() {
     assert_eq!(peer.visible(), [""; 0]);
 }
 
+/// Weaker rule: a resolve does not release the digest of the value that it writes.
 #[test]
 fn a_resolve_releases_what_it_chooses() {
     let mut key = Key::default();

@@ -55,7 +55,7 @@ fn other_suppressions_are_refused() {
     assert!(serde_json::from_str::<Suppression<usize>>(&json).is_err());
 }
 
-/// The bytes announce 2^60 entries.
+/// The bytes announce 2^60 - 1 entries.
 #[test]
 fn a_promised_length_allocates_nothing() {
     let mut bytes = vec![0xff; 8];
