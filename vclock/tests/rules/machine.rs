@@ -148,8 +148,8 @@ impl Machine {
         version >= at(latest) + STEP
     }
 
-    /// V1: mints a version: the greater of the clock and the highest known version plus a random step. A process that continues from an older copy with
-    /// its clock behind therefore does not use a version twice.
+    /// V1: mints a version: the greater of the clock and the highest known version plus a random step. A process that
+    /// continues from an older copy with its clock behind therefore rarely uses a version twice.
     pub(crate) fn mint(&mut self, now: Time, rules: &Rules) -> Version {
         let version = if rules.has(Weaker::IncarnationAndCounter) {
             self.memory.incarnation.1 += 1;

@@ -12,10 +12,10 @@
 //! | V3 | *submit* and *withdraw* supersede own dots, *forget* and *resolve* all dots | `operations` |
 //! | V4 | a dot is kept if both records have it, or if one has it and the other does not cover it | `record` |
 //! | V5 | a write of this process that a join removed is reissued; the arriving dots are kept | `join` |
-//! | V6 | suppression is a causal-length set, a separate part of the record | `record` |
+//! | V6 | suppression is a causal-length set, a separate part of the record | `record`, `operations` |
 //! | V7 | `last_submitted` follows a join; an unchanged submission claims its write | `join`, `operations` |
 //! | V8 | deletions are records without dots, and are kept | `record` |
-//! | V9 | submissions wait until the node has completed a session | `machine`, `world` |
+//! | V9 | submissions wait until the node has completed a session | `machine`, `operations`, `world` |
 //! | V10 | clones reissue their writes, and the reissues come to an end | `join` |
 //! | V11 | a new key takes over the writes of the keys that it replaces | `operations` |
 //! | echo | a returned blend is not written | `operations` |

@@ -1,4 +1,4 @@
-//! V3, V6, V9, V11 and the echo rule: a node's own operations on a record.
+//! V1, V3, V6, V7, V9, V11 and the echo rule: a node's own operations on a record.
 
 use crate::machine::{Machine, Time};
 use crate::record::{Dot, IDS, NODES, Part, SUBMITTED, Set, contains};

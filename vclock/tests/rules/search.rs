@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-/// Runs random histories of a fault class, and shortens those that break a law.
+/// Runs random histories of a fault class, and shortens the shortest history of each violation.
 pub(crate) fn random(
     rules: Rules,
     class: &str,

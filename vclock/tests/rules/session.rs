@@ -66,7 +66,7 @@ pub(crate) struct Sessions {
     pub(crate) refusals: Vec<Option<(usize, Time)>>,
     left_in_row: BTreeMap<[usize; 2], u8>,
     pub(crate) counts: Counts,
-    /// Draws the session key, which determines the order of a descent.
+    /// Draws the order of each descent, which the session key determines in the protocol.
     random: Random,
 }
 
