@@ -45,8 +45,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// Returns a lazy iterator over the keys at which this tree and `other` differ, ordered by key
     /// hash.
     ///
-    /// The iterator follows only nodes whose digests differ: d differences cost O(d log n) steps
-    /// and no hash.
+    /// The iterator skips blocks whose digests are equal: d differences cost O(d log n) steps and no
+    /// hash.
     ///
     /// ```
     /// use engram_merkle::{Digest, Sha256, Tree};
@@ -106,7 +106,7 @@ impl<'a, K> Diff<'a, K> {
         self.right = right.peekable();
     }
 
-    /// Continues with the slots that differ between two branches at the same path.
+    /// Continues with the slots that may differ between two branches at the same path.
     fn follow(&mut self, digests: [&Digests; 2], slots: [&'a Slots<K>; 2]) {
         for nibble in (0..16).rev() {
             let [left, right] = digests.map(|digests| digests.get(SLOTS + Heap::from(nibble)));

@@ -21,7 +21,7 @@ impl Digest {
     /// The length of a digest in bytes.
     pub const LEN: usize = 32;
 
-    /// The digest of an empty node, at any level.
+    /// The digest of an empty node at any level except the root's.
     ///
     /// No input of SHA-256 or BLAKE3 that hashes to 32 zero bytes is known.
     pub const EMPTY: Self = Self([0; Self::LEN]);

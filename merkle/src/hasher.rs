@@ -65,7 +65,7 @@ impl Hasher for Sha256 {
     }
 }
 
-/// SHA-256 of messages of at most two blocks: nodes, keys and small leaves.
+/// SHA-256 of messages of at most two blocks: nodes, short keys and leaves of one entry.
 ///
 /// Writes the padded message directly into the blocks that are hashed. The general interface, which accepts any
 /// number of pieces of any length, copies the message two more times, which takes a third of the total time.

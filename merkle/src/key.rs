@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 
 /// A key of the tree: a value with a byte form.
 ///
-/// Two keys with the same bytes are the same key. The tree keeps the first of equal keys and returns it on iteration.
-/// While a snapshot exists, a change clones the keys stored near the changed entry, so prefer a reference-counted key
-/// such as `Arc<str>`.
+/// Two keys with the same bytes are the same key. An upsert of a key that the tree holds keeps the held one. While a
+/// snapshot exists, a change clones the keys stored near the changed entry, so prefer a reference-counted key such as
+/// `Arc<str>`.
 ///
-/// Implemented for strings, bytes, integers (as big-endian bytes), file paths (in the platform's encoding, with the
-/// feature `std`) and `bytes::Bytes` (with the feature `bytes`).
+/// Implemented for strings, bytes, integers of fixed size (as big-endian bytes), file paths (in the platform's
+/// encoding, with the feature `std`) and `bytes::Bytes` (with the feature `bytes`).
 ///
 /// ```
 /// use engram_merkle::{Digest, Key, Sha256, Tree};

@@ -20,7 +20,7 @@ pub(crate) struct MerklePath<'a, K> {
     pub(crate) leaf: Entries<'a, K>,
 }
 
-/// The initial capacity for the digests of siblings: more levels than a tree of ten million entries has.
+/// The initial capacity for the digests of siblings. It suffices for a tree of ten million entries.
 const USUAL_LEVELS: usize = 24;
 
 impl<K> Node<K> {

@@ -15,11 +15,11 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 /// caller keeps the values themselves.
 ///
 /// A clone is a snapshot: later changes to the original do not affect it. Cloning only increments a
-/// reference count. The first change to a shared part of the tree copies the three to five blocks
-/// on the path to the change.
+/// reference count. The first change to a shared part of the tree copies the blocks on the path to
+/// the change: with the default base depth, three to five up to a million entries.
 ///
 /// The costs below are for n entries. Here, log n is the number of levels: with the default base
-/// depth, 12 up to about 10,000 entries, and one more for each further doubling. If k crafted keys
+/// depth, 12 up to about 20,000 entries, and one more for each further doubling. If k crafted keys
 /// share a slot, they add about log2(k / 8) levels.
 ///
 /// ```
@@ -254,11 +254,12 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 
     /// The digest of a node, or [`Digest::EMPTY`] if no entry lies below it. The digest of
-    /// [`Path::ROOT`] is the [root](Self::root).
+    /// [`Path::ROOT`] is the [root](Self::root), even if the tree is empty.
     ///
-    /// A digest depends only on the path and the entries below it. It is defined for all paths,
-    /// including paths below a leaf, so a peer can ask for any node, even if its tree has another
-    /// shape. Costs O(log n) steps, and one hash if the path lies below a leaf.
+    /// A digest depends only on the path, the entries below it, the hash function and the base
+    /// depth. It is defined for all paths, including paths below a leaf, so a peer can ask for any
+    /// node, even if its tree has another shape. Costs O(log n) steps, and one hash if the path lies
+    /// below a leaf.
     #[must_use]
     pub fn digest(&self, path: &Path) -> Digest {
         if path.level() == 0 {

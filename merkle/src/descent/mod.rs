@@ -153,8 +153,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
     /// Limits the number of nodes that the descent may request; 0 counts as 1. The default is 2^20.
     ///
     /// The limit bounds the memory that a peer can consume if it invents tags: each requested node adds at most 16
-    /// nodes to compare, of 34 bytes each, or 12 differences, of 40 bytes each. With the default limit, this is about
-    /// 550 MB.
+    /// nodes to compare, of 34 bytes each, or 12 differences, of 36 bytes each. With the default limit, this is about
+    /// 570 MB.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
         let nodes = nodes.max(1);
@@ -186,8 +186,9 @@ impl<K: Key, H: Hasher> Descent<K, H> {
         self.found.pop_front()
     }
 
-    /// Compares the nodes of a response with the local tree. Takes O(log n) steps for each node,
-    /// and a hash for each child or local entry that it compares.
+    /// Compares the nodes of a response with the local tree. Takes O(log n) steps for each node, a
+    /// hash for each child or local entry that it compares, and one more for each child below a
+    /// leaf.
     ///
     /// # Errors
     /// [`DescentError`] if the response does not match the request, or if it leads to more nodes
@@ -293,7 +294,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
     /// The answering side keeps no state. If its tree changes between two requests, the descent may
-    /// report differences from either state. Costs at most 16 hashes and 160 bytes of response for
+    /// report differences from either state. Costs at most 32 hashes and 160 bytes of response for
     /// each node of the request, and more only if over 12 key hashes share their first 64 bits.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {

@@ -1,8 +1,8 @@
-//! Runs the bodies of the fuzz targets on the committed corpus: messages of a descent, a proof, and
-//! some inputs that the fuzzer found.
+//! Runs the bodies of the fuzz targets on the committed corpus: messages of a descent, changes to
+//! them, and two proofs.
 //!
-//! `cargo fuzz run <target>` in `fuzz/` starts with the same corpus. After a change to an encoding,
-//! set `SEED_CORPUS=1` to rewrite the messages in the corpus.
+//! `cargo xtask fuzz` starts with the same corpus. After a change to an encoding, set
+//! `SEED_CORPUS=1` to rewrite the corpus.
 
 pub(crate) mod bodies;
 

@@ -2,7 +2,7 @@
 //! their definition.
 //!
 //! It keeps a sorted map, stores no digests and hashes everything again for each query. It shares
-//! only the hash function with the tree, so the comparison detects an error in either.
+//! only the hash function and `Path` with the tree, so the comparison detects an error in either.
 
 use std::collections::BTreeMap;
 
