@@ -122,8 +122,8 @@ pub enum Law {
 pub struct Passed {
     /// The number of checked cases.
     pub cases: u32,
-    /// A fingerprint of every bit of every answer. Law S6 requires the same value on every machine and in every build:
-    /// compare it with a constant in a test, and run the test on several machines.
+    /// A fingerprint of the visible bits and the reason of the first answer of each case. Law S6 requires the same value
+    /// on every machine and in every build: compare it with a constant in a test, and run the test on several machines.
     pub fingerprint: u64,
 }
 
@@ -135,7 +135,7 @@ pub struct Violation {
     pub law: Law,
     /// The seed of the case: [`Laws::replay`] checks only this case.
     pub seed: u64,
-    /// The text of the identity of the strategy; `the strategy` if [`Strategy::id`] panics.
+    /// The text of the identity of the strategy; `the strategy` if the first call to [`Strategy::id`] panics.
     pub strategy: String,
     /// A description of the fault.
     pub detail: String,

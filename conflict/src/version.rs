@@ -116,7 +116,8 @@ impl<T: Value> Versions<T> {
     /// or a version per value with the number of its dots. Takes `O(n log n)` steps and one validation of each value.
     ///
     /// # Errors
-    /// [`InvalidVersions`] names the first invalid version, in order of digests, and the cause.
+    /// [`InvalidVersions`] names the first invalid version, in order of digests, and the cause. Contradictions are
+    /// checked last.
     pub fn new(
         versions: impl IntoIterator<Item = Version<T>>,
     ) -> Result<Self, InvalidVersions<T::Invalid>> {

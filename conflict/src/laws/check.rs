@@ -153,8 +153,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
             .map_err(|panic| self.violation(Law::Total, format!("explain panics: {panic}")))
     }
 
-    /// Checks that the answer remains the same if half of the versions occur twice, with their confirmations divided
-    /// between both copies, and all versions are shuffled.
+    /// Checks that the answer remains the same if up to half of the versions occur twice, with their confirmations
+    /// divided between both copies, and all versions are shuffled.
     fn set(&mut self, versions: &[Version<T>], answer: &Answer<T>) -> Checked {
         let mut copies = versions.to_vec();
         for index in 0..versions.len() / 2 {

@@ -28,7 +28,7 @@ const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 /// Returns `None` if the angle is undefined: the dimensions differ, a vector is zero or empty, or a
 /// component is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, and the lanes
 /// in `f64`. If a sum in `f32` would overflow or underflow, all sums are computed in `f64`. The
-/// relative error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
+/// absolute error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
 ///
 /// ```
 /// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));

@@ -51,7 +51,7 @@ impl Random {
     }
 }
 
-/// Generates patterns near a few centres, in `dimension` dimensions; some are zero or huge.
+/// Generates patterns near a few centres, in `dimension` dimensions; some are zero, huge or tiny.
 fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(String, Sibling)> {
     let component = |random: &mut Random| random.below(2001) as f32 / 1000.0 - 1.0;
     let centres: Vec<Vec<f32>> =

@@ -24,7 +24,7 @@ impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
     /// patterns of 768 dimensions, because most comparisons end after an eighth of the components.
     ///
     /// # Errors
-    /// [`InvalidValue`] if the pattern is invalid; the view is unchanged.
+    /// [`InvalidValue`] if the embedding or the confidence is invalid; the view is unchanged.
     pub fn upsert(
         &mut self,
         id: K,
@@ -46,7 +46,7 @@ impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
     /// If an id occurs more than once, only its last edit is applied.
     ///
     /// # Errors
-    /// [`InvalidValue`] if a pattern is invalid; no edit is then applied.
+    /// [`InvalidValue`] if an embedding or a confidence is invalid; no edit is then applied.
     pub fn update(
         &mut self,
         edits: impl IntoIterator<Item = (K, Option<Version<P>>)>,

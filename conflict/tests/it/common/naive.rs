@@ -9,7 +9,7 @@ use engram_conflict::pattern::{
 
 use super::Sibling;
 
-/// The compared results: representative, number of members, bits of the shown confidence, rival.
+/// The compared results of one pattern, with the bits of its shown confidence.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
     pub(crate) id: String,

@@ -1,4 +1,4 @@
-//! A program without std that resolves, explains, detects and maintains a view.
+//! A library without std that resolves, explains, checks laws and maintains a view.
 #![no_std]
 
 extern crate alloc;
@@ -31,7 +31,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Uses every part of the crate, so that it is linked.
+/// Uses the main parts of the crate, so that they are linked.
 #[unsafe(no_mangle)]
 pub extern "C" fn use_everything(length: usize) -> usize {
     let pattern = OwnedPattern::new(alloc::vec![1.0; length], alloc::vec!["a".to_string()]);
