@@ -122,8 +122,9 @@ pub enum Law {
 pub struct Passed {
     /// The number of checked cases.
     pub cases: u32,
-    /// A fingerprint of the visible bits and the reason of the first answer of each case. Law S6 requires the same value
-    /// on every machine and in every build: compare it with a constant in a test, and run the test on several machines.
+    /// A fingerprint of the visible bits and the reason of the first answer of each case. Law S6 requires the same
+    /// value on every machine and in every build: compare it with a constant in a test, and run the test on several
+    /// machines.
     pub fingerprint: u64,
 }
 

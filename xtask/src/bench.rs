@@ -129,7 +129,7 @@ fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a benchmark that counts instead of timing, and reads the JSON object on each line of its
+/// Runs a benchmark that prints its own results, and reads the JSON object on each line of its
 /// output.
 fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let mut command = benchmark.command();

@@ -17,8 +17,8 @@ use crate::product;
 
 /// Generate the Grafana dashboard and the reference for cluster.toml
 ///
-/// Writes to engram-bridge/dashboard and engram-bridge/docs/CONFIGURATION.md. Every metric of the node gets a panel; an
-/// alert on a metric that the node does not have is an error.
+/// Writes engram-bridge/dashboard/grafana.json and engram-bridge/docs/CONFIGURATION.md. Every metric of the node gets a
+/// panel.
 #[derive(Args)]
 pub(crate) struct Dashboard {
     /// Write nothing; fail if the files are out of date

@@ -1,5 +1,5 @@
-//! Hosts in network namespaces, connected by a router over links that lose, delay or fragment
-//! packets.
+//! Hosts in network namespaces, connected by a router over links that lose, delay, reorder or
+//! duplicate packets, or limit their size.
 
 use std::fs;
 use std::process::Command;

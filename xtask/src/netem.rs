@@ -15,7 +15,8 @@ use crate::hosts::{self, Shape, lay};
 ///
 /// Each of three nodes gets a network namespace, with a router between them; the condition applies to their packets.
 /// When the nodes have converged, compares their states as in the demo. Needs Linux with unshare, ip and tc, but no
-/// privileges. Skips conditions that this machine does not support, and names them. Leaves nothing behind.
+/// privileges. Skips conditions that this machine does not support, and names them. Leaves no process or namespace
+/// behind.
 #[derive(Args)]
 pub(crate) struct Netem {
     /// Run only this condition; may be given several times

@@ -18,8 +18,8 @@ use page::{Page, Section};
 /// Measure everything, and write a page with the results
 ///
 /// The page shows benchmarks next to their references, the bytes that the protocol sends, and the convergence of
-/// simulated clusters, and names the machine and the commit. Takes most of an hour; close other programs first. Exits with
-/// status 1 if a budget is not met.
+/// simulated clusters, and names the machine and the commit. Takes most of an hour; close other programs first. Exits
+/// with status 1 if a budget is not met or a cluster does not converge.
 #[derive(Args)]
 pub(crate) struct Report {
     /// The page to write [default: target/report.html]

@@ -71,8 +71,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// `seen` does not cover a first attempt, so a retry under the same `seen` adds a sibling. A client that does not
     /// know whether its write arrived must read again and then decide.
     ///
-    /// Returns the number of superseded values. Takes O(s log m + n + m) steps for s values, n nodes in the context and m
-    /// nodes in `seen`.
+    /// Returns the number of superseded values. Takes O(s log m + n + m) steps for s values, n nodes in the context
+    /// and m nodes in `seen`.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// The time of every benchmark, in nanoseconds, by its full name `group/implementation/input`.
 ///
-/// It is the time that nine of ten samples exceed. Other load on the machine can only lengthen a sample, and it
+/// It is the time that about nine of ten samples exceed. Other load on the machine can only lengthen a sample, and it
 /// affects the two sides of a comparison differently.
 pub(super) struct Estimates(BTreeMap<String, f64>);
 

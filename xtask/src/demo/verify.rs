@@ -40,7 +40,7 @@ struct Expected<'a> {
     citations: BTreeSet<&'a str>,
 }
 
-/// The maximum number of problems of one kind to list; the rest are only counted.
+/// The maximum number of problems to list; the rest are only counted.
 const LISTED: usize = 5;
 
 pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
@@ -192,8 +192,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Whether `shown` is a result of confidence voting: one of the most confident versions, with the latest time and the
-/// citations of all.
+/// Whether `shown` is a result of confidence voting, apart from its citations: one of the most confident versions, with
+/// the latest time.
 fn is_most_confident(versions: &BTreeSet<&Content>, shown: &Content) -> bool {
     // Confidences are not negative, so their bits compare like their values.
     let highest = versions.iter().map(|version| version.confidence).max();

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::buildah;
 use crate::command::{passes, said};
 
-/// The base images, in the order of the stages in the file.
+/// The stand-ins, in the order of the stages in the file.
 const BASES: [&str; 2] = ["localhost/engram-base-build", "localhost/engram-base-run"];
 
 /// The Debian release of both base images.
@@ -18,7 +18,7 @@ const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const RUST: &str = "/usr/local/rust";
 const CARGO: &str = "/usr/local/cargo";
 
-/// Makes both base images, unless an earlier run did.
+/// Makes both stand-ins, unless an earlier run did.
 pub(super) fn make(scratch: &Path) -> Result<()> {
     let [build, run] = BASES;
     if !is_here(run)? {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::table::Edit;
 use crate::command::{root, said};
 
-/// Copies every file of the checkout, including uncommitted changes.
+/// Copies every file of the checkout that git does not ignore, including uncommitted changes.
 pub(super) fn copy_checkout(to: &Path) -> Result<()> {
     let mut listed = Command::new("git");
     listed.current_dir(root());

@@ -1,4 +1,4 @@
-//! Runs the tests of each package outside this repository.
+//! Checks the size of each package, and runs its tests outside this repository.
 
 use std::fs;
 use std::io;
