@@ -128,8 +128,8 @@ fn grow_and_shrink(depth: BaseDepth, bits: &str, counts: std::ops::RangeInclusiv
 fn agrees_at_every_split_boundary() {
     for depth in BaseDepth::ALL {
         // `place` puts the number into the last bits, so the 9th entry splits the slot down to
-        // level 252; the 17th and the 33rd are the first in the other halves of the nodes one and two
-        // levels above.
+        // level 252; the 17th and the 33rd are the first in the other halves of the nodes one and
+        // two levels above.
         for counts in [0..=2, 7..=10, 15..=18, 31..=34] {
             grow_and_shrink(depth, "", counts.clone());
             grow_and_shrink(depth, "1010101010101", counts);

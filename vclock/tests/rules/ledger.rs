@@ -266,7 +266,8 @@ impl World {
             let records = self.machines.iter().map(|machine| &machine.store.records[id]);
             let records = records.chain(self.mailed(id));
             let all = records.fold(Record::default(), |all, record| all.join(record));
-            // If the write is live in the join of the remaining copies, the operation that withdrew it is lost.
+            // If the write is live in the join of the remaining copies, the operation that withdrew
+            // it is lost.
             for node in 0..NODES {
                 self.ledger.taken_back[node][id] &= !all.parts[node].live();
             }

@@ -11,7 +11,8 @@ use crate::common::bytes;
 /// The number of nodes. The clone is the process with this number.
 const NODES: u8 = 3;
 
-/// Returns the dots that a write superseded while they were live at its writer or where its client read.
+/// Returns the dots that a write superseded while they were live at its writer or where its client
+/// read.
 fn knowingly_superseded(world: &World) -> BTreeSet<Dot<u8>> {
     world.writes.iter().flat_map(|write| &write.superseded).copied().collect()
 }
