@@ -202,21 +202,21 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Sets the number of cases, at least 1.
+    /// Sets the number of cases, at least 1. Changes nothing after [`replay`](Self::replay).
     #[must_use]
     pub fn cases(mut self, number: u32) -> Self {
-        let (Cases::Drawn { seed, .. } | Cases::Only(seed)) = self.cases;
-        self.cases = Cases::Drawn { seed, number };
+        if let Cases::Drawn { number: cases, .. } = &mut self.cases {
+            *cases = number;
+        }
         self
     }
 
-    /// Sets the seed from which the cases are drawn.
+    /// Sets the seed from which the cases are drawn. Changes nothing after [`replay`](Self::replay).
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.cases = match self.cases {
-            Cases::Drawn { number, .. } => Cases::Drawn { seed, number },
-            Cases::Only(_) => Cases::Only(seed),
-        };
+        if let Cases::Drawn { seed: first, .. } = &mut self.cases {
+            *first = seed;
+        }
         self
     }
 

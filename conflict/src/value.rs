@@ -10,7 +10,9 @@ use core::hash::{Hash, Hasher};
 ///
 /// Two values are equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` suffices for a
 /// type without floats. Floats do not implement `Hash`: hash their bits (`to_bits`), which also distinguish `0.0`
-/// from `-0.0`. Hash everything that a reader can see.
+/// from `-0.0`. Hash everything that a reader can see. If machines of different byte orders compare
+/// values, hash the elements of integer slices one by one: the standard library hashes such a slice,
+/// unless its elements are bytes, in the byte order of the machine.
 ///
 /// `String`, `Vec<u8>`, `u64`, `i64` and an `Arc` of any value implement this trait.
 ///
@@ -119,8 +121,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Feeds the same bytes to a sink on every machine: integers are big-endian, and `usize` has 64
-/// bits.
+/// Feeds the same bytes to a sink on every machine, except for slices of integers: an integer is
+/// big-endian, and `usize` has 64 bits.
 struct Portable<S>(S);
 
 macro_rules! portable {

@@ -1,7 +1,7 @@
 //! The steps of a history, and the fault classes from which random and exhaustive runs draw them.
 
 use crate::machine::Time;
-use crate::record::{STRANGER, SUBMITTED, SUPPRESSION, Subset, Version, WHOLE};
+use crate::record::{FIRST_NEW_KEY, STRANGER, SUBMITTED, SUPPRESSION, Subset, Version, WHOLE};
 use crate::verdict::Violation;
 
 /// The error of a clock that is far behind.
@@ -121,7 +121,7 @@ pub(crate) fn travel(machines: usize, ids: usize) -> Vec<Action> {
 /// The ways in which parts of records are sent: one node's part alone, all parts but one node's,
 /// the suppression alone, or all parts but the suppression.
 fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
-    let nodes = (0..machines).chain([machines, machines + 1].into_iter().filter(|n| *n < STRANGER));
+    let nodes = (0..machines).chain(FIRST_NEW_KEY..STRANGER);
     let single = nodes.flat_map(|node| [1 << node, WHOLE & !(1 << node)]);
     let subsets: Vec<Subset> = single.chain([SUPPRESSION, !SUPPRESSION]).collect();
     let mut actions = Vec::new();

@@ -6,6 +6,8 @@ use crate::rules::{Rules, Weaker};
 
 /// The number of node ids: up to four members, two replacements of a key, and one outside the roster.
 pub(crate) const NODES: usize = 7;
+/// The first node id that replaces a key.
+pub(crate) const FIRST_NEW_KEY: usize = 4;
 /// The node outside the roster, which no machine runs.
 pub(crate) const STRANGER: usize = 6;
 /// The number of pattern ids. Histories without record-by-record sessions write only to the first two.

@@ -177,7 +177,11 @@ impl Run {
         // A fault ends the sessions of its machine.
         let last = sessions.world.machines.len() - 1;
         let hit = match action {
-            Action::Restart(m, _) | Action::LoseDisk(m, _) | Action::Damage(m, ..) => Some(m),
+            Action::Restart(m, _)
+            | Action::LoseDisk(m, _)
+            | Action::Damage(m, ..)
+            | Action::NewKey(m, _)
+            | Action::RenewKey(m, _) => Some(m),
             Action::Restore(_) | Action::ResumeMemory => Some(0),
             Action::StopClone => Some(last),
             _ => None,

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::action::Action;
 use crate::ledger::Ledger;
 use crate::machine::{Machine, Time};
-use crate::record::{Dot, IDS, Part, Record, STRANGER, Set, WHOLE};
+use crate::record::{Dot, FIRST_NEW_KEY, IDS, Part, Record, STRANGER, Set, WHOLE};
 use crate::rules::{Rules, Weaker};
 
 #[derive(Clone)]
@@ -35,7 +35,16 @@ impl World {
         }
         let ledger = Ledger::new(nodes);
         // New keys have the node numbers 4 and 5, whether there are three nodes or four.
-        Self { rules, now, machines, nodes, saved: None, mail: None, next_key: 4, ledger }
+        Self {
+            rules,
+            now,
+            machines,
+            nodes,
+            saved: None,
+            mail: None,
+            next_key: FIRST_NEW_KEY,
+            ledger,
+        }
     }
 
     /// Runs a history. Panics if a step is not possible.
