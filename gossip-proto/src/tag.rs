@@ -51,7 +51,7 @@ impl SessionKey {
         self.tag(&digest)
     }
 
-    /// The tags of these digests, ascending, each once.
+    /// The tags of these digests, in ascending order and without duplicates.
     pub(crate) fn tags<'a>(self, digests: impl Iterator<Item = &'a [u8; 32]>) -> Vec<Tag> {
         let mut tags: Vec<Tag> = digests.map(|digest| self.tag(digest)).collect();
         tags.sort_unstable();

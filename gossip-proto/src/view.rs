@@ -67,7 +67,9 @@ pub enum Rejection {
     MissingContent,
     /// A content breaks a rule for patterns: for example, its dimension is wrong, a value is not
     /// finite, or the confidence is out of range.
-    #[error("a content breaks a rule of patterns, so the held record is unchanged; check the peer")]
+    #[error(
+        "a content breaks a rule for patterns, so the held record is unchanged; check the peer"
+    )]
     InvalidContent,
     /// The record is not canonical.
     #[error("the record is not canonical, so the held record is unchanged; check the peer")]

@@ -25,7 +25,7 @@ pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.
 pub struct Metric {
     /// The full name, as in the exposition.
     pub name: &'static str,
-    /// The kind of its values.
+    /// The type of the metric.
     pub kind: MetricKind,
     /// The unit, which the name contains; `None` for plain counts.
     pub unit: Option<&'static str>,

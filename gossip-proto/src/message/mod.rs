@@ -33,7 +33,8 @@ pub enum Message {
     /// are equal.
     MerkleRootExchange(Hello),
     /// Narrows down the spaces that differ. Answered by `Spaces`, unless it answers a table itself.
-    /// A table may also be answered by `Versions`, `SubtreeRequest` or `SubtreeResponse`.
+    /// In the same turn, the answer to a table may also contain `Versions`, `SubtreeRequest` or
+    /// `SubtreeResponse`.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender

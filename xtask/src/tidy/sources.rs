@@ -110,7 +110,7 @@ pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
             for word in IMPURE.into_iter().filter(|word| code.contains(word)) {
                 violations.push(Violation {
                     place: format!("{}:{number}", source.place),
-                    says: format!("{word} does not belong below gossip-net: {}", instead(word)),
+                    says: format!("{word} does not belong in a pure crate: {}", instead(word)),
                 });
             }
         }

@@ -176,8 +176,8 @@ pub(super) fn mention(packet: &mut Vec<u8>, member: &Member<Instance>) {
     put_member(packet, member);
 }
 
-/// Returns a packet that informs `to` of a later incarnation of its node, `known`. The packet lists
-/// the later incarnation as down.
+/// Returns a packet that informs `to` that its node has already had the later incarnation `known`.
+/// The packet lists the later incarnation as down.
 pub(super) fn correction(us: Instance, to: Instance, known: u64) -> Vec<u8> {
     let header = Header { src: us, src_incarnation: 0, dst: to, message: Message::Gossip };
     let mut packet = Vec::new();
