@@ -78,7 +78,7 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
 /// confirms that this node's last bytes have arrived: 5 s.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-// Limits of the membership.
+// Membership limits.
 
 /// Maximum size of a membership packet in bytes. With its envelope and [`PACKET_ADVERT`], it fits
 /// into a datagram (1,162 bytes) even before the connection has discovered the packet size of its

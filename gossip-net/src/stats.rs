@@ -59,7 +59,7 @@ pub struct Stats {
     pub membership_bytes_sent: u64,
     /// Membership packets received, each with an advert.
     pub membership_received: u64,
-    /// Bytes of membership packets received, without envelopes and adverts.
+    /// Bytes of membership packets received, excluding envelopes and adverts.
     pub membership_bytes_received: u64,
     /// Datagrams dropped because a peer exceeded the limit.
     pub datagrams_over_limit: u64,

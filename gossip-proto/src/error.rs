@@ -30,7 +30,7 @@ pub enum DecodeError {
     #[error("message kind {0} is unknown in this wire version")]
     Kind(u8),
     /// Flag bits that this wire version does not define.
-    #[error("flags {0:#010b} are not defined in this wire version")]
+    #[error("flags {0:#010b} include bits that this wire version does not define")]
     Flags(u8),
     /// A size or a count exceeds its cap. The decoder did not allocate more than the caps allow.
     #[error("{what}: {value} exceeds the cap of {cap}")]

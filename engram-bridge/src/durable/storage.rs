@@ -49,7 +49,7 @@ pub trait StateStore: Send + Sync {
         Ok(())
     }
 
-    /// Checks that a restart would find the data that this store holds open, without changing a row. A
+    /// Checks, without changing a row, that a restart would find the data that this store holds open. A
     /// [`Binding`](crate::Binding) calls it every ten seconds. By default it returns `Ok`.
     ///
     /// # Errors

@@ -151,9 +151,9 @@ impl Node {
         self.binding.stop().await
     }
 
-    /// Hosts `space` from now on, announces it to the peers, and returns its gossiper. The call is
-    /// cheap for a space that is already hosted, so a program may call it wherever it creates or
-    /// opens a store. See [`Binding::add_space`].
+    /// Hosts `space` from now on, announces it to the peers, and returns its gossiper. To add a
+    /// space that is already hosted is cheap, so a program may call this method wherever it creates
+    /// or opens Engram's store of a space. See [`Binding::add_space`].
     ///
     /// # Errors
     /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if

@@ -36,7 +36,7 @@ impl SpaceState {
         change.record.as_ref().or_else(|| self.record(&change.id))
     }
 
-    /// Joins `arrived` with the row of `change`.
+    /// Plans the join of `arrived` into the row of `change`.
     ///
     /// `arrived` must name only plausible versions, and only contents that are held or were
     /// delivered with it.

@@ -91,7 +91,7 @@ struct Local {
 }
 
 impl GossipingConsolidationService {
-    /// Wraps `inner`, and from now on passes it the peers' contributions. Set the path of its alert
+    /// Wraps `inner`, and starts to pass the peers' contributions to it. Set the path of its alert
     /// log first: the log immediately receives the changes since the node began to host the space,
     /// at most 4,096.
     ///

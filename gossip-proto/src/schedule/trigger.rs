@@ -22,7 +22,8 @@ pub(super) struct Trigger {
     idle_streak: u32,
     /// Number of those sessions that a call other than [`Call::Advert`] triggered.
     vain_calls: u32,
-    /// Number of consecutive sessions that left their records to other sessions.
+    /// Number of sessions that left their records to other sessions since the streak was last
+    /// reset, at most [`MAX_POSTPONED`].
     left_streak: u8,
     /// Number of consecutive sessions that gave way to another one.
     displaced: u32,

@@ -22,7 +22,7 @@ pub struct WorldConfig {
     pub startup: Startup,
 }
 
-/// The connections of the nodes at the beginning.
+/// The initial connections between the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Startup {
     /// No node is connected. The nodes know each other's addresses, and dial.

@@ -194,7 +194,7 @@ impl Document {
             .then(|| format!("{target}: there is no such heading"))
     }
 
-    /// The names under which the headings can be linked.
+    /// The anchors of the headings.
     pub(super) fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose().filter_map(|(_, line)| {
             line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))

@@ -404,7 +404,7 @@ pub(super) const KEYS: [Key; 51] = [
         "max_age_days",
         Number(check::MAX_AGE_DAYS),
         Nothing("all are shown"),
-        "The maximum age of a shown pattern, counted from the median of the members' newest patterns.",
+        "The maximum age of a shown pattern, counted back from the median time of the members' newest patterns.",
     ),
     key(
         "retention",
@@ -468,7 +468,7 @@ impl std::fmt::Display for Without {
     }
 }
 
-/// A number with separators between thousands.
+/// Formats a number with thousands separators.
 fn grouped(number: i64) -> String {
     match (number / 1_000, number % 1_000) {
         (0, rest) => rest.to_string(),

@@ -8,8 +8,8 @@ use super::Instance;
 use crate::NodeId;
 use crate::limits::MAX_MEMBERSHIP_PACKET;
 
-/// The length of the sender's id. The sender removes the id from each packet and the receiver
-/// restores it from the connection, which proves the sender.
+/// The length of the sender's id. The sender removes the id from each packet, and the
+/// receiver restores it from the connection, which authenticates the sender.
 pub(super) const HEADER_SOURCE: usize = 32;
 /// The length of an entry in the member list: id, incarnation, foca's count of refutations, state.
 const MEMBER: usize = 32 + 8 + 2 + 1;
