@@ -49,7 +49,8 @@ impl Random {
 
     /// Returns a random duration below `bound`, or zero if `bound` is zero.
     pub fn duration(&mut self, bound: Duration) -> Duration {
-        bound.mul_f64(self.fraction())
+        // The product may be rounded up to the bound.
+        bound.mul_f64(self.fraction()).min(bound.saturating_sub(Duration::from_nanos(1)))
     }
 
     /// Puts `items` into a random order (Fisher-Yates).
@@ -82,6 +83,10 @@ mod tests {
             assert!(random.duration(Duration::from_secs(3)) < Duration::from_secs(3));
         }
         assert!(seen.iter().all(|&n| n > 150), "{seen:?}");
+        for bound in [1, 2, 3].map(Duration::from_nanos).into_iter().chain([Duration::MAX]) {
+            assert!((0..1_000).all(|_| random.duration(bound) < bound), "{bound:?}");
+        }
+        assert!(random.duration(Duration::ZERO).is_zero());
         assert_eq!(random.below(0), 0);
         assert!(random.chance(1.0) && !random.chance(0.0));
     }

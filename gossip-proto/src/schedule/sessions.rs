@@ -210,7 +210,8 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// next check.
     pub(super) fn owes(&mut self, peer: P, now: Duration) -> Option<(Scarce, Duration)> {
         let of_peer = self.peers.get(&peer)?.account.owes(now);
-        of_peer.or_else(|| self.sending.owes(&self.config.limits, now, self.epoch + now))
+        let time = self.epoch.saturating_add(now);
+        of_peer.or_else(|| self.sending.owes(&self.config.limits, now, time))
     }
 
     fn delay(&mut self, peer: P, what: Scarce, until: Duration) {

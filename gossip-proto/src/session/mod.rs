@@ -291,11 +291,11 @@ impl<V: View> Session<V> {
     /// first.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let whole = self.started + self.config.session_timeout;
+        let whole = self.started.saturating_add(self.config.session_timeout);
         match self.turn {
             Turn::Over => None,
             Turn::Ours(_) | Turn::Flushing(_) => Some(whole),
-            Turn::Theirs(_) => Some(whole.min(self.heard + self.config.idle_timeout)),
+            Turn::Theirs(_) => Some(whole.min(self.heard.saturating_add(self.config.idle_timeout))),
         }
     }
 
@@ -304,7 +304,7 @@ impl<V: View> Session<V> {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return;
         }
-        let whole = now >= self.started + self.config.session_timeout;
+        let whole = now >= self.started.saturating_add(self.config.session_timeout);
         self.fail(if whole { SessionError::TimedOut } else { SessionError::Idle });
     }
 

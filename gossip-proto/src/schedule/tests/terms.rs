@@ -209,6 +209,20 @@ fn quiet_hours_follow_the_wall_clock() {
 }
 
 #[test]
+fn any_wall_clock_is_accepted() {
+    let mut config = ScheduleConfig::default();
+    config.limits.quiet_hours = Some(QuietHours::new(60, 120, LEAST_RATE));
+    let mut driver = Driver::connected(config);
+    for time in [Duration::MAX, Duration::ZERO] {
+        driver.scheduler.set_wall_clock(time, driver.now);
+        driver.wait(MILLISECOND * 1_000);
+        driver.take(&Step::Request(0));
+        assert!(driver.opened.contains_key(&0));
+        driver.take(&Step::Ends(0, true, 12));
+    }
+}
+
+#[test]
 fn a_round_skips_members_that_are_down() {
     let mut scheduler = Scheduler::new(3_u8, ScheduleConfig::default(), 7, Duration::ZERO).unwrap();
     for peer in [0, 1, 2] {
