@@ -10,9 +10,11 @@ use crate::common::raw::{Certificate, RawClient, client_config};
 use crate::common::scene::{ALPN, Scene, frame_header};
 use crate::common::store::{Store, parameters};
 use crate::common::{Cluster, Ready, absent, quiet, roster};
-use engram_gossip_net::{Conditions, Gossip, MemoryNetwork, Stats, Validity};
-use engram_gossip_proto::{RootAdvert, SpaceId, Summary};
-use quinn::{Connection, VarInt};
+use engram_gossip_net::{Conditions, Gossip, MemoryNetwork, Replicas, Stats, Validity};
+use engram_gossip_proto::{
+    FrameHeader, HEADER_LEN, RootAdvert, Session, SessionConfig, SpaceId, Summary,
+};
+use quinn::{Connection, RecvStream, VarInt};
 use tokio::time::{Instant, sleep};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -243,4 +245,58 @@ async fn lasting_false_root_barely_slows_others() {
     let peers = scene.a.gossip.peers();
     let bad = peers.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();
     assert!(bad.stalled_sessions > 0 && bad.equal_ago.is_none(), "{bad:?}");
+}
+
+/// Accepts a session over a store, and sends one frame per second, each with at most one record.
+async fn drip(connection: Connection, store: Arc<Store>) {
+    let (mut send, mut recv) = connection.accept_bi().await.unwrap();
+    let space = SpaceId::new("space").unwrap();
+    let views = vec![(space.clone(), store.pin(&space).unwrap())];
+    let config = SessionConfig { max_patterns_per_sync: 1, ..SessionConfig::default() };
+    let begun = Instant::now();
+    let mut session =
+        Session::accept(config, parameters(), [7; 8], views, begun.elapsed()).unwrap();
+    while session.outcome().is_none() {
+        let frame = read_frame(&mut recv).await;
+        _ = session.handle_frame(&frame, begun.elapsed());
+        while let Some(frame) = session.poll_frame(begun.elapsed()) {
+            sleep(MILLISECOND * 1_000).await;
+            send.write_all(&frame).await.unwrap();
+        }
+    }
+}
+
+async fn read_frame(recv: &mut RecvStream) -> Vec<u8> {
+    let mut frame = vec![0; HEADER_LEN];
+    recv.read_exact(&mut frame).await.unwrap();
+    let header = FrameHeader::parse(frame.first_chunk().unwrap()).unwrap();
+    frame.resize(HEADER_LEN + header.body_len(), 0);
+    recv.read_exact(&mut frame[HEADER_LEN..]).await.unwrap();
+    frame
+}
+
+/// A member advertises the root of another one, and then sends one record per second.
+#[tokio::test(start_paused = true)]
+async fn dripping_peer_delays_no_news() {
+    let mut config = quiet();
+    // The nodes learn each other's roots only from the adverts below.
+    config.schedule.advert_fanout = 0;
+    let mut scene = Scene::new(&config).await;
+    let connection = scene.connect().await;
+    let slow = Store::new(scene.bad.id(), &["space"]);
+    (0..100).for_each(|n| slow.write(&format!("drop {n}")));
+    let dripping = tokio::spawn(drip(connection, slow));
+    scene.b.store.write("news");
+    let advert = scene.b.gossip.advert(1_000);
+    scene.a.gossip.handle_advert(scene.bad.id(), &advert).unwrap();
+    while scene.a.store.ids().is_empty() {
+        sleep(MILLISECOND * 100).await;
+    }
+    scene.a.gossip.handle_advert(scene.b.id(), &advert).unwrap();
+    let begun = Instant::now();
+    while !scene.a.store.ids().contains(&"news".to_owned()) {
+        sleep(MILLISECOND * 100).await;
+        assert!(begun.elapsed() < MILLISECOND * 5_000, "the other session still waits");
+    }
+    assert!(scene.a.store.ids().len() < 20 && !dripping.is_finished());
 }

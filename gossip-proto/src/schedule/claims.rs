@@ -8,8 +8,8 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::SessionId;
-use super::limits::{CLAIM_TIMEOUT, DISTRUST, MAX_AT_ONCE, MAX_CLAIMS};
+use super::limits::{CLAIM_PACE, CLAIM_TIMEOUT, DISTRUST, MAX_AT_ONCE, MAX_CLAIMS};
+use super::{Delivered, SessionId, Verdict};
 use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
 
 /// The key of a record within its space, as it appears in requests.
@@ -34,13 +34,34 @@ pub(super) struct Claims<P> {
 struct Holder<P> {
     peer: P,
     is_trusted: bool,
-    /// The time at which the claims of the session lapse; each claim and each delivery postpones
-    /// it.
+    /// The time at which the claims of the session lapse, if it holds any.
     until: Duration,
     /// Number of claims whose records have not arrived.
     open: usize,
     has_range: bool,
     has_claimed: bool,
+}
+
+impl<P> Holder<P> {
+    fn has_claims(&self) -> bool {
+        self.open > 0 || self.has_range
+    }
+
+    /// Notes a claim. Only the first one sets the time at which the claims lapse: a peer could
+    /// otherwise prolong them by listing further records instead of sending any.
+    fn note_claim(&mut self, now: Duration) {
+        if !self.has_claims() {
+            self.until = now + CLAIM_TIMEOUT;
+        }
+        self.has_claimed = true;
+    }
+
+    /// Notes that this number of claimed records arrived. Claims that have lapsed come into force
+    /// again only if enough records arrive.
+    fn note_arrivals(&mut self, records: u32, now: Duration) {
+        let until = self.until.max(now.saturating_sub(CLAIM_TIMEOUT));
+        self.until = (until + CLAIM_PACE.saturating_mul(records)).min(now + CLAIM_TIMEOUT);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,14 +104,8 @@ impl<P: Copy + Ord> Claims<P> {
 
     /// The time at which the last claims lapse, if any session holds claims.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
-        let holds = |holder: &&Holder<P>| holder.open > 0 || holder.has_range;
-        let until = self.sessions.values().filter(holds).map(|holder| holder.until);
-        until.filter(|until| now < *until).max()
-    }
-
-    /// The time at which the claims of a running session lapse.
-    pub(super) fn until(&self, session: SessionId) -> Option<Duration> {
-        self.sessions.get(&session).map(|holder| holder.until)
+        let holders = self.sessions.values().filter(|holder| holder.has_claims());
+        holders.map(|holder| holder.until).filter(|until| now < *until).max()
     }
 
     /// The intake of the session that began last. A record that the peer sends without an offer
@@ -127,8 +142,7 @@ impl<P: Copy + Ord> Claims<P> {
         // from requesting it.
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && *len < MAX_CLAIMS {
-            holder.until = now + CLAIM_TIMEOUT;
-            holder.has_claimed = true;
+            holder.note_claim(now);
             holder.open += 1;
             let before = match spaces.get_mut(space) {
                 Some(keys) => keys.insert(key, State::Claimed(session)),
@@ -165,8 +179,8 @@ impl<P: Copy + Ord> Claims<P> {
         }
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && ranges.len() < MAX_CLAIMS {
-            holder.until = now + CLAIM_TIMEOUT;
-            (holder.has_range, holder.has_claimed) = (true, true);
+            holder.note_claim(now);
+            holder.has_range = true;
             ranges.insert((space.clone(), node), session);
         }
         true
@@ -177,31 +191,44 @@ impl<P: Copy + Ord> Claims<P> {
         &mut self,
         session: SessionId,
         space: &SpaceId,
-        keys: impl Iterator<Item = Key>,
+        records: &[Delivered],
         now: Duration,
     ) {
-        let Self { last, sessions, spaces, len, .. } = self;
-        // If this is the only session, all later ones will have the records in their trees.
-        let is_alone = sessions.len() == 1;
-        let known = spaces.entry(space.clone()).or_default();
-        for key in keys {
-            let before = match is_alone || *len >= MAX_CLAIMS {
-                true => known.remove(&key).inspect(|_| *len -= 1),
-                false => {
-                    let before = known.insert(key, State::Delivered(*last));
-                    *len += usize::from(before.is_none());
-                    before
-                }
+        let has_range = self.sessions.get(&session).is_some_and(|holder| holder.has_range);
+        let mut arrived = 0;
+        for Delivered { key, verdict } in records {
+            let before = self.note_delivery(space, *key);
+            let was_claimed = match before {
+                Some(State::Claimed(claimer)) => claimer == session,
+                Some(State::Delivered(_)) => false,
+                None => has_range,
             };
-            if let Some(State::Claimed(holder)) = before
-                && let Some(holder) = sessions.get_mut(&holder)
-            {
-                holder.open -= 1;
+            arrived += u32::from(was_claimed && *verdict == Verdict::Accepted);
+        }
+        if let Some(holder) = self.sessions.get_mut(&session) {
+            holder.note_arrivals(arrived, now);
+        }
+    }
+
+    /// Notes that a record arrived. Returns its state before.
+    fn note_delivery(&mut self, space: &SpaceId, key: Key) -> Option<State> {
+        let Self { last, sessions, spaces, len, .. } = self;
+        let known = spaces.entry(space.clone()).or_default();
+        // If this is the only session, all later ones will have the record in their trees.
+        let before = match sessions.len() == 1 || *len >= MAX_CLAIMS {
+            true => known.remove(&key).inspect(|_| *len -= 1),
+            false => {
+                let before = known.insert(key, State::Delivered(*last));
+                *len += usize::from(before.is_none());
+                before
             }
+        };
+        if let Some(State::Claimed(holder)) = before
+            && let Some(holder) = sessions.get_mut(&holder)
+        {
+            holder.open -= 1;
         }
-        if let Some(holder) = sessions.get_mut(&session) {
-            holder.until = now + CLAIM_TIMEOUT;
-        }
+        before
     }
 
     /// Releases the claims of `session`. Returns whether it ever claimed anything.
@@ -230,6 +257,8 @@ impl<P: Copy + Ord> Claims<P> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     const KEY: Key = [1; KEY_LEN];
@@ -249,13 +278,22 @@ mod tests {
         claims
     }
 
+    fn accepted(keys: impl IntoIterator<Item = Key>) -> Vec<Delivered> {
+        let accepted = |key| Delivered { key, verdict: Verdict::Accepted };
+        keys.into_iter().map(accepted).collect()
+    }
+
+    fn numbered(n: u32) -> Key {
+        *u64::from(n).to_be_bytes().last_chunk().unwrap()
+    }
+
     #[test]
     fn one_session_brings_a_record() {
         let mut claims = claims(2);
         assert!(claims.claim(FIRST, &space(), KEY, NOW) && claims.claim(FIRST, &space(), KEY, NOW));
         assert!(!claims.claim(SECOND, &space(), KEY, NOW));
         assert!(claims.held_until(NOW).is_some());
-        claims.deliver(FIRST, &space(), [KEY].into_iter(), NOW);
+        claims.deliver(FIRST, &space(), &accepted([KEY]), NOW);
         assert!(claims.held_until(NOW).is_none());
         assert!(!claims.claim(SECOND, &space(), KEY, NOW), "the tree is older than the delivery");
         claims.begin(THIRD, 3, NOW);
@@ -272,6 +310,57 @@ mod tests {
         let later = NOW + CLAIM_TIMEOUT;
         assert!(claims.claim(THIRD, &space(), KEY, later));
         assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session holds the claim");
+    }
+
+    /// The end of the claims of a session that claims `records` records, or their range, and
+    /// receives `batch` of them at a time with this verdict, one batch in each `pause`.
+    fn held_for(
+        [records, batch]: [u32; 2],
+        pause: Duration,
+        claim: fn(&mut Claims<u64>, Key, Duration),
+        verdict: Verdict,
+    ) -> Duration {
+        let (mut claims, mut now) = (claims(2), NOW);
+        let keys: Vec<Key> = (0..records).map(numbered).collect();
+        keys.iter().for_each(|key| claim(&mut claims, *key, now));
+        for batch in keys.chunks(batch as usize) {
+            let Some(until) = claims.held_until(now) else { break };
+            assert!(until <= now + CLAIM_TIMEOUT);
+            now += pause;
+            if until <= now {
+                return until - NOW;
+            }
+            let batch: Vec<_> = batch.iter().map(|key| Delivered { key: *key, verdict }).collect();
+            claims.deliver(FIRST, &space(), &batch, now);
+        }
+        now - NOW
+    }
+
+    #[test]
+    fn claims_last_while_records_arrive_at_a_good_rate() {
+        let one = |claims: &mut Claims<u64>, key, now| _ = claims.claim(FIRST, &space(), key, now);
+        let range =
+            |claims: &mut Claims<u64>, _, now| _ = claims.claim_range(FIRST, &space(), [1; 8], now);
+        let (second, most) = (NOW, CLAIM_TIMEOUT * 5 / 4);
+        for claim in [one, range] {
+            let held = |sizes, pause, verdict| held_for(sizes, pause, claim, verdict);
+            let slow_link = held([2_000, 20], second * 9 / 5, Verdict::Accepted);
+            assert_eq!(slow_link, second * 180, "all 100 messages arrived");
+            let dripping = held([2_000, 1], second, Verdict::Accepted);
+            assert!(dripping <= most, "{dripping:?}");
+            let refused = held([2_000, 100], second, Verdict::Refused);
+            assert!(refused <= most, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn further_claims_prolong_none() {
+        let mut claims = claims(2);
+        for n in 0..10 {
+            let now = NOW + CLAIM_TIMEOUT * n / 10;
+            assert!(claims.claim(FIRST, &space(), numbered(n), now));
+        }
+        assert!(claims.claim(SECOND, &space(), numbered(0), NOW + CLAIM_TIMEOUT));
     }
 
     #[test]
@@ -298,7 +387,7 @@ mod tests {
         claims.begin(THIRD, 1, NOW + CLAIM_TIMEOUT);
         assert!(claims.claim_range(THIRD, &space(), node, NOW + CLAIM_TIMEOUT));
         assert!(claims.claim_range(SECOND, &space(), node, NOW + CLAIM_TIMEOUT));
-        claims.deliver(SECOND, &space(), [KEY].into_iter(), NOW + CLAIM_TIMEOUT);
+        claims.deliver(SECOND, &space(), &accepted([KEY]), NOW + CLAIM_TIMEOUT);
         claims.end(SECOND, NOW + CLAIM_TIMEOUT);
         assert!(!claims.distrusted.contains_key(&2), "the peer did not stall");
     }
@@ -311,7 +400,7 @@ mod tests {
         assert!(claims.claim(FIRST, &space(), KEY, NOW));
         let later = NOW + CLAIM_TIMEOUT;
         assert!(claims.claim(SessionId(4), &space(), KEY, later), "the first claim has lapsed");
-        claims.deliver(SECOND, &space(), [KEY].into_iter(), later);
+        claims.deliver(SECOND, &space(), &accepted([KEY]), later);
         assert_eq!(claims.sessions[&FIRST].open, 0);
     }
 
@@ -341,11 +430,11 @@ mod tests {
     #[test]
     fn beyond_max_claims_records_may_come_twice() {
         let mut claims = claims(2);
-        let key = |n: usize| *(n as u64).to_be_bytes().last_chunk().unwrap();
+        let key = |n: usize| numbered(n as u32);
         (0..=MAX_CLAIMS).for_each(|n| assert!(claims.claim(FIRST, &space(), key(n), NOW)));
         assert!(!claims.claim(SECOND, &space(), key(MAX_CLAIMS - 1), NOW));
         assert!(claims.claim(SECOND, &space(), key(MAX_CLAIMS), NOW));
-        claims.deliver(FIRST, &space(), (0..=MAX_CLAIMS).map(key), NOW);
+        claims.deliver(FIRST, &space(), &accepted((0..=MAX_CLAIMS).map(key)), NOW);
         claims.end(FIRST, NOW);
         claims.end(SECOND, NOW);
         assert_eq!(claims.len, 0, "no claims remain once all sessions have ended");

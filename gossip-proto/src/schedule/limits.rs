@@ -77,9 +77,18 @@ pub const PREVIEW_PAUSE: Duration = Duration::from_millis(100);
 /// peers most likely hold the same records.
 pub const MAX_AT_ONCE: usize = 1;
 
+/// Maximum time for which a session with one peer postpones sessions with others that have
+/// advertised the same root: 2 s. A session that begins although another one fetches its records
+/// costs few bytes, because the claims keep it from requesting them.
+pub const COVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which other sessions do not request the records that one session has requested: 2 s.
-/// The time restarts whenever that session requests or receives records.
+/// The time begins with the first of these records, and [`CLAIM_PACE`] extends it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time by which each requested record that arrives and is accepted extends the claims of its
+/// session, up to [`CLAIM_TIMEOUT`] from then on: 100 ms. The claims of a session thus last while it
+/// receives a message of 20 records every two seconds, as over a slow link, but lapse if it receives
+/// fewer than 10 records per second in the long run.
+pub const CLAIM_PACE: Duration = Duration::from_millis(100);
 /// Time for which sessions with a peer claim nothing after one of them did not receive all claimed
 /// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);

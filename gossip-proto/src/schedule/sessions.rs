@@ -154,7 +154,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                     self.stats.triggers_saved += 1;
                     return false;
                 }
-                self.in_flight.covered_until(&differing, |session| self.claims.until(session))
+                self.in_flight.covered_until(&differing)
             }
         };
         found.trigger.postponed_until = until.filter(|until| now < *until);
@@ -193,7 +193,7 @@ impl<P: Copy + Ord> Scheduler<P> {
                 found.trigger.begin();
                 self.stats.triggers += u64::from(call.is_some());
                 self.postponed.remove(&peer);
-                self.in_flight.begin(peer, session, found.roots.differing(&self.roots));
+                self.in_flight.begin(peer, found.roots.differing(&self.roots), now);
                 Action::Open { peer, session, terms }
             }
             Purpose::Preview => {
@@ -290,7 +290,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         records: &[Delivered],
         now: Duration,
     ) {
-        self.claims.deliver(session, space, records.iter().map(|record| record.key), now);
+        self.claims.deliver(session, space, records, now);
         let Some(peer) = self.claims.peer(session) else { return };
         for Delivered { key, verdict } in records.iter().copied() {
             match verdict {

@@ -17,6 +17,11 @@ const US: u8 = 3;
 const PEERS: [u8; 6] = [0, 1, 2, 4, 5, 6];
 const MILLISECOND: Duration = Duration::from_millis(1);
 
+/// A configuration whose timer opens no session during a test.
+fn without_timer() -> ScheduleConfig {
+    ScheduleConfig { interval: Duration::from_secs(86_400), ..ScheduleConfig::default() }
+}
+
 fn peer() -> impl Strategy<Value = u8> {
     proptest::sample::select(&PEERS[..])
 }

@@ -124,8 +124,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Edit { file: PERMITS, from: "self.in_flight.end(peer);", to: "" },
             Edit {
                 file: IN_FLIGHT,
-                from: "until(*session)).max()",
-                to: "until(*session).or(Some(Duration::MAX))).max()",
+                from: "(now + COVER_TIMEOUT, roots)",
+                to: "(now + COVER_TIMEOUT * 1_000, roots)",
             },
         ],
         suite: &SCHEDULE,

@@ -5,16 +5,11 @@ use core::time::Duration;
 
 use super::super::limits::{FREE_FLAPS, SESSION_GAP, SHORT_CONNECTION, STALLED_AFTER};
 use super::super::*;
-use super::MILLISECOND;
 use super::driver::{Driver, Step, outcome, summaries};
+use super::{MILLISECOND, without_timer};
 use crate::{Ending, Outcome, RootAdvert, SpaceId, Summary};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A configuration whose timer opens no session during a test.
-fn without_timer() -> ScheduleConfig {
-    ScheduleConfig { interval: SECOND * 86_400, ..ScheduleConfig::default() }
-}
 
 /// The space of [`summaries`], and another one with the root `other`.
 fn with_other(root: u8, other: u8) -> Vec<(SpaceId, Summary)> {

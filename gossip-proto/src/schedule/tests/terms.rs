@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::super::limits::{
-    CLAIM_TIMEOUT, CLOCK_CHECK, DATAGRAMS, LEAST_RATE, LEAST_RECEIVED, MAX_SUSPECTS, PREVIEW_PAUSE,
-    REFUSED_PAUSE,
+    CLAIM_TIMEOUT, CLOCK_CHECK, COVER_TIMEOUT, DATAGRAMS, LEAST_RATE, LEAST_RECEIVED, MAX_SUSPECTS,
+    PREVIEW_PAUSE, REFUSED_PAUSE,
 };
 use super::super::*;
-use super::MILLISECOND;
 use super::driver::{Driver, Step, outcome};
+use super::{MILLISECOND, without_timer};
 use crate::{Ending, KEY_LEN, RootAdvert, SessionConfig, SpaceId, Summary};
 
 #[test]
@@ -103,10 +103,42 @@ fn a_session_waits_as_long_as_a_claim() {
 fn another_session_overtakes_a_silent_one() {
     let mut driver = Driver::connected(ScheduleConfig::default());
     [0, 1].iter().for_each(|peer| driver.take(&Step::Advert(*peer, 9)));
-    driver.wait(CLAIM_TIMEOUT);
+    driver.wait(COVER_TIMEOUT);
     assert_eq!(driver.opened.len(), 1);
     driver.wait(MILLISECOND * 100);
     assert_eq!(driver.opened.len(), 2);
+}
+
+/// A peer advertises the root of another one, lists its records, and then sends one of its own per
+/// second.
+#[test]
+fn another_session_overtakes_a_dripping_one() {
+    let mut driver = Driver::connected(without_timer());
+    let space = SpaceId::new("space").unwrap();
+    let key = |n: u8| [n; KEY_LEN];
+    [0, 1].iter().for_each(|peer| driver.take(&Step::Advert(*peer, 9)));
+    driver.wait(MILLISECOND * 100);
+    let (dripper, dripping) = driver.opened.first_key_value().map(|(p, s)| (*p, *s)).unwrap();
+    let other = 1 - dripper;
+    assert!((1..=200).all(|n| driver.scheduler.claim(dripping, &space, &key(n), driver.now)));
+    let begun = driver.now;
+    for n in 1..=100 {
+        driver.wait(MILLISECOND * 1_000);
+        let sent = Delivered { key: key(n), verdict: Verdict::Accepted };
+        driver.scheduler.deliver(dripping, &space, &[sent], driver.now);
+        let Some(session) = driver.opened.get(&other).copied() else { continue };
+        if driver.scheduler.claim(session, &space, &key(200), driver.now) {
+            break;
+        }
+        let mut outcome = outcome(Ending::Synced, 0, 0, 9);
+        outcome.stats.left_to_others = 1;
+        let (end, used) = (SessionEnd::Outcome(&outcome), Used::default());
+        driver.opened.remove(&other);
+        driver.scheduler.handle_session_ended(other, session, end, used, driver.now);
+        driver.act();
+    }
+    let waited = driver.now - begun;
+    assert!(waited <= MILLISECOND * 5_000, "the other session waited for {waited:?}");
 }
 
 /// A record that is refused in part counts both as applied and as rejected.
