@@ -1,7 +1,7 @@
 //! The handle of a running node.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use engram_gossip_proto::schedule::{Agreement, ConfigError, RateLimits, Reach};
@@ -38,6 +38,9 @@ pub struct Gossip {
 struct Node {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// Held while a new roster takes effect in the handshakes, the peers' tasks, the scheduler and
+    /// the membership, which must all follow the same one.
+    roster_turn: Mutex<()>,
 }
 
 impl Gossip {
@@ -97,7 +100,7 @@ impl Gossip {
         tokio::spawn(accept::run(shared.clone()));
         tokio::spawn(driver::run(shared.clone()));
         tokio::spawn(keep::run(shared.clone()));
-        Ok(Self { node: Arc::new(Node { shared, address }) })
+        Ok(Self { node: Arc::new(Node { shared, address, roster_turn: Mutex::default() }) })
     }
 
     /// The id of this node.
@@ -225,9 +228,10 @@ impl Gossip {
     }
 
     /// Replaces the roster. Removed members are disconnected immediately, new members are dialled,
-    /// and the others keep their connections.
+    /// and the others keep their connections. Concurrent calls take effect one after the other.
     pub fn set_roster(&self, roster: Roster) {
         let shared = self.shared();
+        let _turn = self.node.roster_turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Update the roster of the handshakes first, so that no removed member connects meanwhile.
         shared.set_roster(roster.clone());
         let mut peers = shared.peers();

@@ -152,6 +152,35 @@ async fn an_evicted_member_loses_its_live_connection() {
     assert!(a.gossip.peers().is_empty());
 }
 
+/// Two threads replace the roster at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_rosters_take_effect_one_after_the_other() {
+    let cluster = Cluster::new();
+    let [a] = take(cluster.start(&["a"], &quiet()));
+    let mut member = absent(&cluster.issue("b"), "");
+    member.address = None;
+    let id = member.id;
+    let rosters = [roster([a.member()]), roster([a.member(), member])];
+    for _ in 0..500 {
+        let begin = std::sync::Barrier::new(rosters.len());
+        std::thread::scope(|scope| {
+            for roster in &rosters {
+                scope.spawn(|| {
+                    begin.wait();
+                    a.gossip.set_roster(roster.clone());
+                });
+            }
+        });
+        let is_member = a.gossip.roster().contains(&id);
+        assert_eq!(a.gossip.peers().len(), usize::from(is_member));
+        let expected = match is_member {
+            true => HandshakeError::NoAddress.into(),
+            false => SyncError::NotInRoster(id),
+        };
+        assert_eq!(a.gossip.sync_with(id).await, Err(expected));
+    }
+}
+
 #[tokio::test]
 async fn late_member_is_dialled_and_synced() {
     let cluster = Cluster::new();
