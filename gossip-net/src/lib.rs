@@ -54,7 +54,7 @@ pub use membership::{
     ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim, Liveness, Membership, MembershipInput, StaticSeeds,
 };
 #[cfg(feature = "swim")]
-pub use membership::{Swim, SwimConfig, SwimConfigError};
+pub use membership::{Swim, SwimConfig};
 #[cfg(feature = "memory-network")]
 pub use memory_network::{Conditions, MemoryNetwork, Sent};
 pub use node_id::{NodeId, NodeIdError};

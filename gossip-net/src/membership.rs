@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use host::{ADVERT_ROOM, CONSOLIDATION_ROOT, HostSwim};
 #[cfg(feature = "swim")]
-pub use swim::{Swim, SwimConfig, SwimConfigError};
+pub use swim::{Swim, SwimConfig};
 
 use crate::{NodeId, Roster};
 

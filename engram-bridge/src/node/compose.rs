@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use engram_gossip_net::{
-    BindError, Gossip, Identity, IdentityChange, IdentityError, Member, Membership, NetConfig,
-    NodeId, Roster, RosterError, RotateError, StaticSeeds,
+    BindError, ConfigError, Gossip, Identity, IdentityChange, IdentityError, Member, Membership,
+    NetConfig, NodeId, Roster, RosterError, RotateError, StaticSeeds,
 };
 #[cfg(feature = "swim")]
-use engram_gossip_net::{Swim, SwimConfig, SwimConfigError};
+use engram_gossip_net::{Swim, SwimConfig};
 use engram_gossip_proto::{Compression, SpaceId};
 use toml::Table;
 
@@ -84,7 +84,7 @@ pub enum StartError {
     /// The times of SWIM contradict each other.
     #[cfg(feature = "swim")]
     #[error("membership: {0}")]
-    Swim(#[from] SwimConfigError),
+    Swim(#[from] ConfigError),
     /// `membership.kind` is `swim`, but the program was built without the feature `swim`.
     #[error(
         "membership.kind is swim, but this program was built without the feature swim; rebuild it with `--features swim`, or write \"static\""
@@ -199,7 +199,7 @@ pub enum ReloadError {
     Identity(#[from] RotateError),
     /// The limits are invalid.
     #[error("limits: {0}")]
-    Limits(#[from] engram_gossip_net::ConfigError),
+    Limits(#[from] ConfigError),
 }
 
 /// The sections that, like the peers, take effect on a reload.

@@ -17,10 +17,10 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use self::codec::{Compact, Relayed};
+pub use self::config::SwimConfig;
 use self::config::foca_config;
-pub use self::config::{SwimConfig, SwimConfigError};
 use self::out::{Due, Out};
-use crate::{Liveness, Membership, MembershipInput, NodeId, Roster};
+use crate::{ConfigError, Liveness, Membership, MembershipInput, NodeId, Roster};
 
 /// A failure detector: SWIM over the node's existing connections (feature `swim`).
 ///
@@ -73,8 +73,8 @@ impl Swim {
     /// Creates a failure detector, which starts when its node starts.
     ///
     /// # Errors
-    /// [`SwimConfigError`] names the invalid value and its valid range.
-    pub fn new(config: SwimConfig) -> Result<Self, SwimConfigError> {
+    /// [`ConfigError`] names the invalid value and its valid range.
+    pub fn new(config: SwimConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let engine = Engine {
             config,

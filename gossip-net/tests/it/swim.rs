@@ -320,5 +320,5 @@ fn invalid_settings_are_named() {
     let mut config = SwimConfig::default();
     config.probe_interval = config.probe_timeout;
     let error = Swim::new(config).unwrap_err();
-    assert!(error.to_string().starts_with("probe_interval is 300ms, but has to be at least three"));
+    assert!(error.to_string().starts_with("probe_interval is 300ms, but must be at least three"));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use foca::Config;
 
 use super::codec::HEADER_SOURCE;
+use crate::ConfigError;
 use crate::limits::{MAX_INDIRECT_PROBES, MAX_MEMBERSHIP_PACKET};
 
 /// The timing of SWIM (feature `swim`).
@@ -30,19 +31,6 @@ pub struct SwimConfig {
     pub seed: Option<u64>,
 }
 
-/// An invalid value of [`SwimConfig`] (feature `swim`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value:?}, but has to be {rule}")]
-#[non_exhaustive]
-pub struct SwimConfigError {
-    /// The field of [`SwimConfig`].
-    pub field: &'static str,
-    /// Its value.
-    pub value: Duration,
-    /// The valid range.
-    pub rule: &'static str,
-}
-
 impl Default for SwimConfig {
     fn default() -> Self {
         Self {
@@ -60,12 +48,13 @@ impl SwimConfig {
     /// packet is lost: two full rotations of probes plus [`suspicion`](Self::suspicion).
     pub fn detection_time(&self, members: usize) -> Duration {
         let turns = u32::try_from(2 * members).unwrap_or(u32::MAX);
-        self.probe_interval.saturating_mul(turns) + self.suspicion
+        self.probe_interval.saturating_mul(turns).saturating_add(self.suspicion)
     }
 
-    pub(super) fn check(&self) -> Result<(), SwimConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         let at_least = Duration::from_millis(10);
-        let wrong = |field, value, rule| Err(SwimConfigError { field, value, rule });
+        let wrong =
+            |field, value: Duration, rule| Err(ConfigError::new(field, format!("{value:?}"), rule));
         if self.probe_timeout < at_least {
             return wrong("probe_timeout", self.probe_timeout, "at least 10 ms");
         }

@@ -1,7 +1,6 @@
 //! foca's outputs: packets and timers.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use foca::{Member, Timer};
@@ -15,7 +14,8 @@ use crate::NodeId;
 pub(super) struct Out {
     pub(super) now: Duration,
     pub(super) packets: VecDeque<(NodeId, Vec<u8>)>,
-    timers: BinaryHeap<Reverse<(Duration, u64, Due)>>,
+    /// The pending timers by time, then by insertion.
+    timers: BTreeMap<(Duration, u64), Due>,
     scheduled: u64,
     /// The suspected members. Every packet to a suspected member reports the suspicion if it has a
     /// member list with room for one more entry, since only that member can refute the suspicion
@@ -25,32 +25,12 @@ pub(super) struct Out {
     pub(super) stirred: bool,
 }
 
-/// A pending timer. All timers compare as equal, so the queue is ordered by time and insertion.
+/// A pending timer.
 #[derive(Debug)]
 pub(super) enum Due {
     Foca(Timer<Instance>),
     /// Invite the next member of the roster that foca does not list as active.
     Invitation,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, _: &Self) -> Ordering {
-        Ordering::Equal
-    }
 }
 
 impl foca::Runtime<Instance> for Out {
@@ -77,19 +57,17 @@ impl foca::Runtime<Instance> for Out {
 impl Out {
     pub(super) fn schedule(&mut self, due: Due, after: Duration) {
         self.scheduled += 1;
-        self.timers.push(Reverse((self.now + after, self.scheduled, due)));
+        self.timers.insert((self.now.saturating_add(after), self.scheduled), due);
     }
-}
 
-impl Out {
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Removes and returns the next timer that is due.
     pub(super) fn pop_due(&mut self) -> Option<Due> {
         self.next_due().filter(|at| *at <= self.now)?;
-        self.timers.pop().map(|Reverse((_, _, due))| due)
+        self.timers.pop_first().map(|(_, due)| due)
     }
 
     pub(super) fn clear_timers(&mut self) {
