@@ -164,7 +164,7 @@ impl Driver<'_> {
                 yield_now().await;
             }
             let time_limit = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);
-            let read = stream.read(end.min(begun + time_limit)).await;
+            let read = stream.read(begun + time_limit.min(SESSION_TIMEOUT)).await;
             *now = Instant::now();
             match read {
                 // After an invalid frame the machine has an outcome, and possibly a last frame to
