@@ -12,18 +12,14 @@ pub(super) struct Agreement {
 
 impl Agreement {
     pub(super) fn add(&mut self, space: &SpaceId, root: [u8; 32]) {
-        if !self.holders.contains_key(space) {
-            self.holders.insert(space.clone(), BTreeMap::new());
-        }
-        *self.roots(space).entry(root).or_default() += 1;
+        *self.holders.entry(space.clone()).or_default().entry(root).or_default() += 1;
     }
 
     pub(super) fn remove(&mut self, space: &SpaceId, root: [u8; 32]) {
-        let roots = self.roots(space);
-        let holders = roots.get_mut(&root).expect("a removed root was added before");
-        *holders -= 1;
-        if *holders == 0 {
-            roots.remove(&root);
+        let roots = self.holders.entry(space.clone()).or_default();
+        let holders = roots.remove(&root).expect("a removed root was added before");
+        if holders > 1 {
+            roots.insert(root, holders - 1);
         }
     }
 
@@ -36,10 +32,6 @@ impl Agreement {
     pub(super) fn largest(&self) -> usize {
         let largest = self.holders.values().map(|roots| roots.values().max().copied());
         largest.flatten().min().unwrap_or_default()
-    }
-
-    fn roots(&mut self, space: &SpaceId) -> &mut BTreeMap<[u8; 32], usize> {
-        self.holders.get_mut(space).expect("a space is added before anything else")
     }
 }
 

@@ -22,20 +22,11 @@ impl<H: Host> World<H> {
     }
 
     fn drive(&mut self, node: usize) {
-        loop {
-            let action = self.nodes[node].scheduler.borrow_mut().poll_action();
-            match action {
-                Some(action) => self.act(node, action),
-                None => break,
-            }
-        }
-        loop {
-            let notice = self.nodes[node].scheduler.borrow_mut().poll_notice();
-            match notice {
-                Some(notice) => self.on_notice(node, notice),
-                None => break,
-            }
-        }
+        let scheduler = self.nodes[node].scheduler.clone();
+        let action = || scheduler.borrow_mut().poll_action();
+        core::iter::from_fn(action).for_each(|action| self.act(node, action));
+        let notice = || scheduler.borrow_mut().poll_notice();
+        core::iter::from_fn(notice).for_each(|notice| self.on_notice(node, notice));
         self.note_load(node);
         self.plan_timeout(node);
     }
@@ -95,7 +86,6 @@ impl<H: Host> World<H> {
         let bytes = self.nodes[node].scheduler.borrow_mut().advert(MAX_ADVERT);
         self.tally.adverts += 1;
         self.tally.advert_bytes += bytes.len() as u64;
-        self.nodes[node].bytes += bytes.len() as u64;
         for delay in self.network.datagram(node, peer, self.now) {
             let datagram = Event::Datagram { from: node, to: peer, run, bytes: bytes.clone() };
             self.queue.schedule(self.now + delay, datagram);

@@ -34,7 +34,6 @@ pub(super) struct Node<H> {
     pub(super) dials: BTreeMap<usize, u64>,
     /// The contacts that wait to be accepted, by peer.
     pub(super) incoming: BTreeMap<usize, u64>,
-    pub(super) bytes: u64,
 }
 
 /// The view of a session in the simulation.
@@ -81,7 +80,6 @@ impl<H: Host> Node<H> {
             links: BTreeMap::new(),
             dials: BTreeMap::new(),
             incoming: BTreeMap::new(),
-            bytes: 0,
         }
     }
 

@@ -1,45 +1,32 @@
 //! The queue of events.
 
 use core::time::Duration;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 /// Events ordered by time, then by the order in which they were scheduled.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
-    heap: BinaryHeap<Reverse<Slot>>,
-    // Events are stored outside the heap, so that they need no `Ord`.
-    events: Vec<Option<E>>,
-    free: Vec<usize>,
+    events: BTreeMap<(Duration, u64), E>,
     scheduled: u64,
 }
 
-type Slot = (Duration, u64, usize);
-
 impl<E> Queue<E> {
     pub(super) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), scheduled: 0 }
+        Self { events: BTreeMap::new(), scheduled: 0 }
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: E) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.events.push(None);
-            self.events.len() - 1
-        });
-        self.events[slot] = Some(event);
-        self.heap.push(Reverse((at, self.scheduled, slot)));
+        self.events.insert((at, self.scheduled), event);
         self.scheduled += 1;
     }
 
     /// The time of the next event.
     pub(super) fn next_at(&self) -> Option<Duration> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.events.first_key_value().map(|((at, _), _)| *at)
     }
 
     pub(super) fn pop(&mut self) -> Option<(Duration, E)> {
-        let Reverse((at, _, slot)) = self.heap.pop()?;
-        self.free.push(slot);
-        self.events[slot].take().map(|event| (at, event))
+        self.events.pop_first().map(|((at, _), event)| (at, event))
     }
 }
 

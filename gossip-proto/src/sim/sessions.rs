@@ -175,7 +175,6 @@ impl<H: Host> World<H> {
             }
             self.tally.frames += 1;
             self.tally.frame_bytes += frame.len() as u64;
-            self.nodes[node].bytes += frame.len() as u64;
             self.ship(contact, end, Segment::Frame(frame));
         }
         let Some(outcome) = outcome else { return self.plan_wake(contact, end) };

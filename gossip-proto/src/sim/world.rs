@@ -163,11 +163,6 @@ impl<H: Host> World<H> {
         &self.tally
     }
 
-    /// Bytes of frames and adverts that a node sent so far.
-    pub fn bytes_sent(&self, node: usize) -> u64 {
-        self.nodes[node].bytes
-    }
-
     /// Sets how far a node's clock is ahead of the world's. A running clock does not jump, so call
     /// this while the node is down.
     pub fn set_skew(&mut self, node: usize, skew: Duration) {
