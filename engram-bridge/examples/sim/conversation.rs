@@ -14,10 +14,12 @@ use crate::replica::{Replica, default_space};
 pub(crate) struct Conversation {
     /// For each frame: whether the opener sent it, its kind and its length.
     frames: Vec<(bool, Kind, usize)>,
-    /// Number of records in all record frames.
-    records: usize,
-    context_entries: usize,
-    contents: usize,
+    /// Number of records sent.
+    pub(crate) records: usize,
+    /// Number of context entries of the records.
+    pub(crate) context_entries: usize,
+    /// Number of contents sent.
+    pub(crate) contents: usize,
     content_bytes: usize,
     pub(crate) ending: Ending,
 }
@@ -78,21 +80,6 @@ impl Conversation {
             self.contents += sync.count as usize;
             self.content_bytes += sync.contents.len();
         }
-    }
-
-    /// Number of records sent.
-    pub(crate) fn records(&self) -> usize {
-        self.records
-    }
-
-    /// Number of context entries of the records.
-    pub(crate) fn context_entries(&self) -> usize {
-        self.context_entries
-    }
-
-    /// Number of contents sent.
-    pub(crate) fn contents(&self) -> usize {
-        self.contents
     }
 
     /// Bytes of all frames without their contents.

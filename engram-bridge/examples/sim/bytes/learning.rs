@@ -134,9 +134,7 @@ const WITHOUT_BASE: Budget = Budget { session: 2_500.0, ..WITH_BASE };
 
 impl Budget {
     fn of(&self, talk: &Conversation) -> f64 {
-        self.session
-            + self.record * talk.records() as f64
-            + self.entry * talk.context_entries() as f64
+        self.session + self.record * talk.records as f64 + self.entry * talk.context_entries as f64
     }
 }
 

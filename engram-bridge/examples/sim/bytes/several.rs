@@ -27,9 +27,9 @@ pub(super) fn confirmations() -> Weight {
     (0..COUNT).for_each(|n| right.submit(&space, &same(n)));
     let talk = Conversation::hold(&left, &right, SessionConfig::default());
     assert_eq!(talk.ending, Ending::InSync, "no node writes meanwhile");
-    assert_eq!(talk.records(), COUNT as usize, "each confirmation is a record");
+    assert_eq!(talk.records, COUNT as usize, "each confirmation is a record");
     let input = format!("{COUNT} confirmations of contents that are held");
-    let contents = talk.contents() as f64;
+    let contents = talk.contents as f64;
     Weight::new("confirm", input, (contents, "contents"), ("one".to_owned(), 1.0), 0.0)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     }
     equalize(&hosts[1..]);
     let data = Conversation::hold(&other, &hosts[1], SessionConfig::default());
-    assert_eq!(data.records(), patterns, "one session sends everything");
+    assert_eq!(data.records, patterns, "one session sends everything");
     let mut config = WorldConfig::fair(8, Link::perfect(Latency::LAN));
     config.schedule.outbound_sessions = PEERS;
     let mut world = World::new(config, hosts);
