@@ -121,13 +121,17 @@ impl Shared {
         let liveness = members.into_iter().map(|peer| (peer, self.membership.liveness(&peer)));
         let liveness: Vec<_> = liveness.collect();
         self.tell(|scheduler, now| {
-            for (peer, liveness) in liveness {
-                match liveness {
-                    Liveness::Down => scheduler.set_down(peer),
-                    Liveness::Alive | Liveness::Suspect => scheduler.set_alive(peer, now),
-                }
-            }
+            liveness.into_iter().for_each(|(peer, liveness)| liveness.tell(scheduler, peer, now));
         });
+    }
+}
+
+impl Liveness {
+    pub(crate) fn tell(self, scheduler: &mut Scheduler<NodeId>, peer: NodeId, now: Duration) {
+        match self {
+            Self::Down => scheduler.set_down(peer),
+            Self::Alive | Self::Suspect => scheduler.set_alive(peer, now),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Socket {
     transport: Arc<TransportConfig>,
     server: ServerConfig,
     handshakes: Arc<Handshakes>,
-    names: Names,
+    pub(crate) names: Names,
 }
 
 impl Socket {
@@ -66,14 +66,6 @@ impl Socket {
             handshakes: Arc::default(),
             names: Names::of(config),
         })
-    }
-
-    /// Resolves `host:port`.
-    ///
-    /// # Errors
-    /// [`HandshakeError::Address`] if the name has no address or the lookup times out.
-    pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
-        self.names.look_up(address).await
     }
 
     /// The bound address, including the actual port.

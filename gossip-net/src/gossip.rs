@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::command::{Command, PreviewRequest};
+use crate::command::{Answer, Command, PreviewRequest};
 use crate::endpoint::Socket;
 use crate::error::{AdvertError, RotateError};
 use crate::handle::Peer;
 use crate::membership::{Membership, MembershipInput, StaticSeeds};
-use crate::node::{Phase, Shared, SharedInit};
+use crate::node::{Phase, Shared};
 use crate::peer;
 use crate::replicas::{Replicas, Replicated, open_over};
 use crate::{
@@ -80,16 +80,9 @@ impl Gossip {
         let source = Replicated::new(replicas, parameters, config.session.clone())?;
         let socket = Socket::bind(&config, &identity)?;
         let address = socket.address();
-        let init = SharedInit {
-            config,
-            identity,
-            roster,
-            socket,
-            source: Arc::new(source),
-            membership,
-            runtime,
-        };
-        let shared = Arc::new(Shared::new(init)?);
+        let source = Arc::new(source);
+        let shared = Shared::new(config, identity, roster, socket, source, membership, runtime)?;
+        let shared = Arc::new(shared);
         let (us, roster) = (shared.us, shared.roster());
         shared.tell_membership(MembershipInput::Started { us, roster: &roster });
         for member in roster.iter().filter(|member| member.id != us) {
@@ -131,8 +124,7 @@ impl Gossip {
     /// # Errors
     /// [`SyncError`] gives the cause. Records that were joined before the failure remain joined.
     pub async fn sync_with(&self, peer: NodeId) -> Result<SessionReport, SyncError> {
-        let (answer, result) = oneshot::channel();
-        self.shared().ask_peer(peer, Command::Request(answer), result).await
+        self.shared().ask_peer(peer, Command::Request).await
     }
 
     /// Opens a session with `peer` over the caller's views, and waits for its end. Use it to
@@ -156,10 +148,9 @@ impl Gossip {
         peer: NodeId,
         pin: impl Fn() -> Vec<(SpaceId, V)> + Send + Sync + 'static,
     ) -> Result<SessionReport, SyncError> {
-        let (answer, result) = oneshot::channel();
         let machine = Arc::new(move |setup| open_over::<V>(setup, pin()));
-        let request = PreviewRequest { machine, answer };
-        self.shared().ask_peer(peer, Command::RequestPreview(request), result).await
+        let request = |answer| Command::RequestPreview(PreviewRequest { machine, answer });
+        self.shared().ask_peer(peer, request).await
     }
 
     /// Contacts up to `fanout` peers now, regardless of the timer. Skips unreachable peers. A
@@ -278,8 +269,7 @@ impl Gossip {
             return Err(RotateError::OtherNode { expected: shared.us, found: identity.node_id() });
         }
         let change = identity.changes_from(&shared.identity());
-        shared.set_identity(identity);
-        shared.recheck.send_replace(());
+        shared.identity.send_replace(Arc::new(identity));
         Ok(change)
     }
 
@@ -342,15 +332,15 @@ impl Shared {
     async fn ask_peer(
         &self,
         peer: NodeId,
-        command: Command,
-        result: oneshot::Receiver<Result<SessionReport, SyncError>>,
+        command: impl FnOnce(Answer) -> Command,
     ) -> Result<SessionReport, SyncError> {
+        let (answer, result) = oneshot::channel();
         // The peer has no task if the node is shutting down or the peer is not in the roster.
         let gone = || match self.is_running() {
             true => SyncError::NotInRoster(peer),
             false => SyncError::ShuttingDown,
         };
-        self.peer(&peer).ok_or_else(gone)?.command(command);
+        self.peer(&peer).ok_or_else(gone)?.command(command(answer));
         result.await.map_err(|_| gone())?
     }
 

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use crate::limits::PACKET_ADVERT;
 use crate::membership::packet::Packet;
 use crate::node::{Phase, Shared};
-use crate::{Event, Liveness, MembershipInput, NodeId};
+use crate::{Event, MembershipInput, NodeId};
 
 /// Drives the membership until the node shuts down.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -43,10 +43,7 @@ impl Shared {
         while let Some((peer, liveness)) = self.membership.poll_change() {
             let incarnation = self.membership.incarnation(&peer);
             self.events.publish(Event::Member { peer, liveness, incarnation });
-            self.tell(|scheduler, now| match liveness {
-                Liveness::Down => scheduler.set_down(peer),
-                Liveness::Alive | Liveness::Suspect => scheduler.set_alive(peer, now),
-            });
+            self.tell(|scheduler, now| liveness.tell(scheduler, peer, now));
         }
     }
 

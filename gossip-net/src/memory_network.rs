@@ -174,17 +174,12 @@ impl Inner {
 }
 
 /// One socket on the network.
+#[derive(Debug)]
 struct Port {
     network: MemoryNetwork,
     address: SocketAddr,
     /// Wakes the reader when the next packet arrives.
     alarm: Mutex<Option<Pin<Box<Sleep>>>>,
-}
-
-impl fmt::Debug for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Port").field("address", &self.address).finish_non_exhaustive()
-    }
 }
 
 impl Drop for Port {

@@ -34,10 +34,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: Handle,
     /// Every task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
-    /// Notified when the identity is replaced, so that each peer's task verifies its connection
-    /// again.
-    pub(crate) recheck: watch::Sender<()>,
-    identity: RwLock<Arc<Identity>>,
+    /// The identity in force. When it is replaced, each peer's task verifies its connection again.
+    pub(crate) identity: watch::Sender<Arc<Identity>>,
     roster: RwLock<Arc<Roster>>,
     peers: Mutex<BTreeMap<NodeId, Peer>>,
 }
@@ -59,20 +57,16 @@ impl Phase {
     }
 }
 
-/// The values from which [`Shared`] is created.
-pub(crate) struct SharedInit {
-    pub(crate) config: NetConfig,
-    pub(crate) identity: Identity,
-    pub(crate) roster: Roster,
-    pub(crate) socket: Socket,
-    pub(crate) source: Arc<dyn Source>,
-    pub(crate) membership: Arc<dyn Membership>,
-    pub(crate) runtime: Handle,
-}
-
 impl Shared {
-    pub(crate) fn new(init: SharedInit) -> Result<Self, ConfigError> {
-        let SharedInit { config, identity, roster, socket, source, membership, runtime } = init;
+    pub(crate) fn new(
+        config: NetConfig,
+        identity: Identity,
+        roster: Roster,
+        socket: Socket,
+        source: Arc<dyn Source>,
+        membership: Arc<dyn Membership>,
+        runtime: Handle,
+    ) -> Result<Self, ConfigError> {
         let us = identity.node_id();
         let seed = config.seed.unwrap_or_else(|| fastrand::u64(..));
         let now = std::time::Duration::ZERO;
@@ -89,8 +83,7 @@ impl Shared {
             counters,
             runtime,
             phase: watch::Sender::new(Phase::Running),
-            recheck: watch::Sender::new(()),
-            identity: RwLock::new(Arc::new(identity)),
+            identity: watch::Sender::new(Arc::new(identity)),
             roster: RwLock::new(Arc::new(roster)),
             peers: Mutex::default(),
             config,
@@ -98,11 +91,7 @@ impl Shared {
     }
 
     pub(crate) fn identity(&self) -> Arc<Identity> {
-        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set_identity(&self, identity: Identity) {
-        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+        self.identity.borrow().clone()
     }
 
     pub(crate) fn roster(&self) -> Arc<Roster> {

@@ -84,7 +84,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
 impl PeerTask {
     async fn run(mut self) {
         let mut phase = self.shared.phase.subscribe();
-        let mut recheck = self.shared.recheck.subscribe();
+        let mut recheck = self.shared.identity.subscribe();
         let mut draining = pin!(Phase::draining(&mut phase));
         let mut timer = pin!(sleep_until(self.now));
         loop {
@@ -208,14 +208,17 @@ impl PeerTask {
         }
     }
 
-    /// Passes an input about this peer to the scheduler. Returns `None` if the member was removed:
-    /// a member that was added later with the same id has its own task.
-    fn tell<T>(&self, tell: impl FnOnce(&mut Scheduler<NodeId>, Duration) -> T) -> Option<T> {
+    /// Passes an input about this peer, with its id, to the scheduler. Returns `None` if the member
+    /// was removed: a member that was added later with the same id has its own task.
+    fn tell<T>(
+        &self,
+        tell: impl FnOnce(&mut Scheduler<NodeId>, NodeId, Duration) -> T,
+    ) -> Option<T> {
         let is_current = || {
             let peer = self.shared.peer(&self.id);
             peer.is_some_and(|peer| Arc::ptr_eq(&peer.state, &self.state))
         };
-        self.shared.tell(|scheduler, now| is_current().then(|| tell(scheduler, now)))
+        self.shared.tell(|scheduler, now| is_current().then(|| tell(scheduler, self.id, now)))
     }
 
     /// Records that the peer has accepted this node. A peer sends no message before that, so any

@@ -1,17 +1,16 @@
 //! TLS 1.3 with certificates on both sides. In addition to the issuing authority, the verifier
 //! checks the key against a pinned key or the roster.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::cipher_suite::{
     TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
 };
 use rustls::crypto::ring::default_provider;
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
@@ -89,6 +88,7 @@ pub(crate) enum Expected {
 
 /// Verifies one peer: its certificate chain by the rules of the Web PKI, its node id, and its
 /// possession of the key.
+#[derive(Debug)]
 pub(crate) struct PeerVerifier {
     trust: Trust,
     expected: Expected,
@@ -178,16 +178,6 @@ impl PeerVerifier {
             false => Err(CertificateError::BadEncoding.into()),
         }
     }
-
-    fn check_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
 }
 
 impl ServerCertVerifier for PeerVerifier {
@@ -219,11 +209,11 @@ impl ServerCertVerifier for PeerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.check_signature(message, certificate, signature)
+        self.trust.clients.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.trust.clients.supported_verify_schemes()
     }
 }
 
@@ -261,16 +251,10 @@ impl ClientCertVerifier for PeerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.check_signature(message, certificate, signature)
+        self.trust.clients.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl fmt::Debug for PeerVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerVerifier").field("expected", &self.expected).finish_non_exhaustive()
+        self.trust.clients.supported_verify_schemes()
     }
 }

@@ -13,30 +13,25 @@ use crate::{HandshakeError, NetConfig};
 
 /// Resolves names. The number of concurrent lookups is limited, because each lookup by the system
 /// occupies a thread.
-pub(super) struct Names {
+pub(crate) struct Names {
     permits: Arc<Semaphore>,
-    source: Source,
-}
-
-/// The source of the answers to lookups.
-enum Source {
-    System,
-    /// An in-memory network has no DNS: lookups get no answer.
-    #[cfg(feature = "memory-network")]
-    Nobody,
 }
 
 impl Names {
     pub(super) fn of(config: &NetConfig) -> Self {
+        // An in-memory network has no DNS: lookups get no answer.
         #[cfg(feature = "memory-network")]
-        let source = if config.network.is_some() { Source::Nobody } else { Source::System };
+        let permits = if config.network.is_some() { 0 } else { MAX_LOOKUPS };
         #[cfg(not(feature = "memory-network"))]
-        let (source, _) = (Source::System, config);
-        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)), source }
+        let (permits, _) = (MAX_LOOKUPS, config);
+        Self { permits: Arc::new(Semaphore::new(permits)) }
     }
 
-    /// Resolves `host:port`; see [`Socket::look_up`](super::Socket::look_up).
-    pub(super) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
+    /// Resolves `host:port`.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Address`] if the name has no address or the lookup times out.
+    pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
         if let Ok(address) = address.parse() {
             return Ok(vec![address]);
         }
@@ -52,11 +47,6 @@ impl Names {
         &self,
         look_up: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
     ) -> io::Result<Vec<SocketAddr>> {
-        match self.source {
-            Source::System => {}
-            #[cfg(feature = "memory-network")]
-            Source::Nobody => return std::future::pending().await,
-        }
         let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
         // The thread continues after its lookup is abandoned, so it holds the permit.
         let found = spawn_blocking(move || {
@@ -78,7 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn address_needs_no_lookup() {
-        let names = Names { permits: Arc::new(Semaphore::new(0)), source: Source::System };
+        let names = Names { permits: Arc::new(Semaphore::new(0)) };
         for address in ["10.0.0.1:7700", "[fd00::1]:7700"] {
             assert_eq!(names.look_up(address).await, Ok(vec![address.parse().unwrap()]));
         }

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use engram_gossip_proto::schedule::{DialFailure, Disconnect};
+use engram_gossip_proto::schedule::{DialFailure, Disconnect, Scheduler};
 use quinn::{Connection, ConnectionError};
 use rustls::pki_types::UnixTime;
 
@@ -26,19 +25,10 @@ pub(super) type Lookup =
     Pin<Box<dyn Future<Output = Result<Vec<SocketAddr>, HandshakeError>> + Send>>;
 
 /// A running dial.
-pub(super) struct Dial {
-    dialled: Pin<Box<dyn Future<Output = Result<Connection, HandshakeError>> + Send>>,
-    /// The address that the dial tries in addition to the resolved addresses.
-    sighted: Option<SocketAddr>,
-}
+pub(super) type Dial = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
-impl Future for Dial {
-    type Output = Result<Connection, HandshakeError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.dialled.as_mut().poll(context)
-    }
-}
+/// The result of a dial, and the address that it tried in addition to the resolved addresses.
+pub(super) type Dialled = (Result<Connection, HandshakeError>, Option<SocketAddr>);
 
 impl PeerTask {
     pub(super) fn begin_lookup(&mut self) {
@@ -49,7 +39,7 @@ impl PeerTask {
             return self.on_dial_failed(DialFailure::Silent, HandshakeError::NoAddress);
         };
         let shared = self.shared.clone();
-        self.lookup = Some(Box::pin(async move { shared.socket.look_up(&address).await }));
+        self.lookup = Some(Box::pin(async move { shared.socket.names.look_up(&address).await }));
     }
 
     pub(super) fn on_looked_up(&mut self, found: Result<Vec<SocketAddr>, HandshakeError>) {
@@ -60,8 +50,7 @@ impl PeerTask {
             Err(_) if self.sighted.is_some() => Vec::new(),
             Err(cause) => return self.on_dial_failed(DialFailure::Silent, cause),
         };
-        let id = self.id;
-        self.tell(|scheduler, now| scheduler.handle_resolved(id, now));
+        self.tell(Scheduler::handle_resolved);
     }
 
     pub(super) fn begin_dial(&mut self, timeout: Duration) {
@@ -70,7 +59,7 @@ impl PeerTask {
         }
         let (shared, node, sighted) = (self.shared.clone(), self.id, self.sighted);
         let addresses = self.addresses.iter().copied().chain(sighted).collect();
-        let dialled = Box::pin(async move {
+        self.dial = Some(Box::pin(async move {
             let members = shared.clone();
             let on_met: OnMet = Arc::new(move |other, address| {
                 if let Some(other) = members.peer(&other) {
@@ -78,17 +67,16 @@ impl PeerTask {
                 }
             });
             let target = Target { node, addresses, on_met };
-            shared.socket.dial(target, timeout, &shared.identity()).await
-        });
-        self.dial = Some(Dial { dialled, sighted });
+            (shared.socket.dial(target, timeout, &shared.identity()).await, sighted)
+        }));
         let mut notes = self.state.notes();
         if !matches!(notes.state, State::BackOff { .. }) {
             notes.state = State::Dialling;
         }
     }
 
-    pub(super) fn on_dialled(&mut self, dialled: Result<Connection, HandshakeError>) {
-        let sighted = self.dial.take().and_then(|dial| dial.sighted);
+    pub(super) fn on_dialled(&mut self, (dialled, sighted): Dialled) {
+        self.dial = None;
         match dialled {
             Ok(connection) => {
                 self.shared.counters.update(|stats| stats.handshakes_dialled += 1);
@@ -112,8 +100,7 @@ impl PeerTask {
     }
 
     fn on_dial_failed(&mut self, failure: DialFailure, cause: HandshakeError) {
-        let id = self.id;
-        let retry = self.tell(|scheduler, now| scheduler.handle_dial_failed(id, failure, now));
+        let retry = self.tell(|scheduler, id, now| scheduler.handle_dial_failed(id, failure, now));
         self.note_unreachable(retry.flatten(), cause);
     }
 
@@ -155,8 +142,7 @@ impl PeerTask {
     fn dial_anew(&mut self) {
         (self.lookup, self.dial) = (None, None);
         self.told = None;
-        let id = self.id;
-        self.tell(|scheduler, now| scheduler.redial(id, now));
+        self.tell(Scheduler::redial);
     }
 
     /// Adopts a new connection, unless the existing one takes precedence.
@@ -178,8 +164,7 @@ impl PeerTask {
         if self.proof_due().is_none() {
             return self.prove();
         }
-        let id = self.id;
-        self.tell(|scheduler, now| scheduler.handle_dialled(id, now));
+        self.tell(Scheduler::handle_dialled);
     }
 
     /// Marks the connection as established and announces the roots. Called when the peer has
@@ -200,8 +185,8 @@ impl PeerTask {
             self.shared.events.publish(Event::Connected { peer: self.id });
         }
         self.shared.tell_membership(MembershipInput::Connected(self.id));
-        let (id, roots) = (self.id, self.shared.source.summaries());
-        self.tell(|scheduler, now| {
+        let roots = self.shared.source.summaries();
+        self.tell(|scheduler, id, now| {
             scheduler.handle_roots(roots, now);
             scheduler.handle_connected(id, now);
         });
@@ -259,8 +244,7 @@ impl PeerTask {
     fn on_disconnected(&mut self, how: Disconnect, cause: HandshakeError) {
         self.state.notes().state = State::Idle;
         self.drop_incoming();
-        let id = self.id;
-        let retry = self.tell(|scheduler, now| scheduler.handle_disconnected(id, how, now));
+        let retry = self.tell(|scheduler, id, now| scheduler.handle_disconnected(id, how, now));
         self.note_unreachable(retry.flatten(), cause);
         self.give_up_hopeless_requests();
     }

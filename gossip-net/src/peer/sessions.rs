@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use engram_gossip_proto::schedule::{Disconnect, Refusal, RequestError, SessionId, Terms};
-use engram_gossip_proto::schedule::{SessionEnd, Used};
+use engram_gossip_proto::schedule::{
+    Disconnect, Refusal, RequestError, Scheduler, SessionEnd, SessionId, Terms, Used,
+};
 use quinn::{RecvStream, SendStream};
 
 use super::PeerTask;
@@ -23,9 +24,9 @@ use crate::{HandshakeError, SyncError, TimedStep};
 pub(super) struct Sessions {
     /// The session that this node opened. It runs alongside `accepted` only while two sessions
     /// cross.
-    pub(super) opened: Option<Opened>,
+    pub(super) opened: Option<Running<Serves>>,
     /// The session that the peer opened.
-    pub(super) accepted: Option<Accepted>,
+    pub(super) accepted: Option<Running<()>>,
     /// Streams of the peer's sessions that have not been accepted or refused yet, in the order of
     /// the scheduler's decisions. There are at most two: one whose command is in the mailbox, and
     /// one behind it.
@@ -35,36 +36,22 @@ pub(super) struct Sessions {
     previews: VecDeque<PreviewRequest>,
 }
 
-/// A session that this node opened.
-pub(super) struct Opened {
+/// A running session; `serves` is the purpose of a session that this node opened.
+pub(super) struct Running<S> {
     session: SessionId,
     work: Work<Ended>,
-    serves: Serves,
+    serves: S,
 }
 
 /// The purpose of a session.
-enum Serves {
+pub(super) enum Serves {
     /// Synchronization; these callers receive its result.
     Node(Vec<Answer>),
     /// A preview for one caller.
     Preview(PreviewRequest),
 }
 
-/// A session that the peer opened.
-pub(super) struct Accepted {
-    session: SessionId,
-    work: Work<Ended>,
-}
-
-impl Future for Opened {
-    type Output = Option<Ended>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Ended>> {
-        Pin::new(&mut self.work).poll(context)
-    }
-}
-
-impl Future for Accepted {
+impl<S: Unpin> Future for Running<S> {
     type Output = Option<Ended>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Ended>> {
@@ -87,15 +74,13 @@ impl PeerTask {
     }
 
     fn request(&mut self) {
-        let id = self.id;
-        if let Some(Err(refused)) = self.tell(|scheduler, now| scheduler.request(id, now)) {
+        if let Some(Err(refused)) = self.tell(Scheduler::request) {
             self.answer_callers(&Err(self.refused(refused)));
         }
     }
 
     pub(super) fn on_preview_request(&mut self, request: PreviewRequest) {
-        let id = self.id;
-        match self.tell(|scheduler, now| scheduler.request_preview(id, now)) {
+        match self.tell(Scheduler::request_preview) {
             Some(Err(refused)) => _ = request.answer.send(Err(self.refused(refused))),
             Some(Ok(())) | None => self.sessions.previews.push_back(request),
         }
@@ -152,7 +137,7 @@ impl PeerTask {
                 .await
         };
         let serves = Serves::Node(std::mem::take(&mut self.sessions.callers));
-        self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
+        self.sessions.opened = Some(Running { session, work: Work::new(work), serves });
     }
 
     pub(super) fn open_preview(&mut self, session: SessionId, terms: Terms) {
@@ -172,15 +157,14 @@ impl PeerTask {
             session::open(shared, id, machine, connection, before).await
         };
         let serves = Serves::Preview(preview);
-        self.sessions.opened = Some(Opened { session, work: Work::new(work), serves });
+        self.sessions.opened = Some(Running { session, work: Work::new(work), serves });
     }
 
     /// Reports a session that did not begin. [`SessionEnd::Displaced`] reopens it on the next
     /// connection.
     fn report_unstarted(&self, session: SessionId, end: SessionEnd<'_>) {
-        let (id, used) = (self.id, Used::default());
-        self.tell(|scheduler, now| {
-            scheduler.handle_session_ended(id, session, end, used, now);
+        self.tell(|scheduler, id, now| {
+            scheduler.handle_session_ended(id, session, end, Used::default(), now);
         });
     }
 
@@ -189,8 +173,7 @@ impl PeerTask {
         self.note_sign_of_life();
         // The packet that opened the stream may also have carried the FIN of an earlier stream.
         self.lingering.forget_ended();
-        let id = self.id;
-        match self.tell(|scheduler, now| scheduler.handle_incoming(id, now)) {
+        match self.tell(Scheduler::handle_incoming) {
             Some(Ok(())) => self.sessions.incoming.push_back((send, recv)),
             Some(Err(refusal)) => Abort::for_refusal(refusal).abort(&mut send, &mut recv),
             None => Abort::Busy.abort(&mut send, &mut recv),
@@ -204,7 +187,7 @@ impl PeerTask {
         let (id, shared) = (self.id, self.shared.clone());
         let claims = SessionClaims { schedule: shared.schedule.clone(), session };
         let work = session::accept(shared, id, claims, terms, send, recv);
-        self.sessions.accepted = Some(Accepted { session, work: Work::new(work) });
+        self.sessions.accepted = Some(Running { session, work: Work::new(work), serves: () });
     }
 
     pub(super) fn refuse(&mut self, reason: Refusal) {
@@ -217,15 +200,14 @@ impl PeerTask {
     pub(super) fn drop_incoming(&mut self) {
         if !self.sessions.incoming.is_empty() {
             self.sessions.incoming.clear();
-            let id = self.id;
-            self.tell(|scheduler, now| scheduler.handle_incoming_gone(id, now));
+            self.tell(Scheduler::handle_incoming_gone);
         }
     }
 
     // Ends of sessions.
 
     pub(super) fn on_opened_ended(&mut self, ended: Option<Ended>) {
-        let Some(Opened { session, serves, .. }) = self.sessions.opened.take() else { return };
+        let Some(Running { session, serves, .. }) = self.sessions.opened.take() else { return };
         let ended = ended.unwrap_or_else(Ended::panicked);
         let result = self.note_end(&ended);
         match (serves, result) {
@@ -257,7 +239,7 @@ impl PeerTask {
     }
 
     pub(super) fn on_accepted_ended(&mut self, ended: Option<Ended>) {
-        let Some(Accepted { session, .. }) = self.sessions.accepted.take() else { return };
+        let Some(Running { session, .. }) = self.sessions.accepted.take() else { return };
         let ended = ended.unwrap_or_else(Ended::panicked);
         self.note_end(&ended);
         self.report(session, ended);
@@ -287,8 +269,7 @@ impl PeerTask {
             self.lingering.add(linger, self.now);
         }
         let roots = (ended.stats.applied > 0).then(|| self.shared.source.summaries());
-        let id = self.id;
-        self.tell(|scheduler, now| {
+        self.tell(|scheduler, id, now| {
             if let Some(roots) = roots {
                 scheduler.handle_roots(roots, now);
             }
