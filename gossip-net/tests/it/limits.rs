@@ -146,3 +146,14 @@ async fn expired_certificate_ends_its_connection() {
     assert_eq!(stats.connections_failed.get("expired"), Some(&1), "{stats:?}");
     scene.honest_nodes_sync().await;
 }
+
+/// The limit of the transport applies instead.
+#[tokio::test(start_paused = true)]
+async fn sessions_need_no_time_out_of_their_own() {
+    let mut config = quiet();
+    config.session.idle_timeout = Duration::MAX;
+    config.session.session_timeout = Duration::MAX;
+    let scene = Scene::new(&config).await;
+    sleep(SECOND).await;
+    scene.honest_nodes_sync().await;
+}

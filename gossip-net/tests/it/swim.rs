@@ -322,3 +322,17 @@ fn invalid_settings_are_named() {
     let error = Swim::new(config).unwrap_err();
     assert!(error.to_string().starts_with("probe_interval is 300ms, but must be at least three"));
 }
+
+#[test]
+fn intervals_that_never_end_overflow_nothing() {
+    let mut config = config(1, 1);
+    (config.probe_interval, config.suspicion) = (Duration::MAX, Duration::MAX);
+    assert_eq!(config.detection_time(100), Duration::MAX);
+    let swim = Swim::new(config).unwrap();
+    let member = Member { id: id(1), name: "node-1".into(), address: None };
+    let roster = Roster::new([member]).unwrap();
+    let now = Duration::from_secs(1);
+    swim.handle(MembershipInput::Connected(id(1)), now);
+    swim.handle(MembershipInput::Started { us: id(0), roster: &roster }, now);
+    assert_eq!(swim.poll_timeout(), Some(Duration::MAX));
+}

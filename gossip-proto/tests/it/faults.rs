@@ -151,3 +151,18 @@ fn session_timeout_ends_an_active_session() {
     pair.acceptor.handle_timeout(whole);
     assert!(pair.acceptor.outcome().is_some());
 }
+
+#[test]
+fn a_session_may_have_no_time_outs() {
+    let (a, b) = replicas();
+    let (left, right) = (Store::new(a), Store::new(b));
+    let never = std::time::Duration::MAX;
+    let config =
+        SessionConfig { idle_timeout: never, session_timeout: never, ..SessionConfig::default() };
+    let spaces = |store: &Store| vec![(space("default"), store.pin())];
+    let parameters = (parameters(), parameters());
+    let mut pair = Pair::new((config.clone(), config), parameters, (spaces(&left), spaces(&right)));
+    assert_eq!(pair.acceptor.poll_timeout(), Some(never));
+    pair.acceptor.handle_timeout(pair.now * 1_000);
+    assert!(pair.acceptor.outcome().is_none());
+}
