@@ -154,7 +154,7 @@ async fn an_evicted_member_loses_its_live_connection() {
 
 /// Two threads replace the roster at the same moment.
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_rosters_take_effect_one_after_the_other() {
+async fn concurrent_rosters_apply_one_by_one() {
     let cluster = Cluster::new();
     let [a] = take(cluster.start(&["a"], &quiet()));
     let mut member = absent(&cluster.issue("b"), "");

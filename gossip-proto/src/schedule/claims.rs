@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_last_while_records_arrive_at_a_good_rate() {
+    fn claims_last_while_enough_records_arrive() {
         let one = |claims: &mut Claims<u64>, key, now| _ = claims.claim(FIRST, &space(), key, now);
         let range =
             |claims: &mut Claims<u64>, _, now| _ = claims.claim_range(FIRST, &space(), [1; 8], now);
@@ -346,6 +346,8 @@ mod tests {
             let held = |sizes, pause, verdict| held_for(sizes, pause, claim, verdict);
             let slow_link = held([2_000, 20], second * 9 / 5, Verdict::Accepted);
             assert_eq!(slow_link, second * 180, "all 100 messages arrived");
+            let at_the_pace = held([200, 1], CLAIM_PACE, Verdict::Accepted);
+            assert_eq!(at_the_pace, CLAIM_PACE * 200);
             let dripping = held([2_000, 1], second, Verdict::Accepted);
             assert!(dripping <= most, "{dripping:?}");
             let refused = held([2_000, 100], second, Verdict::Refused);
