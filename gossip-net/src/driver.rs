@@ -127,6 +127,7 @@ impl Shared {
 }
 
 impl Liveness {
+    /// Passes the liveness of `peer` to the scheduler.
     pub(crate) fn tell(self, scheduler: &mut Scheduler<NodeId>, peer: NodeId, now: Duration) {
         match self {
             Self::Down => scheduler.set_down(peer),
