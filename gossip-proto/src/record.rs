@@ -71,6 +71,11 @@ impl<const N: usize> Record<N> {
     /// Checks the rules and limits that decoders enforce, except the limit on the number of parts.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         check_id(&self.id)?;
+        self.check_state()
+    }
+
+    /// Checks everything that [`check`](Self::check) does, except the id.
+    pub(crate) fn check_state(&self) -> Result<(), DecodeError> {
         if !self.parts.is_sorted_by(|a, b| a.node < b.node) {
             return Err(DecodeError::NotCanonical("the order of parts"));
         }

@@ -25,7 +25,7 @@ use crate::replica::rules::Rules;
 use crate::replica::state::StoredRow;
 
 /// The version of the stored format. A node refuses a store of another version.
-pub(crate) const SCHEMA: u32 = 5;
+pub(crate) const SCHEMA: u32 = 6;
 
 /// The keys of the two rows that name the owner; the rows differ only in their checksums. A store in which both are
 /// missing or damaged cannot be read.
@@ -294,9 +294,9 @@ fn split_record(bytes: &[u8]) -> Option<(StoredRow, &[u8])> {
         1 => Some(bytes.array::<32>()?.into()),
         _ => return None,
     };
-    let record = Record::decode(&mut bytes)?;
-    bytes.take(CHECK_LEN)?;
-    Some((StoredRow { record, last_submitted }, bytes.rest()))
+    let (record, rest) = Record::decode(bytes.rest())?;
+    let (_check, content) = rest.split_at_checked(CHECK_LEN)?;
+    Some((StoredRow { record, last_submitted }, content))
 }
 
 /// Decodes the content in a record's row, which must be the only live content of the record.

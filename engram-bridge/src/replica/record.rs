@@ -7,20 +7,14 @@ use engram_merkle::{AnyHasher, Digest};
 use engram_vclock::{Dot, VectorClock};
 
 use crate::replica::content::validate_id;
-use crate::replica::encoding::{Cursor, hash, put_bytes, put_count};
+use crate::replica::encoding::{hash, put_bytes};
 
 /// The maximum number of live dots of one node in one record.
 pub use engram_vclock::MAX_NODE_DOTS;
 /// The maximum number of digests that one record may suppress.
 pub use engram_vclock::MAX_SUPPRESSED;
 
-const TAG: &[u8; 8] = b"ecb2reco";
-/// The encoded size of a node and a version, in bytes.
-const ENTRY: usize = 32 + 8;
-/// The encoded size of a version and a digest, in bytes.
-const DOT: usize = 8 + 32;
-/// The encoded size of a digest and a causal length, in bytes.
-const LENGTH: usize = 32 + 4;
+const TAG: &[u8; 8] = b"ecb3reco";
 
 pub(crate) type Siblings = engram_vclock::Siblings<Digest>;
 pub(crate) type Suppression = engram_vclock::Suppression<Digest>;
@@ -69,41 +63,14 @@ impl Record {
 
     /// Appends the canonical bytes, as hashed and stored.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
-        put_count(bytes, self.siblings.context().len());
-        for part in self.siblings.parts() {
-            bytes.extend(part.node);
-            bytes.extend(part.entry.to_le_bytes());
-            put_count(bytes, part.live.len());
-            for (dot, digest) in part.live {
-                bytes.extend(dot.version.to_le_bytes());
-                bytes.extend(digest.as_bytes());
-            }
-        }
-        put_count(bytes, self.suppression.len());
-        for (digest, length) in self.suppression.iter() {
-            bytes.extend(digest.as_bytes());
-            bytes.extend(length.to_le_bytes());
-        }
+        self.to_wire("").encode(bytes);
     }
 
-    /// Decodes the output of [`encode`](Self::encode); `None` if the bytes are not canonical.
-    pub(crate) fn decode(bytes: &mut Cursor<'_>) -> Option<Self> {
-        let nodes = bytes.count(ENTRY + 4)?;
-        let (mut context, mut live) = (Vec::with_capacity(nodes), Vec::with_capacity(nodes));
-        for _ in 0..nodes {
-            let (node, entry) = (bytes.array::<32>()?, bytes.number()?);
-            context.push((node, entry));
-            for _ in 0..bytes.count(DOT)? {
-                let dot = Dot::new(node, bytes.number()?);
-                live.push((dot, Digest::from(bytes.array::<32>()?)));
-            }
-        }
-        let mut lengths = Vec::new();
-        for _ in 0..bytes.count(LENGTH)? {
-            let digest = Digest::from(bytes.array::<32>()?);
-            lengths.push((digest, u32::from_le_bytes(bytes.array()?)));
-        }
-        Self::from_parts(live, context, lengths)
+    /// Decodes the output of [`encode`](Self::encode) from the front of `bytes`; returns the record
+    /// and the bytes that follow, or `None` if they are not canonical.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (record, rest) = wire::Record::decode(String::new(), bytes).ok()?;
+        Some((Self::of_wire(&record)?, rest))
     }
 
     /// The record with new digests for the same contents. Suppressed digests without a new one are
@@ -155,6 +122,12 @@ impl Record {
     /// [`Rejection::InvalidRecord`] if it is not canonical, or if its id has an invalid length.
     pub(crate) fn from_wire(record: wire::Record) -> Result<(String, Self), Rejection> {
         validate_id(&record.id).map_err(|_| Rejection::InvalidRecord)?;
+        let taken = Self::of_wire(&record).ok_or(Rejection::InvalidRecord)?;
+        Ok((record.id, taken))
+    }
+
+    /// The record in its wire form, without its id; `None` if it is not canonical.
+    fn of_wire(record: &wire::Record) -> Option<Self> {
         let context = record.parts.iter().map(|part| (part.node, part.entry)).collect();
         let live = record.parts.iter().flat_map(|part| {
             let dot = |(version, digest): &(u64, [u8; 32])| {
@@ -163,8 +136,7 @@ impl Record {
             part.dots.iter().map(dot)
         });
         let lengths = record.suppressed.iter().map(|(digest, length)| ((*digest).into(), *length));
-        let taken = Self::from_parts(live.collect(), context, lengths.collect());
-        Ok((record.id, taken.ok_or(Rejection::InvalidRecord)?))
+        Self::from_parts(live.collect(), context, lengths.collect())
     }
 }
 

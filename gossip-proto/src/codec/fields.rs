@@ -4,13 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::nodes::NodeTable;
+use super::record::{Entries as _, put_record, take_record};
 use super::size::{self, Weight};
 use super::text::{put_text, take_text};
-use crate::limits::{
-    MAX_CONTENTS, MAX_ID, MAX_NODE_DOTS, MAX_PARTS, MAX_RECORDS, MAX_SUMMARY, MAX_SUPPRESSED,
-};
+use crate::limits::{MAX_CONTENTS, MAX_ID, MAX_PARTS, MAX_RECORDS, MAX_SUMMARY};
 use crate::wire::{Reader, put, put_count};
-use crate::{DecodeError, Part, PatternSync, Record, ShortRecord, check_id};
+use crate::{DecodeError, PatternSync, Record, ShortRecord, check_id};
 
 /// Encodes the fields of a batch.
 pub(super) fn encode(batch: &PatternSync) -> Vec<u8> {
@@ -19,9 +18,9 @@ pub(super) fn encode(batch: &PatternSync) -> Vec<u8> {
     let nodes = nodes_of(batch);
     nodes.put(&mut out);
     put_count(&mut out, records.len());
-    records.iter().for_each(|record| put_record(&mut out, record, &nodes));
+    records.iter().for_each(|record| put_named(&mut out, record, &nodes));
     put_count(&mut out, short.len());
-    short.iter().for_each(|record| put_record(&mut out, record, &nodes));
+    short.iter().for_each(|record| put_named(&mut out, record, &nodes));
     put_count(&mut out, declared.len());
     declared.iter().for_each(|(node, upper)| nodes.put_entry(&mut out, node, *upper));
     put(&mut out, &batch.count);
@@ -34,22 +33,9 @@ fn nodes_of(batch: &PatternSync) -> NodeTable {
     NodeTable::of(records.chain(short).chain(batch.declared.iter().copied()))
 }
 
-fn put_record<const N: usize>(out: &mut Vec<u8>, record: &Record<N>, nodes: &NodeTable) {
+fn put_named<const N: usize>(out: &mut Vec<u8>, record: &Record<N>, nodes: &NodeTable) {
     put_text(out, "", &record.id);
-    put_count(out, record.parts.len());
-    for part in &record.parts {
-        nodes.put_entry(out, &part.node, part.entry);
-        put_count(out, part.dots.len());
-        for (version, name) in &part.dots {
-            put(out, &part.entry.wrapping_sub(*version));
-            out.extend_from_slice(name);
-        }
-    }
-    put_count(out, record.suppressed.len());
-    for (name, length) in &record.suppressed {
-        out.extend_from_slice(name);
-        put(out, length);
-    }
+    put_record(out, record, nodes);
 }
 
 /// Decodes the unpacked section. The result has no contents yet.
@@ -61,9 +47,9 @@ pub(super) fn decode(
     let mut r = Reader::new(section);
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;
     let records =
-        r.list("records of a batch", MAX_RECORDS, 5, |r| take_record(r, &nodes, weight))?;
+        r.list("records of a batch", MAX_RECORDS, 5, |r| take_named(r, &nodes, weight))?;
     let room = MAX_RECORDS - records.len();
-    let short = r.list("records of a batch", room, 5, |r| take_record(r, &nodes, weight))?;
+    let short = r.list("records of a batch", room, 5, |r| take_named(r, &nodes, weight))?;
     let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| nodes.take_entry(r))?;
     if !declared.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(DecodeError::NotCanonical("the order of declared versions"));
@@ -86,29 +72,12 @@ fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeErro
     Ok(id)
 }
 
-fn take_record<const N: usize>(
+fn take_named<const N: usize>(
     r: &mut Reader<'_>,
     nodes: &NodeTable,
     weight: &mut Weight,
 ) -> Result<Record<N>, DecodeError> {
     weight.add(size::RECORD)?;
     let id = take_id(r, weight)?;
-    let parts = r.list("parts of a record", MAX_PARTS, 3, |r| {
-        weight.add(size::PART)?;
-        let (node, entry) = nodes.take_entry(r)?;
-        let dots = r.list("dots of a node", MAX_NODE_DOTS, 1 + N, |r| {
-            weight.add(size::DOT)?;
-            let below: u64 = r.take("a version")?;
-            let version = entry.checked_sub(below).ok_or(DecodeError::Invalid("a version"))?;
-            Ok((version, r.array("the name of a content")?))
-        })?;
-        Ok(Part { node, entry, dots })
-    })?;
-    let suppressed = r.list("suppressed digests of a record", MAX_SUPPRESSED, 1 + N, |r| {
-        weight.add(size::SUPPRESSED)?;
-        Ok((r.array("a suppressed digest")?, r.take("the length of a suppression")?))
-    })?;
-    let record = Record { id, parts, suppressed };
-    record.check()?;
-    Ok(record)
+    take_record(r, id, nodes, MAX_PARTS, weight)
 }

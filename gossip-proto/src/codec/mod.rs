@@ -7,6 +7,7 @@
 
 mod fields;
 mod nodes;
+mod record;
 pub(crate) mod section;
 mod size;
 pub(crate) mod text;
@@ -14,6 +15,7 @@ pub(crate) mod text;
 use alloc::vec::Vec;
 
 pub(crate) use nodes::NodeTable;
+pub(crate) use record::Entries;
 pub(crate) use size::{Size, Weight};
 
 use crate::limits::{MAX_BODY, MAX_UNFOLDED};

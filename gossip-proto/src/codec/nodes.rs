@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::record::Entries;
 use crate::limits::MAX_NODE_IDS;
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId};
@@ -52,16 +53,19 @@ impl NodeTable {
         })?;
         Ok(Self(nodes))
     }
+}
+
+impl Entries for NodeTable {
+    const LEAST: usize = 2;
 
     /// Appends the index of `node`, which must be in the table, and its `entry`.
-    pub(crate) fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64) {
+    fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64) {
         let place = self.0.binary_search_by_key(node, |(node, _)| *node);
         let place = place.expect("the table has every node of its message");
         put(out, &(place as u32, self.0[place].1 - entry));
     }
 
-    /// Takes an index and an entry, which is at least 1.
-    pub(crate) fn take_entry(&self, r: &mut Reader<'_>) -> Result<(NodeId, u64), DecodeError> {
+    fn take_entry(&self, r: &mut Reader<'_>) -> Result<(NodeId, u64), DecodeError> {
         let (place, below) = r.take::<(u32, u64)>("an entry")?;
         let (node, greatest) =
             self.0.get(place as usize).ok_or(DecodeError::Invalid("the index of a node"))?;

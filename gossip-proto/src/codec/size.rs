@@ -37,7 +37,7 @@ impl Weight {
     /// Counts `bytes` that are about to be allocated.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), DecodeError> {
         let cap = self.cap as u64;
-        let over = DecodeError::OverLimit { what: "an unfolded batch", value: cap + 1, cap };
+        let over = DecodeError::OverLimit { what: "an unfolded batch", value: cap.saturating_add(1), cap };
         self.left = self.left.checked_sub(bytes).ok_or(over)?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::codec::{self, NodeTable};
+use crate::codec::{self, Entries as _, NodeTable};
 use crate::limits::{
     MAX_BODY, MAX_CONTENT_LEN, MAX_UNFOLDED, MAX_WANT_CONTEXT, MAX_WANT_HOLDS, MAX_WANTS,
 };

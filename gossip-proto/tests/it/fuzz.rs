@@ -98,6 +98,7 @@ fn golden_frames_are_in_the_corpus() {
         check(target, name, &frame[HEADER_LEN..]);
     }
     check("record", "plain", &[9, 2, 0, 1, 5, 1, 1, 200, 2, 0, 1, 1, 3]);
+    check("stored_record", "plain", &samples::stored());
     check("decompression", "plain", &[16, 0, 0, 2, 0x1f, 0, 1, 0, 0x50, 0, 0, 0, 0, 0]);
     check("session", "quiet", &[&[3, 5, 9, 2][..], &[0, 1].repeat(12)].concat());
     check(

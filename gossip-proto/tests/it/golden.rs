@@ -1,5 +1,5 @@
-//! The bytes of every message and advert, compared with golden files. A change to a golden file
-//! needs a new wire version, or a new version of the adverts.
+//! The bytes of every message, advert and stored record, compared with golden files. A change to a
+//! golden file needs a new wire version, a new version of the adverts, or a new schema of the stores.
 //!
 //! `BLESS=1 cargo test --test it golden::` rewrites the golden files.
 
@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::common::{self, samples};
-use engram_gossip_proto::{Compression, Message, PatternContent, RootAdvert, Summary, limits};
+use engram_gossip_proto::{
+    Compression, Message, PatternContent, Record, RootAdvert, Summary, limits,
+};
 
 /// Compares bytes with a file of hexadecimal lines. If `BLESS` is set, writes the file first.
 fn check(name: &str, bytes: &[u8]) {
@@ -52,6 +54,14 @@ fn adverts_are_golden() {
     check("advert", &RootAdvert::encode(&one, 1_000));
     let two = [one[0].clone(), (common::space("notes"), summary(0xbb, 3))];
     check("advert-spaces", &RootAdvert::encode(&two, 1_000));
+}
+
+#[test]
+fn stored_records_are_golden() {
+    let record = samples::record();
+    check("stored-record", &samples::stored());
+    let golden = read("stored-record");
+    assert_eq!(Record::decode(record.id.clone(), &golden), Ok((record, &[][..])));
 }
 
 #[test]

@@ -82,6 +82,24 @@ pub(crate) fn all() -> Vec<(&'static str, Message, Compression)> {
     ]
 }
 
+/// The stored form of a record of three nodes.
+pub(crate) fn stored() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record().encode(&mut bytes);
+    bytes
+}
+
+/// A record of three nodes, with live dots, a node without any, and suppressed digests.
+pub(crate) fn record() -> Record {
+    let parts = vec![
+        part(1, 5, &[(5, [9; 32])]),
+        part(2, 9, &[(3, [8; 32]), (6, [9; 32])]),
+        Part { node: node_id(3), entry: 1, dots: vec![] },
+    ];
+    let suppressed = vec![([1; 32], 1), ([2; 32], 1 << 31)];
+    Record { id: "pattern_7".into(), parts, suppressed }
+}
+
 fn hosts_and_others() -> Spaces {
     Spaces::HostsAndOthers { hosts: vec![0b101], others: vec![space("notes"), space("work")] }
 }

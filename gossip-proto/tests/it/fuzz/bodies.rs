@@ -15,7 +15,7 @@ use engram_gossip_proto::{
 type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 18] = [
+pub(crate) const ALL: [Target; 19] = [
     ("frame", frame),
     ("refuse", |input| body(Kind::Refuse, input)),
     ("hello", |input| body(Kind::MerkleRootExchange, input)),
@@ -31,6 +31,7 @@ pub(crate) const ALL: [Target; 18] = [
     ("content_part", |input| body(Kind::ContentPart, input)),
     ("contents", contents),
     ("record", record),
+    ("stored_record", stored_record),
     ("decompression", decompression),
     ("advert", advert),
     ("session", |input| _ = super::session::run(input)),
@@ -96,6 +97,7 @@ pub(crate) fn record(input: &[u8]) {
     let empty =
         PatternSync::new(0, Delivery::<PatternContent>::default(), vec![], Compression::Off);
     let (whole, short) = (record_of(input), record_of(input));
+    store(&whole);
     let batches = [
         (is_canonical(&whole), PatternSync { records: vec![whole], ..empty.clone() }),
         (is_canonical(&short), PatternSync { short: vec![short], ..empty }),
@@ -110,6 +112,26 @@ pub(crate) fn record(input: &[u8]) {
             Err(error) => assert!(!canonical, "{error}: {message:?}"),
         }
     }
+}
+
+/// Encodes a record as for a store: it must decode if and only if all but its id is canonical.
+fn store(record: &Record) {
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes);
+    bytes.extend(b"rest");
+    let named = Record { id: "id".to_owned(), ..record.clone() };
+    let decoded = Record::decode(named.id.clone(), &bytes);
+    let expected = is_canonical(&named).then_some((named, &b"rest"[..]));
+    assert_eq!(decoded.ok(), expected, "{record:?}");
+}
+
+/// Decodes any bytes as a stored record. A record that decodes must be the only encoding of it.
+pub(crate) fn stored_record(input: &[u8]) {
+    let Ok((record, rest)) = Record::decode("id".to_owned(), input) else { return };
+    assert!(is_canonical(&record));
+    let mut again = Vec::new();
+    record.encode(&mut again);
+    assert_eq!(again, &input[..input.len() - rest.len()], "two encodings of one record");
 }
 
 /// Decodes any bytes as the packed sections of a batch, with any claimed unpacked length.
