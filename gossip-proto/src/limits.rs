@@ -38,7 +38,8 @@ pub const MAX_WANT_HOLDS: usize = 256;
 pub const MAX_RECORDS: usize = 1_024;
 /// Maximum number of contents in one `PatternSync`.
 pub const MAX_CONTENTS: usize = 4_096;
-/// Maximum number of distinct nodes in one `PatternSync` or `PatternRequest`.
+/// Maximum number of distinct nodes in one `PatternRequest`, and of nodes, introduced nodes and node
+/// tags in one `PatternSync`, for each kind separately.
 pub const MAX_NODE_IDS: usize = 16_384;
 /// Maximum length of a pattern id in bytes.
 pub const MAX_ID: usize = 128;

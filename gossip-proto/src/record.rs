@@ -17,7 +17,8 @@ pub(crate) type NodeId = [u8; 32];
 /// A record is a product over nodes: every subset of its parts is itself a record, and joining
 /// subsets that together contain all parts gives the same result as joining the whole record.
 ///
-/// `N` is the number of bytes that name a content: 32 for a digest. See also [`ShortRecord`].
+/// `N` is the number of bytes that name a content or a node: 32 for a digest and an id. See also
+/// [`ShortRecord`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record<const N: usize = 32> {
     /// The pattern id, 1 to 128 bytes, unique within its space.
@@ -32,10 +33,11 @@ pub struct Record<const N: usize = 32> {
     pub suppressed: Vec<([u8; N], u32)>,
 }
 
-/// A record that names its contents by [`Tag`]s.
+/// A record that names its contents and its nodes by [`Tag`]s.
 ///
 /// Its receiver finds the digests among those of the contents in the same message or ahead of it,
-/// and those in its own record of the id.
+/// and those in its own record of the id. It finds the nodes among those of the version summary that
+/// it has sent, and those that the message introduces.
 pub type ShortRecord = Record<TAG_LEN>;
 
 /// One node's part of a record: its context entry and its live dots.
@@ -53,8 +55,8 @@ pub type ShortRecord = Record<TAG_LEN>;
 /// comparison of the trees finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<const N: usize = 32> {
-    /// The id of the node: the SHA-256 of its certificate's public key.
-    pub node: [u8; 32],
+    /// The id of the node, the SHA-256 of its certificate's public key; or the tag of this id.
+    pub node: [u8; N],
     /// The context entry, at least 1: it covers all versions of the node up to this one.
     pub entry: u64,
     /// The live dots, each with its version and content digest, strictly ascending; at most
@@ -64,7 +66,7 @@ pub struct Part<const N: usize = 32> {
 
 impl<const N: usize> Record<N> {
     /// The context: node and entry, ascending by node.
-    pub(crate) fn context(&self) -> impl ExactSizeIterator<Item = (NodeId, u64)> {
+    pub(crate) fn context(&self) -> impl ExactSizeIterator<Item = ([u8; N], u64)> {
         self.parts.iter().map(|part| (part.node, part.entry))
     }
 
@@ -104,7 +106,8 @@ impl Record {
         self.mentions().chain(self.suppressed.iter().map(|(digest, _)| digest))
     }
 
-    /// The record with tags instead of digests; `None` if two of its digests have the same tag.
+    /// The record with tags instead of digests and nodes; `None` if two of its digests, or two of
+    /// its nodes, have the same tag.
     pub(crate) fn shorten(&self, session_key: SessionKey) -> Option<ShortRecord> {
         let digests: BTreeSet<_> = self.digests().collect();
         if session_key.tags(digests.iter().copied()).len() < digests.len() {
@@ -114,16 +117,17 @@ impl Record {
             let dot = |(version, digest): &(u64, _)| (*version, session_key.tag(digest));
             let mut dots: Vec<(u64, Tag)> = part.dots.iter().map(dot).collect();
             dots.sort_unstable();
-            Part { node: part.node, entry: part.entry, dots }
+            Part { node: session_key.tag(&part.node), entry: part.entry, dots }
         };
+        let mut parts: Vec<_> = self.parts.iter().map(part).collect();
+        parts.sort_unstable_by_key(|part| part.node);
+        if !parts.is_sorted_by(|a, b| a.node < b.node) {
+            return None;
+        }
         let tagged = |(digest, length): &(_, u32)| (session_key.tag(digest), *length);
         let mut suppressed: Vec<(Tag, u32)> = self.suppressed.iter().map(tagged).collect();
         suppressed.sort_unstable();
-        Some(Record {
-            id: self.id.clone(),
-            parts: self.parts.iter().map(part).collect(),
-            suppressed,
-        })
+        Some(Record { id: self.id.clone(), parts, suppressed })
     }
 
     /// The digests of the live contents, ascending, each once.
@@ -154,18 +158,21 @@ impl Record {
 }
 
 impl ShortRecord {
-    /// Replaces the tags with the digests that `digest_of` returns, for a join with `held`.
+    /// Replaces the tags with the digests that `digest_of` returns and the nodes that `node_of`
+    /// returns, for a join with `held`.
     ///
     /// Leaves out the dots that `held` has seen replaced or deleted, because the join drops them.
-    /// Also leaves out every part and every suppression with any other tag that `digest_of` does
-    /// not know; returns false if it left out any of these.
+    /// Also leaves out every part and every suppression with any other tag that `digest_of` or
+    /// `node_of` does not know; returns false if it left out any of these.
     pub(crate) fn restore(
         self,
         held: Option<&Record>,
         digest_of: impl Fn(&Tag) -> Option<[u8; 32]>,
+        node_of: impl Fn(&Tag) -> Option<NodeId>,
     ) -> (Record, bool) {
         let (named_parts, named_suppressed) = (self.parts.len(), self.suppressed.len());
         let restore = |Part { node, entry, dots }: Part<TAG_LEN>| {
+            let node = node_of(&node)?;
             let held = held.and_then(|held| held.parts.iter().find(|part| part.node == node));
             let is_seen = |version| held.is_some_and(|held| held.has_dropped(version));
             let dots = dots.iter().filter(|(version, _)| !is_seen(*version));
@@ -174,7 +181,8 @@ impl ShortRecord {
             dots.sort_unstable();
             Some(Part { node, entry, dots })
         };
-        let parts: Vec<Part> = self.parts.into_iter().filter_map(restore).collect();
+        let mut parts: Vec<Part> = self.parts.into_iter().filter_map(restore).collect();
+        parts.sort_unstable_by_key(|part| part.node);
         let suppressed = self.suppressed.iter();
         let mut suppressed: Vec<_> =
             suppressed.filter_map(|(tag, length)| Some((digest_of(tag)?, *length))).collect();
@@ -235,7 +243,19 @@ mod tests {
     fn restored(record: &Record, held: Option<&Record>, known: &[u8]) -> (Record, bool) {
         let digest_of =
             |tag: &Tag| known.iter().map(|n| digest(*n)).find(|digest| key().tag(digest) == *tag);
-        record.shorten(key()).unwrap().restore(held, digest_of)
+        record.shorten(key()).unwrap().restore(held, digest_of, node_of)
+    }
+
+    /// Nodes 1 and 2 are known.
+    fn node_of(tag: &Tag) -> Option<NodeId> {
+        [[1; 32], [2; 32]].into_iter().find(|node| key().tag(node) == *tag)
+    }
+
+    #[test]
+    fn a_part_of_an_unknown_node_is_left_out() {
+        let whole = record(vec![part(1, 7, &[(7, 1)]), part(3, 4, &[])], &[]);
+        let expected = record(vec![part(1, 7, &[(7, 1)])], &[]);
+        assert_eq!(restored(&whole, None, &[1]), (expected, false));
     }
 
     #[test]

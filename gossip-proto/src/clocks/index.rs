@@ -63,7 +63,7 @@ impl ClockIndex {
             return;
         }
         self.unheld.remove(&short_node(node));
-        let node = self.nodes.entry(short_node(node)).or_default();
+        let node = self.nodes.entry(short_node(node)).or_default().named(node);
         if before > 0 {
             node.set(slot(before, key), Presence::Absent);
         }
@@ -95,7 +95,8 @@ impl FromIterator<([u8; 32], [u8; 32], u64)> for ClockIndex {
     fn from_iter<I: IntoIterator<Item = ([u8; 32], [u8; 32], u64)>>(entries: I) -> Self {
         let mut index = Self::new();
         for (key, node, version) in entries.into_iter().filter(|(_, _, version)| *version > 0) {
-            index.nodes.entry(short_node(&node)).or_default().sorted.push(slot(version, &key));
+            let node = index.nodes.entry(short_node(&node)).or_default().named(&node);
+            node.sorted.push(slot(version, &key));
         }
         for node in index.nodes.values_mut() {
             node.sorted.sort_unstable();
@@ -114,6 +115,10 @@ impl Clocks for ClockIndex {
 
     fn greatest(&self) -> VersionSummary {
         self.nodes.iter().map(|(node, index)| (*node, index.greatest())).collect()
+    }
+
+    fn nodes(&self) -> Vec<[u8; 32]> {
+        self.nodes.values().flat_map(|node| node.ids.iter().copied()).collect()
     }
 
     fn count(&self, range: &VersionRange) -> u64 {
@@ -139,12 +144,13 @@ impl Clocks for ClockIndex {
         }
     }
 
-    fn refuse(&mut self, node: ShortNode, version: u64) {
-        if !self.nodes.contains_key(&node) && self.unheld.len() < MAX_REFUSED_NODES {
-            self.unheld.insert(node);
-            self.nodes.insert(node, Node::default());
+    fn refuse(&mut self, node: &[u8; 32], version: u64) {
+        let short = short_node(node);
+        if !self.nodes.contains_key(&short) && self.unheld.len() < MAX_REFUSED_NODES {
+            self.unheld.insert(short);
+            self.nodes.entry(short).or_default().named(node);
         }
-        if let Some(node) = self.nodes.get_mut(&node) {
+        if let Some(node) = self.nodes.get_mut(&short) {
             node.refused = node.refused.max(version);
         }
     }
@@ -187,6 +193,8 @@ impl Clocks for ClockIndex {
 /// merged into it.
 #[derive(Clone, Debug, Default)]
 struct Node {
+    /// The full ids, ascending: one, unless the ids of several nodes begin with the same bytes.
+    ids: Vec<[u8; 32]>,
     sorted: Vec<Slot>,
     changes: BTreeMap<Slot, Presence>,
     /// All versions of the node up to this one have been handled.
@@ -202,6 +210,14 @@ enum Presence {
 }
 
 impl Node {
+    /// Notes a full id of this node.
+    fn named(&mut self, id: &[u8; 32]) -> &mut Self {
+        if let Err(at) = self.ids.binary_search(id) {
+            self.ids.insert(at, *id);
+        }
+        self
+    }
+
     fn set(&mut self, slot: Slot, presence: Presence) {
         let is_sorted = self.sorted.binary_search(&slot).is_ok();
         if is_sorted == (presence == Presence::Present) {
@@ -284,7 +300,10 @@ impl Node {
     }
 
     fn memory(&self) -> usize {
-        SLOT * self.sorted.capacity() + 2 * (SLOT + 1) * self.changes.len() + size_of::<Self>()
+        32 * self.ids.capacity()
+            + SLOT * self.sorted.capacity()
+            + 2 * (SLOT + 1) * self.changes.len()
+            + size_of::<Self>()
     }
 }
 

@@ -43,6 +43,10 @@ pub trait Clocks {
     /// The greatest context entry for each node among the held records.
     fn greatest(&self) -> VersionSummary;
 
+    /// The nodes whose entries the summary can hold, by their full ids: those with a context entry in
+    /// a held or [refused](Self::refuse) record, in any order.
+    fn nodes(&self) -> Vec<[u8; 32]>;
+
     /// Number of records in a range.
     fn count(&self, range: &VersionRange) -> u64;
 
@@ -62,7 +66,7 @@ pub trait Clocks {
     /// Notes that a record whose context entry for `node` is `version` was refused permanently, so
     /// that a range that ends at this version may count as handled. An implementation may ignore
     /// nodes without held records if there are many of them.
-    fn refuse(&mut self, node: ShortNode, version: u64);
+    fn refuse(&mut self, node: &[u8; 32], version: u64);
 
     /// Keeps the summary as a base, because the space has the same `root` here and at `peer`.
     fn agree(&mut self, root: &[u8; 32], peer: Option<ShortNode>);

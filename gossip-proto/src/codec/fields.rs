@@ -7,33 +7,43 @@ use super::nodes::NodeTable;
 use super::record::{Entries as _, put_record, take_record};
 use super::size::{self, Weight};
 use super::text::{put_text, take_text};
-use crate::limits::{MAX_CONTENTS, MAX_ID, MAX_PARTS, MAX_RECORDS, MAX_SUMMARY};
+use crate::limits::{MAX_CONTENTS, MAX_ID, MAX_NODE_IDS, MAX_PARTS, MAX_RECORDS, MAX_SUMMARY};
+use crate::tag::TAG_LEN;
 use crate::wire::{Reader, put, put_count};
-use crate::{DecodeError, PatternSync, Record, ShortRecord, check_id};
+use crate::{DecodeError, NodeId, PatternSync, Record, ShortRecord, check_id};
 
 /// Encodes the fields of a batch.
 pub(super) fn encode(batch: &PatternSync) -> Vec<u8> {
-    let PatternSync { records, short, declared, .. } = batch;
+    let PatternSync { records, introduced, short, declared, .. } = batch;
     let mut out = Vec::with_capacity(128 * records.len() + 64 * short.len());
     let nodes = nodes_of(batch);
     nodes.put(&mut out);
     put_count(&mut out, records.len());
     records.iter().for_each(|record| put_named(&mut out, record, &nodes));
+    put_count(&mut out, introduced.len());
+    introduced.iter().for_each(|node| out.extend_from_slice(node));
+    let tags = node_tags_of(batch);
+    tags.put(&mut out);
     put_count(&mut out, short.len());
-    short.iter().for_each(|record| put_named(&mut out, record, &nodes));
+    short.iter().for_each(|record| put_named(&mut out, record, &tags));
     put_count(&mut out, declared.len());
-    declared.iter().for_each(|(node, upper)| nodes.put_entry(&mut out, node, *upper));
+    declared.iter().for_each(|(node, upper)| tags.put_entry(&mut out, node, *upper));
     put(&mut out, &batch.count);
     out
 }
 
+/// The nodes of the records, by their ids.
 fn nodes_of(batch: &PatternSync) -> NodeTable {
-    let records = batch.records.iter().flat_map(Record::context);
-    let short = batch.short.iter().flat_map(ShortRecord::context);
-    NodeTable::of(records.chain(short).chain(batch.declared.iter().copied()))
+    NodeTable::of(batch.records.iter().flat_map(Record::context))
 }
 
-fn put_named<const N: usize>(out: &mut Vec<u8>, record: &Record<N>, nodes: &NodeTable) {
+/// The nodes of the short records and of the declared versions, by their tags.
+fn node_tags_of(batch: &PatternSync) -> NodeTable<TAG_LEN> {
+    let short = batch.short.iter().flat_map(ShortRecord::context);
+    NodeTable::of(short.chain(batch.declared.iter().copied()))
+}
+
+fn put_named<const N: usize>(out: &mut Vec<u8>, record: &Record<N>, nodes: &NodeTable<N>) {
     put_text(out, "", &record.id);
     put_record(out, record, nodes);
 }
@@ -48,9 +58,11 @@ pub(super) fn decode(
     let nodes = NodeTable::take(&mut r, || weight.add(size::NODE))?;
     let records =
         r.list("records of a batch", MAX_RECORDS, 5, |r| take_named(r, &nodes, weight))?;
+    let introduced = take_introduced(&mut r, weight)?;
+    let tags = NodeTable::take(&mut r, || weight.add(size::NODE))?;
     let room = MAX_RECORDS - records.len();
-    let short = r.list("records of a batch", room, 5, |r| take_named(r, &nodes, weight))?;
-    let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| nodes.take_entry(r))?;
+    let short = r.list("records of a batch", room, 5, |r| take_named(r, &tags, weight))?;
+    let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| tags.take_entry(r))?;
     if !declared.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(DecodeError::NotCanonical("the order of declared versions"));
     }
@@ -58,11 +70,23 @@ pub(super) fn decode(
     weight.add(count * size::DIGEST)?;
     r.end()?;
     let count = count as u32;
-    let batch = PatternSync { space, records, short, declared, count, contents: Vec::new() };
-    if nodes != nodes_of(&batch) {
+    let contents = Vec::new();
+    let batch = PatternSync { space, records, introduced, short, declared, count, contents };
+    if nodes != nodes_of(&batch) || tags != node_tags_of(&batch) {
         return Err(DecodeError::NotCanonical("the nodes of a batch"));
     }
     Ok(batch)
+}
+
+fn take_introduced(r: &mut Reader<'_>, weight: &mut Weight) -> Result<Vec<NodeId>, DecodeError> {
+    let introduced = r.list("introduced nodes", MAX_NODE_IDS, size_of::<NodeId>(), |r| {
+        weight.add(size::DIGEST)?;
+        r.array("an introduced node")
+    })?;
+    if !introduced.is_sorted_by(|a: &NodeId, b| a < b) {
+        return Err(DecodeError::NotCanonical("the order of introduced nodes"));
+    }
+    Ok(introduced)
 }
 
 fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeError> {
@@ -74,7 +98,7 @@ fn take_id(r: &mut Reader<'_>, weight: &mut Weight) -> Result<String, DecodeErro
 
 fn take_named<const N: usize>(
     r: &mut Reader<'_>,
-    nodes: &NodeTable,
+    nodes: &NodeTable<N>,
     weight: &mut Weight,
 ) -> Result<Record<N>, DecodeError> {
     weight.add(size::RECORD)?;

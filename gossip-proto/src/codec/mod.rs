@@ -1,8 +1,8 @@
 //! The compact, lossless encoding of a batch of records. Each batch has one encoding, except that
 //! the sender chooses how to pack it.
 //!
-//! A batch has two sections. The *fields* hold the nodes, each once; the records and the declared
-//! versions, which refer to a node by its index; and the number of contents. The contents follow,
+//! A batch has two sections. The *fields* hold the nodes, each once, by its id or by a tag; the
+//! records and the declared versions, which refer to a node by its index; and the number of contents. The contents follow,
 //! encoded by their own codec.
 
 mod fields;

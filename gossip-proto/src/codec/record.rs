@@ -10,20 +10,20 @@ use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, NodeId, Part, Record};
 
 /// The encoding of the node and the entry of a part.
-pub(crate) trait Entries {
+pub(crate) trait Entries<const N: usize> {
     /// Size of the shortest encoding, in bytes.
     const LEAST: usize;
 
-    fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64);
+    fn put_entry(&self, out: &mut Vec<u8>, node: &[u8; N], entry: u64);
 
     /// Takes a node and its entry, which is at least 1.
-    fn take_entry(&self, r: &mut Reader<'_>) -> Result<(NodeId, u64), DecodeError>;
+    fn take_entry(&self, r: &mut Reader<'_>) -> Result<([u8; N], u64), DecodeError>;
 }
 
 /// Names each node in full: for a record that does not travel in a message.
 pub(super) struct InFull;
 
-impl Entries for InFull {
+impl Entries<32> for InFull {
     const LEAST: usize = size_of::<NodeId>() + size_of::<u64>();
 
     fn put_entry(&self, out: &mut Vec<u8>, node: &NodeId, entry: u64) {
@@ -44,7 +44,7 @@ impl Entries for InFull {
 pub(super) fn put_record<const N: usize>(
     out: &mut Vec<u8>,
     record: &Record<N>,
-    entries: &impl Entries,
+    entries: &impl Entries<N>,
 ) {
     put_count(out, record.parts.len());
     for part in &record.parts {
@@ -63,7 +63,7 @@ pub(super) fn put_record<const N: usize>(
 }
 
 /// Takes the rest of the record `id`, which has at most `max_parts` parts.
-pub(super) fn take_record<const N: usize, E: Entries>(
+pub(super) fn take_record<const N: usize, E: Entries<N>>(
     r: &mut Reader<'_>,
     id: String,
     entries: &E,

@@ -4,7 +4,8 @@ use core::ops::Add;
 
 use super::NodeTable;
 use crate::limits::{MAX_BODY, MAX_CONTENTS, MAX_NODE_IDS, MAX_UNFOLDED};
-use crate::{DecodeError, Part, Record, Wire};
+use crate::tag::TAG_LEN;
+use crate::{DecodeError, NodeId, Part, Record, Wire};
 
 // Bytes of memory that the decoder counts for each item: at least the size of the decoded item.
 pub(super) const RECORD: usize = 128;
@@ -20,6 +21,10 @@ const COUNT_WIRE: usize = 3;
 const VERSION_WIRE: usize = 10;
 /// Size of the longest encoding of the length of a suppression, in bytes.
 const LENGTH_WIRE: usize = 5;
+/// Size of the longest encoding of an index and a difference, in bytes.
+const ENTRY_WIRE: usize = NodeTable::<32>::ENTRY_WIRE;
+/// Size of a node that is named by a tag and introduced, in bytes.
+const INTRODUCED_WIRE: usize = NodeTable::<TAG_LEN>::NODE_WIRE + size_of::<NodeId>();
 /// Upper bound for the framing of the two sections, in bytes.
 const BATCH_WIRE: usize = 64;
 
@@ -37,7 +42,8 @@ impl Weight {
     /// Counts `bytes` that are about to be allocated.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), DecodeError> {
         let cap = self.cap as u64;
-        let over = DecodeError::OverLimit { what: "an unfolded batch", value: cap.saturating_add(1), cap };
+        let over =
+            DecodeError::OverLimit { what: "an unfolded batch", value: cap.saturating_add(1), cap };
         self.left = self.left.checked_sub(bytes).ok_or(over)?;
         Ok(())
     }
@@ -81,18 +87,21 @@ impl Size {
     /// The size of a record without its parts.
     pub(crate) fn of_head(record: &Record) -> Self {
         let id = record.id.len() + 2 * COUNT_WIRE;
-        let wire = id + 2 * COUNT_WIRE + record.suppressed.len() * (DIGEST + LENGTH_WIRE);
-        let unfolded = RECORD + id + record.suppressed.len() * SUPPRESSED + wire;
-        Self { wire, unfolded, ..Self::default() }
+        // After a record, a version of one node may be declared.
+        let declared = INTRODUCED_WIRE + ENTRY_WIRE;
+        let suppressed = record.suppressed.len();
+        let wire = id + 2 * COUNT_WIRE + suppressed * (DIGEST + LENGTH_WIRE) + declared;
+        let unfolded = RECORD + id + suppressed * SUPPRESSED + NODE + DIGEST + wire;
+        Self { wire, unfolded, nodes: 1, contents: 0 }
     }
 
     /// The size of one part of a record.
     pub(crate) fn of_part(part: &Part) -> Self {
         let dots = part.dots.len();
-        // The second entry is for a declared version of the node.
-        let entry = NodeTable::NODE_WIRE + 2 * NodeTable::ENTRY_WIRE + COUNT_WIRE;
+        let node = INTRODUCED_WIRE.max(NodeTable::<32>::NODE_WIRE);
+        let entry = node + ENTRY_WIRE + COUNT_WIRE;
         let wire = entry + dots * (VERSION_WIRE + 1 + DIGEST);
-        let unfolded = NODE + PART + dots * (DOT + DIGEST) + wire;
+        let unfolded = NODE + DIGEST + PART + dots * (DOT + DIGEST) + wire;
         Self { wire, unfolded, nodes: 1, contents: 0 }
     }
 

@@ -42,11 +42,14 @@ pub struct PatternSync {
     pub space: u32,
     /// The records.
     pub records: Vec<Record>,
-    /// Records that are sent by clocks and name their contents by tags.
+    /// The nodes that the short records or the declared versions name, and that the receiver's
+    /// version summary lacks; strictly ascending.
+    pub introduced: Vec<[u8; 32]>,
+    /// Records that are sent by clocks, and name their nodes and contents by tags.
     pub short: Vec<ShortRecord>,
-    /// Nodes and versions, strictly ascending by node: every record of the node above the
+    /// Tags of nodes, and versions, strictly ascending by tag: every record of the node above the
     /// receiver's version summary, up to this version, has been sent.
-    pub declared: Vec<([u8; 32], u64)>,
+    pub declared: Vec<(Tag, u64)>,
     /// Number of contents.
     pub count: u32,
     /// The contents that the receiver is not known to hold, encoded by their codec; empty if there
@@ -125,7 +128,7 @@ impl PatternSync {
     pub fn new<C: Wire>(
         space: u32,
         delivery: Delivery<C>,
-        declared: Vec<([u8; 32], u64)>,
+        declared: Vec<(Tag, u64)>,
         compression: Compression,
     ) -> Self {
         let Delivery { records, contents } = delivery;
@@ -137,7 +140,8 @@ impl PatternSync {
             C::encode(&distinct, compression, &mut bytes);
         }
         let count = u32::try_from(distinct.len()).expect("a message has few contents");
-        Self { space, records, short: Vec::new(), declared, count, contents: bytes }
+        let (introduced, short) = (Vec::new(), Vec::new());
+        Self { space, records, introduced, short, declared, count, contents: bytes }
     }
 
     /// Decodes the contents.

@@ -5,6 +5,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::directory::{Directory, Hosted};
+use super::names::Names;
+use super::receive::Arrived;
 use super::stream::{Stream, Told};
 use super::transfer::QueuedRecord;
 use crate::clocks::short_node;
@@ -26,6 +28,8 @@ pub(super) struct Deltas {
     /// Number of entries in all summaries of this side, and in those of the peer.
     entries: [usize; 2],
     sending: Sending,
+    /// The nodes of a space without a delta.
+    nothing: Names,
     /// Maximum number of records of a space that this side sends without an offer of their ranges.
     unoffered: u64,
 }
@@ -47,6 +51,10 @@ pub(super) struct Delta {
     ours: VersionSummary,
     /// The peer's summary, once it has arrived. This side's declarations raise it.
     theirs: Option<VersionSummary>,
+    /// The nodes of the peer's summary, ascending: the peer knows their ids.
+    known: Vec<ShortNode>,
+    /// The nodes of this side's summary, once the peer has sent records.
+    nodes: Option<Names>,
     tell: Tell,
     offer: Offer,
     answer: Option<RangeAnswer>,
@@ -111,6 +119,8 @@ impl Deltas {
         let delta = Delta {
             ours,
             theirs: None,
+            known: Vec::new(),
+            nodes: None,
             tell: Tell::Relative,
             offer: Offer::Waiting,
             answer: None,
@@ -154,6 +164,29 @@ impl Deltas {
         self.spaces
             .iter()
             .filter_map(|(space_index, delta)| Some((*space_index, delta.theirs.as_ref()?)))
+    }
+
+    /// Whether the summary that the peer sent for a space has an entry of `node`.
+    pub(super) fn peer_knows(&self, space_index: u32, node: &NodeId) -> bool {
+        let delta = self.spaces.get(&space_index);
+        delta.is_some_and(|delta| delta.known.binary_search(&short_node(node)).is_ok())
+    }
+
+    /// The nodes of the summary that this side sent for a space, by their tags: the only ones that
+    /// the peer may name without introducing them.
+    pub(super) fn nodes_told(
+        &mut self,
+        space_index: u32,
+        view: &impl View,
+        session_key: SessionKey,
+    ) -> &Names {
+        let Some(delta) = self.spaces.get_mut(&space_index) else { return &self.nothing };
+        let Delta { ours, nodes, .. } = delta;
+        nodes.get_or_insert_with(|| {
+            let known = ask(view, |clocks| clocks.nodes()).unwrap_or_default();
+            let told = known.iter().filter(|node| ours.get(&short_node(node)) > 0);
+            Names::of(told, session_key)
+        })
     }
 
     /// Keeps only the deltas of the spaces at `places`, which must be ascending.
@@ -250,6 +283,7 @@ impl Deltas {
         };
         let told = versions.resolve(&base)?;
         let entries = told.len();
+        delta.known = told.iter().map(|(node, _)| node).collect();
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
         self.entries[1] += entries;
@@ -362,9 +396,10 @@ impl Delta {
         self.left_out
     }
 
-    /// Whether a record with this context lies above the summary that this side sent.
-    pub(super) fn awaits(&self, context: &[(NodeId, u64)]) -> bool {
-        self.told() && exceeds(context, &self.ours)
+    /// Whether a record lies above the summary that this side sent. The summary has no entry of a
+    /// node that this side does not know.
+    pub(super) fn awaits(&self, arrived: &Arrived) -> bool {
+        self.told() && (arrived.has_unknown_nodes() || exceeds(&arrived.context, &self.ours))
     }
 
     /// Notes a received record, so that it is not sent back.

@@ -7,6 +7,7 @@ mod dispatch;
 mod ending;
 mod greeting;
 mod key_set;
+mod names;
 mod outcome;
 mod pieces;
 mod receive;

@@ -11,6 +11,7 @@ use crate::check::within;
 use crate::codec::Size;
 use crate::limits::{MAX_AHEAD, MAX_PARTS};
 use crate::message::ContentPart;
+use crate::record::NodeId;
 use crate::tag::{SessionKey, Tag};
 use crate::{
     Compression, DecodeError, Delivery, Part, Record, ShortRecord, View, Wire, check_content,
@@ -77,6 +78,8 @@ pub(super) enum Cut<C> {
 pub(super) struct Batch<C> {
     pub(super) delivery: Delivery<C>,
     pub(super) short: Vec<ShortRecord>,
+    /// The nodes of the short records.
+    pub(super) nodes: BTreeSet<NodeId>,
 }
 
 impl<C> Default for Batch<C> {
@@ -87,7 +90,8 @@ impl<C> Default for Batch<C> {
 
 impl<C> Batch<C> {
     fn of(contents: Vec<Named<C>>) -> Self {
-        Self { delivery: Delivery { records: Vec::new(), contents }, short: Vec::new() }
+        let delivery = Delivery { records: Vec::new(), contents };
+        Self { delivery, short: Vec::new(), nodes: BTreeSet::new() }
     }
 
     pub(super) fn records(&self) -> usize {
@@ -98,6 +102,7 @@ impl<C> Batch<C> {
         self.delivery.records.extend(other.delivery.records);
         self.delivery.contents.extend(other.delivery.contents);
         self.short.extend(other.short);
+        self.nodes.extend(other.nodes);
     }
 }
 
@@ -310,7 +315,10 @@ impl<C: Wire> Draft<C> {
         self.record.parts.sort_unstable_by_key(|part| part.node);
         let mut batch = Batch::of(self.contents);
         match self.record.shorten(terms.session_key).filter(|_| short) {
-            Some(record) => batch.short.push(record),
+            Some(record) => {
+                batch.short.push(record);
+                batch.nodes = self.record.context().map(|(node, _)| node).collect();
+            }
             None => batch.delivery.records.push(self.record),
         }
         Piece { cut: Cut::Batch(batch), size: self.size, must_follow: false, ahead: 0 }

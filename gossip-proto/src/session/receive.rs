@@ -1,9 +1,10 @@
 //! Receives records: applies those that were asked for, and finds those that lack a content.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::directory::{Directory, Hosted};
+use super::names::{Names, NodeNames};
 use super::slices::Assembly;
 use super::transfer::{Named, Transfer};
 use crate::codec::Size;
@@ -45,13 +46,19 @@ pub(super) struct Arriving {
 /// A record of a message.
 pub(super) struct Arrived {
     pub(super) key: [u8; 32],
+    /// Without the nodes that this side does not know.
     pub(super) context: Vec<(NodeId, u64)>,
-    /// Without the parts and the suppressions that lack a digest.
+    /// Without the parts and the suppressions that lack a digest or a node.
     record: Record,
     form: Form,
 }
 
 impl Arrived {
+    /// Whether a part belongs to a node that this side does not know.
+    pub(super) fn has_unknown_nodes(&self) -> bool {
+        self.form == Form::LacksNodes
+    }
+
     fn is_whole(&self) -> bool {
         matches!(self.form, Form::Whole | Form::Restored)
     }
@@ -62,12 +69,14 @@ impl Arrived {
 enum Form {
     /// With digests.
     Whole,
-    /// With tags. This side found the digest of every tag.
+    /// With tags. This side found the digest or the node of every tag.
     Restored,
     /// With tags. This side did not find the digest of a tag in a part of the record.
     LacksDigests,
     /// With tags. This side did not find the digest of a tag among the suppressed ones.
     LacksSuppression,
+    /// With tags. This side did not find the node of a tag.
+    LacksNodes,
 }
 
 /// The result of receiving a message of records.
@@ -88,6 +97,7 @@ impl<C: Wire> Transfer<C> {
         &mut self,
         sync: PatternSync,
         view: &impl View<Content = C>,
+        nodes: &NodeNames<'_>,
         session_key: SessionKey,
     ) -> Result<(Vec<Arrived>, Vec<Named<C>>), SessionError> {
         let contents = sync.decode_contents::<C>()?.into_iter();
@@ -113,7 +123,7 @@ impl<C: Wire> Transfer<C> {
         if !sync.short.is_empty() {
             let along = Names::of(contents.iter().map(|(digest, _)| digest), session_key);
             let short = sync.short.into_iter();
-            arrived.extend(short.map(|record| restore(record, &along, view, session_key)));
+            arrived.extend(short.map(|record| restore(record, &along, nodes, view, session_key)));
         }
         Ok((arrived, contents))
     }
@@ -152,8 +162,9 @@ impl<C: Wire> Transfer<C> {
 
     /// Removes the records sent by clocks that lack a digest, or a content that is neither in the
     /// message nor held; returns their keys, which must be requested. If this node recently refused
-    /// such a record, removes only the incomplete parts, because the refusal concerned them. A
-    /// record that lacks a suppressed digest is requested even then: the answer has the digest.
+    /// such a record, removes only the parts that lack a digest or a content, because the refusal
+    /// concerned them. A record that lacks a suppressed digest or a node is requested even then: the
+    /// answer has them.
     fn leave_incomplete(
         arrived: &mut Vec<Arrived>,
         contents: &[Named<C>],
@@ -166,12 +177,13 @@ impl<C: Wire> Transfer<C> {
             let is_complete = match form {
                 Form::Whole => true,
                 Form::Restored => record.mentions().all(held),
-                Form::LacksDigests | Form::LacksSuppression => false,
+                Form::LacksDigests | Form::LacksSuppression | Form::LacksNodes => false,
             };
             if is_complete {
                 return true;
             }
-            if *form != Form::LacksSuppression && view.has_refused(&tag::key(key)) {
+            let may_be_refused = matches!(form, Form::Restored | Form::LacksDigests);
+            if may_be_refused && view.has_refused(&tag::key(key)) {
                 record.parts.retain(|part| part.contents().all(held));
                 return !record.parts.is_empty();
             }
@@ -266,44 +278,26 @@ impl<C: Wire> Transfer<C> {
     }
 }
 
-/// Digests by their tags; `None` for a tag that two of them share.
-struct Names(BTreeMap<Tag, Option<[u8; 32]>>);
-
-impl Names {
-    fn of<'a>(digests: impl Iterator<Item = &'a [u8; 32]>, session_key: SessionKey) -> Self {
-        let mut names = BTreeMap::new();
-        for digest in digests {
-            let known = names.entry(session_key.tag(digest)).or_insert(Some(*digest));
-            *known = known.filter(|known| known == digest);
-        }
-        Self(names)
-    }
-
-    /// The only digest with this tag, in either set.
-    fn find(&self, other: &Self, tag: &Tag) -> Option<[u8; 32]> {
-        match (self.0.get(tag), other.0.get(tag)) {
-            (Some(one), None) | (None, Some(one)) => *one,
-            (Some(one), Some(other)) if one == other => *one,
-            _ => None,
-        }
-    }
-}
-
-/// Resolves the tags of a record. A tag stands for the only digest that has it, among those of the
-/// contents of the message and those in this side's record.
+/// Resolves the tags of a record. A content's tag stands for the only digest that has it, among
+/// those of the contents of the message and those in this side's record.
 fn restore(
     short: ShortRecord,
     along: &Names,
+    nodes: &NodeNames<'_>,
     view: &impl View,
     session_key: SessionKey,
 ) -> Arrived {
     let key = view.key_of(&short.id);
-    let (context, suppressed) = (short.context().collect(), short.suppressed.len());
+    let (named_nodes, suppressed) = (short.parts.len(), short.suppressed.len());
+    let known = short.context().filter_map(|(tag, entry)| Some((nodes.find(&tag)?, entry)));
+    let context: Vec<(NodeId, u64)> = known.collect();
     let held = view.record(&key);
     let names = Names::of(held.iter().flat_map(Record::digests), session_key);
-    let (record, is_whole) = short.restore(held.as_ref(), |tag| names.find(along, tag));
+    let digest_of = |tag: &Tag| names.find(along, tag);
+    let (record, is_whole) = short.restore(held.as_ref(), digest_of, |tag| nodes.find(tag));
     let form = match is_whole {
         true => Form::Restored,
+        false if context.len() < named_nodes => Form::LacksNodes,
         false if record.suppressed.len() < suppressed => Form::LacksSuppression,
         false => Form::LacksDigests,
     };
@@ -316,23 +310,5 @@ impl Arriving {
     fn continues(&self, space_index: u32, key: &[u8; 32]) -> bool {
         let small = Size::of_record(&self.record).unfolded <= MAX_UNFOLDED;
         self.space_index == space_index && self.key == *key && small
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_of_two_digests_names_neither() {
-        let names = |entries: &[(u8, Option<u8>)]| {
-            let entry = |(tag, n): &(u8, Option<u8>)| ([*tag; 5], n.map(|n| [n; 32]));
-            Names(entries.iter().map(entry).collect())
-        };
-        let along = names(&[(1, Some(1)), (2, None), (3, Some(3)), (4, Some(4))]);
-        let held = names(&[(2, Some(2)), (3, Some(3)), (4, Some(5)), (6, Some(6))]);
-        let found = |tag: u8| held.find(&along, &[tag; 5]).map(|digest| digest[0]);
-        let expected = [None, Some(1), None, Some(3), None, None, Some(6)];
-        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(found), expected);
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Session;
 use super::delta::ask;
 use super::descent::NodeRef;
+use super::names::{Names, NodeNames};
 use super::receive::Arrived;
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
@@ -14,8 +15,9 @@ use crate::message::{
     ContentPart, Line, Listing, Node, PatternRequest, PatternSync, SubtreeRequest,
 };
 use crate::message::{SubtreeResponse, Want};
+use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN};
-use crate::{Entry, Event, Prefix, ProtocolViolation, Rejection, SessionError, ShortNode, View};
+use crate::{Entry, Event, Prefix, ProtocolViolation, Rejection, SessionError, View};
 
 /// Maximum number of entries that are compared with a listing at once. More entries are compared
 /// child by child.
@@ -104,7 +106,18 @@ impl<V: View> Session<V> {
         self.stats.contents_in += u64::from(sync.count);
         let (space_index, declared) = (sync.space, core::mem::take(&mut sync.declared));
         let space = self.directory.at_mut(space_index).ok_or(NOT_SHARED)?;
-        let (arrived, contents) = self.transfer.open(sync, &space.view, self.session_key)?;
+        let introduced = Names::of(sync.introduced.iter(), self.session_key);
+        let told = match sync.short.is_empty() && declared.is_empty() {
+            true => &Names::default(),
+            false => self.deltas.nodes_told(space_index, &space.view, self.session_key),
+        };
+        let nodes = NodeNames { told, introduced };
+        let declared: Vec<_> = declared
+            .iter()
+            .filter_map(|(tag, upper)| Some((short_node(&nodes.find(tag)?), *upper)))
+            .collect();
+        let (arrived, contents) =
+            self.transfer.open(sync, &space.view, &nodes, self.session_key)?;
         let came = greatest_entries(&arrived);
         if let Some(delta) = self.deltas.get_mut(space_index) {
             arrived.iter().for_each(|arrived| delta.note(&arrived.key, &arrived.context));
@@ -112,7 +125,7 @@ impl<V: View> Session<V> {
         let delta = self.deltas.get(space_index);
         let told = |arrived: &Arrived| {
             self.descent.disclosed(space_index, &arrived.key)
-                || delta.is_some_and(|delta| delta.awaits(&arrived.context))
+                || delta.is_some_and(|delta| delta.awaits(arrived))
         };
         let received = self.transfer.receive(space_index, arrived, contents, space, told);
         self.stats.applied += u64::from(received.receipt.applied);
@@ -136,9 +149,9 @@ impl<V: View> Session<V> {
         if delta.is_some() {
             ask(&space.view, |clocks| {
                 if is_handled {
-                    came.iter().for_each(|(node, entry)| clocks.refuse(*node, *entry));
+                    came.iter().for_each(|(node, entry)| clocks.refuse(node, *entry));
                 }
-                declared.iter().for_each(|(node, upper)| clocks.raise(short_node(node), *upper));
+                declared.iter().for_each(|(node, upper)| clocks.raise(*node, *upper));
             });
         }
         for key in received.lacking {
@@ -356,10 +369,10 @@ enum Side {
 const NOT_SHARED: SessionError = SessionError::Violation(ProtocolViolation::UnsharedSpace);
 
 /// The greatest context entry of each node in `records`.
-fn greatest_entries(records: &[Arrived]) -> BTreeMap<ShortNode, u64> {
+fn greatest_entries(records: &[Arrived]) -> BTreeMap<NodeId, u64> {
     let mut greatest = BTreeMap::new();
     for (node, entry) in records.iter().flat_map(|arrived| &arrived.context) {
-        let known: &mut u64 = greatest.entry(short_node(node)).or_default();
+        let known: &mut u64 = greatest.entry(*node).or_default();
         *known = (*entry).max(*known);
     }
     greatest

@@ -1,6 +1,6 @@
 //! The exchange of records: requests, records to send, their order, and budgets.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::delta::Deltas;
@@ -22,6 +22,10 @@ use crate::{Message, Prefix, Record, View, Wire, short};
 const UNFOLDED_AT_ONCE: u64 = 4_096;
 /// Size of the wanted keys, in bytes, at which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
+
+/// Sizes of a node and of an entry in a request, in bytes.
+const WANT_NODE: usize = NodeTable::<32>::NODE_WIRE;
+const WANT_ENTRY: usize = NodeTable::<32>::ENTRY_WIRE;
 
 /// A content with the digest that names it.
 pub(super) type Named<C> = ([u8; 32], C);
@@ -224,7 +228,7 @@ impl<C: Wire> Transfer<C> {
             let Some((_, key)) = self.wants.pop_front() else { break };
             let want = want_of(view, key, session_key);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
-            bytes += (NodeTable::NODE_WIRE + NodeTable::ENTRY_WIRE) * want.context.len();
+            bytes += (WANT_NODE + WANT_ENTRY) * want.context.len();
             self.awaited.insert((space, want.key));
             wants.push(want);
         }
@@ -306,9 +310,14 @@ impl<C: Wire> Transfer<C> {
         }
         let space = space.or_else(|| deltas.undeclared())?;
         let declared = deltas.declare(space);
-        let Batch { delivery, short } = batch;
+        let Batch { delivery, short, mut nodes } = batch;
+        nodes.extend(declared.iter().map(|(node, _)| *node));
+        nodes.retain(|node| !deltas.peer_knows(space, node));
+        let declared = declared.iter().map(|(node, upper)| (terms.session_key.tag(node), *upper));
+        let declared = declared.collect::<BTreeMap<_, _>>().into_iter().collect();
         let sync = PatternSync::new(space, delivery, declared, terms.compression);
-        Some(Message::PatternSync(PatternSync { short, ..sync }))
+        let introduced = nodes.into_iter().collect();
+        Some(Message::PatternSync(PatternSync { introduced, short, ..sync }))
     }
 
     /// The next record to send, split into parts.

@@ -94,21 +94,25 @@ fn no_summary_exceeds_what_is_held() {
 #[test]
 fn refused_nodes_without_records_are_limited() {
     let mut index = ClockIndex::new();
-    let node = |n: usize| (n as u64).to_be_bytes();
+    let node = |n: usize| {
+        let mut node = [0; 32];
+        node[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        node
+    };
+    let short = |n: usize| (n as u64).to_be_bytes();
     for n in 0..=limits::MAX_REFUSED_NODES {
-        index.refuse(node(n), 7);
-        index.raise(node(n), 9);
+        index.refuse(&node(n), 7);
+        index.raise(short(n), 9);
     }
     let summary = index.summary();
     assert_eq!(summary.len(), limits::MAX_REFUSED_NODES);
     assert!(summary.iter().all(|(_, version)| version == 7) && index.greatest().is_empty());
     // A node with a held record no longer counts towards the limit.
-    let mut held = [0; 32];
-    held[..8].copy_from_slice(&node(0));
-    index.change(&key_of("a"), &held, 0, 5);
-    index.refuse(node(limits::MAX_REFUSED_NODES), 7);
-    index.raise(node(limits::MAX_REFUSED_NODES), 7);
+    index.change(&key_of("a"), &node(0), 0, 5);
+    index.refuse(&node(limits::MAX_REFUSED_NODES), 7);
+    index.raise(short(limits::MAX_REFUSED_NODES), 7);
     assert_eq!(index.summary().len(), limits::MAX_REFUSED_NODES + 1);
+    assert_eq!(index.nodes().len(), limits::MAX_REFUSED_NODES + 1);
 }
 
 #[test]

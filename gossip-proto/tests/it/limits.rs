@@ -6,7 +6,7 @@ use engram_gossip_proto::{
     Greeting, HEADER_LEN, Hello, HelloParameters, IdError, Intake, Line, Listing, Message, Node,
     OpaqueContent, Parameters, Part, PatternContent, PatternRequest, PatternSync, Prefix,
     RangeAnswer, RangeOffer, Record, RootAdvert, SpaceId, SpaceRoot, Spaces, SubtreeRequest,
-    SubtreeResponse, Summary, UnsendableRecord, VersionBase, Versions, WalkedRoot, Want, Wire,
+    SubtreeResponse, Summary, Tag, UnsendableRecord, VersionBase, Versions, WalkedRoot, Want, Wire,
     check_content, check_id, limits,
 };
 
@@ -211,6 +211,30 @@ fn records_are_limited() {
         let record = |nodes: &[usize]| one_record(nodes.iter().map(|node| part(*node)).collect());
         sync(nodes.chunks(limits::MAX_PARTS).map(record).collect(), vec![])
     });
+    let none = || {
+        let delivery = Delivery::<PatternContent>::default();
+        PatternSync::new(0, delivery, vec![], Compression::Off)
+    };
+    reaches(limits::MAX_NODE_IDS, |count| {
+        let introduced = (0..count).map(digest).collect();
+        Message::PatternSync(PatternSync { introduced, ..none() })
+    });
+    reaches(limits::MAX_NODE_IDS, |count| {
+        let tags: Vec<_> = (0..count).map(tag).collect();
+        let part = |node: &Tag| Part { node: *node, entry: 1, dots: vec![] };
+        let record = |nodes: &[Tag]| Record {
+            id: "x".into(),
+            parts: nodes.iter().map(part).collect(),
+            suppressed: vec![],
+        };
+        let short = tags.chunks(limits::MAX_PARTS).map(record).collect();
+        Message::PatternSync(PatternSync { short, ..none() })
+    });
+}
+
+/// The tag with the number `i`.
+fn tag(i: usize) -> Tag {
+    *(i as u64).to_be_bytes().last_chunk().unwrap()
 }
 
 #[test]
@@ -380,7 +404,7 @@ fn version_summaries_are_limited() {
         Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![0; len] })
     });
     reaches(limits::MAX_SUMMARY, |count| {
-        let declared = (0..count).map(|i| (digest(i), 1)).collect();
+        let declared = (0..count).map(|i| (tag(i), 1)).collect();
         let delivery = Delivery::<PatternContent>::default();
         Message::PatternSync(PatternSync::new(0, delivery, declared, Compression::Off))
     });

@@ -47,3 +47,23 @@ fn a_junk_name_of_a_member_costs_a_descent() {
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
 }
+
+/// Node `a` knows only a junk node whose id begins like that of node 9, so the peer expects it to
+/// know node 9.
+#[test]
+fn a_junk_name_is_not_taken_for_the_member() {
+    let (a, b) = agreed(100);
+    let mut junk = junk();
+    junk.parts[0].node[..8].copy_from_slice(&short(9));
+    junk.parts[0].entry = version(1);
+    for store in [&a, &b] {
+        store.change().records.insert(key_of("junk"), junk.clone());
+        store.clocks().index.restart();
+    }
+    b.change().submit(9, 5_000, content("pattern_3", 77));
+    let contact = meet(&a, &b);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    assert_eq!(contact.acceptor.stats.records_out, 2, "the record is requested");
+    assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
+    assert_eq!(a.state().essence(), b.state().essence());
+}

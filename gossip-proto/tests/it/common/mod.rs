@@ -9,7 +9,8 @@ pub(crate) mod samples;
 pub(crate) mod sparse;
 
 use engram_gossip_proto::{
-    DecodeError, FrameHeader, Message, Parameters, PatternContent, SpaceId, WIRE_VERSION,
+    DecodeError, FrameHeader, KeyHalf, Message, Parameters, PatternContent, SpaceId, Tag,
+    WIRE_VERSION,
 };
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,12 @@ pub(crate) fn space(name: &str) -> SpaceId {
 /// The id of a node.
 pub(crate) fn node_id(node: u8) -> [u8; 32] {
     [node; 32]
+}
+
+/// The tag of a node in a session with these halves of the key.
+pub(crate) fn tag_of(node: &[u8; 32], opener: KeyHalf, acceptor: KeyHalf) -> Tag {
+    let hash: [u8; 32] = Sha256::digest([&opener[..], &acceptor, node].concat()).into();
+    *hash.first_chunk().unwrap()
 }
 
 /// A version as a hybrid clock mints it: `count` milliseconds after a fixed time.

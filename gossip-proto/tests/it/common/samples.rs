@@ -4,7 +4,7 @@
 use engram_gossip_proto::{
     Compression, ContentPart, Delivery, Done, FinalRoots, Greeting, Hello, HelloParameters, Line,
     Listing, Message, Node, Part, PatternContent, PatternRequest, PatternSync, Prefix, RangeAnswer,
-    RangeOffer, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse,
+    RangeOffer, Record, Refusal, SpaceRoot, Spaces, SubtreeRequest, SubtreeResponse, Tag,
     UnsendableRecord, VersionBase, Versions, WalkedRoot, Want,
 };
 
@@ -215,14 +215,14 @@ fn suppressed() -> Message {
 
 fn declared() -> Message {
     let record = Record { id: "gone".into(), parts: vec![part(4, 12, &[])], suppressed: vec![] };
-    records_only(0, vec![record], vec![(node_id(4), version(15))])
+    records_only(0, vec![record], vec![([4; 5], version(15))])
 }
 
 fn by_clocks() -> Message {
     let contents = [content("pattern_7", 7)];
     let part = |node, entry, dots: &[(u64, [u8; 5])]| {
         let dots = dots.iter().map(|(count, tag)| (version(*count), *tag)).collect();
-        Part { node: node_id(node), entry: version(entry), dots }
+        Part { node: [node; 5], entry: version(entry), dots }
     };
     let suppressed = vec![([4; 5], 1), ([5; 5], 3)];
     let short = vec![
@@ -235,12 +235,13 @@ fn by_clocks() -> Message {
     ];
     let contents = contents.map(|content| (content_digest(&content), content)).to_vec();
     let delivery = Delivery { records: vec![], contents };
-    let declared = vec![(node_id(1), version(7))];
+    let declared = vec![([1; 5], version(7))];
     let sync = PatternSync::new(0, delivery, declared, Compression::Off);
-    Message::PatternSync(PatternSync { short, ..sync })
+    let introduced = vec![node_id(7), node_id(8)];
+    Message::PatternSync(PatternSync { introduced, short, ..sync })
 }
 
-fn records_only(space: u32, records: Vec<Record>, declared: Vec<([u8; 32], u64)>) -> Message {
+fn records_only(space: u32, records: Vec<Record>, declared: Vec<(Tag, u64)>) -> Message {
     let delivery: Delivery<PatternContent> = Delivery { records, contents: vec![] };
     Message::PatternSync(PatternSync::new(space, delivery, declared, Compression::Off))
 }

@@ -204,7 +204,7 @@ fn record_of<const N: usize>(input: &[u8]) -> Record<N> {
     let id = "i".repeat(usize::from(next()) % 140);
     let parts = (0..next() % 6)
         .map(|_| Part {
-            node: [next() % 8; 32],
+            node: [next() % 8; N],
             entry: version(next()),
             dots: (0..next() % 20).map(|_| (version(next()), [next(); N])).collect(),
         })

@@ -5,12 +5,17 @@ use crate::common::{self, Store, content, parameters, space};
 use engram_gossip_proto::{
     Clocks, Compression, DecodeError, Delivery, Ending, Hello, Message, Part, PatternContent,
     PatternSync, ProtocolViolation, RangeAnswer, RangeOffer, Record, Session, SessionConfig,
-    SessionError, SpaceRoot, Spaces, VersionBase, Versions, limits,
+    SessionError, SpaceRoot, Spaces, Tag, VersionBase, Versions, limits,
 };
 
 fn versions(base: VersionBase, changes: Vec<(u32, i64)>) -> Message {
     let others = vec![([9; 8], 5)];
     Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
+}
+
+/// The tag of a node in a session with a victim.
+fn tag_of(node: u8) -> Tag {
+    common::tag_of(&common::node_id(node), [0; 8], [3; 8])
 }
 
 #[test]
@@ -106,10 +111,12 @@ fn empty_declared_range_hides_no_record() {
     let mut state = few();
     state.learn(&honest, "pattern_8");
     let mut victim = Victim::clocked(state);
-    let declared = [1, 7].map(|node| (common::node_id(node), u64::MAX)).to_vec();
+    let mut declared = [1, 7].map(|node| (tag_of(node), u64::MAX)).to_vec();
+    declared.sort_unstable();
     let sync =
         PatternSync::new(0, Delivery::<PatternContent>::default(), declared, Compression::Off);
-    victim.say(&Message::PatternSync(sync), true).unwrap();
+    let introduced = vec![common::node_id(7)];
+    victim.say(&Message::PatternSync(PatternSync { introduced, ..sync }), true).unwrap();
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
     assert_eq!(summary.get(&short), common::version(60), "the greatest held entry");
@@ -131,9 +138,10 @@ fn a_record_above_the_declared_version_is_taken() {
     let known = content("pattern_8", 8);
     let contents = vec![(common::content_digest(&known), known)];
     let delivery = Delivery { records: vec![last], contents };
-    let declared = vec![(common::node_id(7), common::version(40))];
+    let declared = vec![(tag_of(7), common::version(40))];
     let sync = PatternSync::new(0, delivery, declared, Compression::Off);
-    victim.say(&Message::PatternSync(sync), true).unwrap();
+    let introduced = vec![common::node_id(7)];
+    victim.say(&Message::PatternSync(PatternSync { introduced, ..sync }), true).unwrap();
     assert_eq!((victim.session.stats().applied, victim.session.stats().unasked), (1, 0));
     let short = *common::node_id(7).first_chunk().unwrap();
     let handled = || victim.store.clocks().index.summary().get(&short);
@@ -144,6 +152,39 @@ fn a_record_above_the_declared_version_is_taken() {
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(contact.opener.stats.descents, 0);
     assert_eq!(handled(), common::version(60));
+}
+
+#[test]
+fn a_tag_of_an_unknown_node_is_requested() {
+    // The record of nodes 1 and 7 names node 7, which the victim does not know, by its tag alone.
+    let mut honest = few();
+    honest.submit(1, 50, content("pattern_7", 7));
+    honest.submit(7, 60, content("pattern_7", 7));
+    let whole = &honest.records[&common::key_of("pattern_7")];
+    let known = content("pattern_7", 7);
+    let digest = common::content_digest(&known);
+    let part = |part: &Part| {
+        let tag = common::tag_of(&digest, [0; 8], [3; 8]);
+        let dots = part.dots.iter().map(|(version, _)| (*version, tag)).collect();
+        Part { node: common::tag_of(&part.node, [0; 8], [3; 8]), entry: part.entry, dots }
+    };
+    let mut parts: Vec<_> = whole.parts.iter().map(part).collect();
+    parts.sort_by_key(|part| part.node);
+    let short = vec![Record { id: whole.id.clone(), parts, suppressed: vec![] }];
+    let mut victim = Victim::clocked(few());
+    let delivery = Delivery { records: vec![], contents: vec![(digest, known)] };
+    let declared = vec![(tag_of(7), common::version(60))];
+    let sync = PatternSync::new(0, delivery, declared, Compression::Off);
+    victim.say(&Message::PatternSync(PatternSync { short, ..sync }), true).unwrap();
+    assert_eq!(victim.store.state(), few(), "nothing is joined");
+    let asked = victim.listen();
+    assert!(
+        asked.iter().any(|message| matches!(
+            message,
+            Message::PatternRequest(request) if request.wants.len() == 1
+        )),
+        "{asked:?}"
+    );
 }
 
 #[test]
