@@ -9,6 +9,7 @@ use engram_bridge as bridge;
 use engram_bridge::ConsolidationService as _;
 use engram_bridge::durable::StorageError;
 use engram_bridge::replica::SubmitReport;
+use engram_bridge::spaces::Incomplete;
 use engram_core::Confidence;
 use engram_core::completion::{ConsolidationSnapshot, ConsolidationStats, SemanticPattern};
 use engram_core::consolidation::{
@@ -41,12 +42,12 @@ impl Clustered {
     }
 
     /// Waits until every snapshot submitted before this call is durable. Stopping the node also waits for this.
-    pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
+    pub async fn durable(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.service.durable().await
     }
 
     /// Returns the report on the last snapshot, with the rejected patterns and the reasons.
-    pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
+    pub fn last_report(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.service.last_report()
     }
 }

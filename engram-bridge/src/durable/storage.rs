@@ -1,11 +1,13 @@
 //! Durable storage of a node's state.
 
+mod error;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 
 use std::path::Path;
 
+pub use error::StorageError;
 pub use memory::MemoryStateStore;
 #[cfg(feature = "redb")]
 pub use redb::RedbStateStore;
@@ -192,90 +194,4 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()
     }
-}
-
-impl StorageError {
-    /// Whether the disk refuses writes; the rows may still be readable.
-    pub(crate) const fn refuses_writes(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::ReadOnly { .. })
-    }
-}
-
-/// Why the stored state could not be read or written. The state in memory is unchanged and still served; a
-/// change that cannot be written does not happen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StorageError {
-    /// The store is already open, in another process or in this one: [`Node::stop`](crate::Node::stop) has not
-    /// returned, or a [`Store`](crate::Store) has not been closed.
-    #[error(
-        "{place} is in use by another process, or by a node of this process that is not stopped; stop it, or give this node its own store"
-    )]
-    InUse {
-        /// The file.
-        place: String,
-    },
-    /// The node is stopped.
-    #[error("the node is stopped; nothing was changed; start it again to store more")]
-    Stopped,
-    /// A backup is reading the store.
-    #[error("a backup is reading {place}; nothing was changed; compact the store after the backup")]
-    Busy {
-        /// The file.
-        place: String,
-    },
-    /// The disk has no room.
-    #[error(
-        "{place}: no room to write ({reason}); nothing was changed; free some space: a running node then recovers by itself, and refused requests can be retried"
-    )]
-    Full {
-        /// The file.
-        place: String,
-        /// The error of the operating system.
-        reason: String,
-    },
-    /// The store cannot be written, but may be readable.
-    #[error(
-        "{place} cannot be written ({reason}); nothing was changed; mount the disk for writing or correct the permissions: a running node then recovers by itself, and refused requests can be retried"
-    )]
-    ReadOnly {
-        /// The file.
-        place: String,
-        /// The error of the operating system.
-        reason: String,
-    },
-    /// The file was removed, moved or replaced while this process has it open.
-    #[error(
-        "{place} is missing, or is not the file that this node has open; nothing was changed; put the file back: a running node then recovers by itself; if it cannot be put back, make a backup, which copies the open file, before you stop the node"
-    )]
-    Replaced {
-        /// The file.
-        place: String,
-    },
-    /// The bytes read differ from the bytes written.
-    #[error("{place} is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        place: String,
-        /// The evidence.
-        reason: String,
-    },
-    /// Another version of the program wrote the file.
-    #[error(
-        "{place} was written by another version ({reason}); nothing was changed; use that version or another path"
-    )]
-    Newer {
-        /// The file.
-        place: String,
-        /// The evidence.
-        reason: String,
-    },
-    /// Any other failure.
-    #[error("{place}: {reason}; nothing was changed; check the path and its permissions")]
-    Failed {
-        /// The file.
-        place: String,
-        /// The cause.
-        reason: String,
-    },
 }

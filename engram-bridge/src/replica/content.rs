@@ -115,7 +115,7 @@ pub enum PatternError {
     /// The record of the pattern's id already has the greatest possible version, so there is no later one to write.
     #[error(
         "its record already has the greatest possible version, written under a wrong clock; \
-         nothing was written; correct the clock, then drop the implausible versions of this id"
+         correct the clock, then drop the implausible versions of this id"
     )]
     VersionsExhausted,
 }

@@ -112,7 +112,7 @@ impl Binding {
         let services = self.services(|services| services.clone());
         let mut all = Ok(());
         for queue in services.iter().filter_map(|service| service.queue.upgrade()) {
-            all = all.and(queue.durable().await.map(|_| ()));
+            all = all.and(queue.durable().await.map(drop).map_err(|failure| failure.error));
         }
         all
     }

@@ -16,7 +16,7 @@ use crate::replica::report::SubmitReport;
 use crate::replica::report::Submitted;
 use crate::service::binding::{Binding, Follow};
 use crate::service::pending::Pending;
-use crate::spaces::error::{AddSpaceError, SubmitError};
+use crate::spaces::error::{AddSpaceError, Incomplete, SubmitError};
 use crate::spaces::space::Space;
 use crate::spaces::stats::GossipStats;
 
@@ -103,13 +103,13 @@ impl ConsolidationGossiper {
     /// [`Space::submit`].
     ///
     /// # Errors
-    /// [`StorageError`] if a part of the changes cannot be stored. Earlier parts remain stored; submit the snapshot
+    /// [`Incomplete`] if a part of the changes cannot be stored. Earlier parts remain stored; submit the snapshot
     /// again to store the rest.
     pub fn rebuild_from_snapshot(
         &self,
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
-    ) -> Result<SubmitReport, StorageError> {
+    ) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.space.submit(snapshot, source)
     }
 

@@ -23,6 +23,7 @@ use crate::replica::report::SubmitReport;
 use crate::service::binding::Follow;
 use crate::service::gossiper::ConsolidationGossiper;
 use crate::service::pending::{Handed, Pending};
+use crate::spaces::error::Incomplete;
 
 /// Wraps a consolidation service, so that it serves the patterns of the whole cluster.
 ///
@@ -157,9 +158,9 @@ impl GossipingConsolidationService {
     /// memory until the first contact ends or the node stops.
     ///
     /// # Errors
-    /// [`StorageError`] if the last of these snapshots could not be stored; [`StorageError::Stopped`] if it came
-    /// after the node had stopped.
-    pub async fn durable(&self) -> Result<SubmitReport, StorageError> {
+    /// [`Incomplete`] if the last of these snapshots could not be stored completely; its cause is
+    /// [`StorageError::Stopped`] if it came after the node had stopped.
+    pub async fn durable(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.shared.pending.durable().await
     }
 
@@ -177,8 +178,8 @@ impl GossipingConsolidationService {
     /// earlier one; identify the pattern by its id.
     ///
     /// # Errors
-    /// [`StorageError`] from [`ConsolidationGossiper::rebuild_from_snapshot`].
-    pub fn last_report(&self) -> Result<SubmitReport, StorageError> {
+    /// [`Incomplete`] from [`ConsolidationGossiper::rebuild_from_snapshot`].
+    pub fn last_report(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.shared.pending.report()
     }
 }
@@ -264,7 +265,7 @@ impl Shared {
         self.forward(&mut forwarded, *source);
     }
 
-    fn submit(&self, handed: &Handed) -> Result<SubmitReport, StorageError> {
+    fn submit(&self, handed: &Handed) -> Result<SubmitReport, Incomplete<StorageError>> {
         if handed.is_echo {
             return Ok(SubmitReport::of_echo(handed.snapshot.patterns.len()));
         }

@@ -11,6 +11,7 @@ use crate::durable::storage::StorageError;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::report::SubmitReport;
+use crate::spaces::error::Incomplete;
 
 /// The maximum number of snapshots that wait. A further one is merged with the last.
 const MAX_PENDING: usize = 8;
@@ -39,7 +40,7 @@ pub(super) struct Pending {
     closed: AtomicBool,
 }
 
-type Report = Result<SubmitReport, StorageError>;
+type Report = Result<SubmitReport, Incomplete<StorageError>>;
 
 const HELD: &str = "no code panics while it holds this lock";
 

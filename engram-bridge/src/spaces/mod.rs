@@ -8,7 +8,7 @@ pub(crate) mod space;
 pub(crate) mod stats;
 pub(crate) mod store;
 
-pub use error::{AddSpaceError, SubmitError};
+pub use error::{AddSpaceError, Incomplete, SubmitError};
 pub use event::{STATE_EVENT_QUEUE, StateEvent};
 pub use observer::{ConsolidationObserver, ConsolidationRun, RunStats};
 pub use space::Space;

@@ -29,7 +29,7 @@ use crate::replica::issuer::DotIssuer;
 use crate::replica::retention::Retention;
 use crate::replica::rules::Rules;
 use crate::replica::state::SpaceState;
-use crate::spaces::error::{AddSpaceError, SubmitError};
+use crate::spaces::error::{AddSpaceError, Incomplete, total};
 use crate::spaces::event::StateEvent;
 use crate::spaces::shared::Shared;
 use crate::spaces::space::Space;
@@ -451,21 +451,33 @@ impl Store {
     /// nodes that made them.
     ///
     /// # Errors
-    /// [`SubmitError`] if the changes to a space cannot be stored. That space and the later ones are unchanged;
+    /// [`Incomplete`] if the changes to a space cannot be stored. That space and the later ones are unchanged;
     /// call it again.
-    pub fn drop_implausible(&self) -> Result<usize, SubmitError> {
+    pub fn drop_implausible(&self) -> Result<usize, Incomplete> {
         let spaces: Vec<_> = self.iter().collect();
         // Lock all spaces first, so that none is changed while the versions are relearned.
         let writers: Vec<_> = spaces.iter().map(|space| space.writer()).collect();
         let plausible = spaces.iter().map(|space| space.greatest_plausible(&self.node)).max();
         self.shared.issuer().relearn(plausible.unwrap_or(0));
-        let drop = |(space, writer): (&Arc<Space>, _)| space.drop_implausible(writer);
-        let dropped = spaces.iter().zip(&writers).map(drop).sum::<Result<usize, _>>();
+        let drop = |(space, writer): (&Arc<Space>, _)| {
+            space.drop_implausible(writer).map_err(|error| Incomplete::after(0, error))
+        };
+        let dropped = total(spaces.iter().zip(&writers).map(drop));
         if dropped.is_err() {
             let greatest = spaces.iter().map(|space| space.greatest(&self.node)).max();
             self.shared.issuer().recall(greatest.unwrap_or(0));
         }
         dropped
+    }
+
+    /// Withdraws all versions that `node` wrote, in all spaces; see [`Space::withdraw_node`]. Returns the number of
+    /// changed patterns.
+    ///
+    /// # Errors
+    /// [`Incomplete`] if a change cannot be made or stored. Earlier commits remain in effect, those of earlier spaces
+    /// included; call this method again to withdraw the rest.
+    pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, Incomplete> {
+        total(self.iter().map(|space| space.withdraw_node(node)))
     }
 
     /// Writes a copy of the store to the new folder `to` while the node runs. Neither readers nor writers wait

@@ -135,7 +135,8 @@ fn a_change_that_cannot_be_stored_never_happened() {
     let space = only_space(&store);
     let (before, version) = (fingerprint(&space), *space.view_version().borrow());
     kept.fail(Some(full()));
-    assert_eq!(space.submit(&snapshot(vec![pattern("p", 1)]), Scheduler), Err(full()));
+    let submitted = space.submit(&snapshot(vec![pattern("p", 1)]), Scheduler).unwrap_err();
+    assert_eq!((submitted.changed, submitted.error), (0, full()));
     assert!(space.submit_pattern(&pattern("p", 1)).is_err());
     assert!(space.resolve(&pattern("own_0", 5), Citations::AsGiven).is_err());
     assert_eq!(space.withdraw("own_0"), Err(SubmitError::Storage(full())));
@@ -239,7 +240,10 @@ fn many_operations_share_commits() {
         .submit(&snapshot(all.patterns.iter().map(|p| pattern(&p.id, 2)).collect()), Scheduler)
         .unwrap();
     kept.fail_after(1, full());
-    assert!(space.withdraw_node(&node).is_err());
+    let failed = space.withdraw_node(&node).unwrap_err();
+    assert_eq!((failed.changed, &failed.error), (MANY, &SubmitError::Storage(full())));
+    let said = failed.to_string();
+    assert!(said.contains("; 2048 patterns were changed before, the rest was not; free"), "{said}");
     let left = space.visible_len();
     // Of 2,089 patterns the first commit withdrew 2,048.
     assert_eq!(left, 41);

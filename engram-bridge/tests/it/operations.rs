@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
+use engram_bridge::durable::{MemoryStateStore, StorageError};
 use engram_bridge::replica::{
     Citations, MANY_VERSIONS, MAX_EPISODES, MAX_SUPPRESSED, PatternError, Retention, Submitted,
 };
 use engram_bridge::spaces::{StateEvent, SubmitError};
 use engram_bridge::sync::SpaceView;
 use engram_bridge::{ConsolidationSnapshot, Environment, SemanticPattern, Store, Timestamp};
-use engram_gossip_proto::{Rejection, View as _};
+use engram_gossip_proto::{Rejection, SpaceId, View as _};
 
 use crate::common::{self, *};
 
@@ -290,4 +291,52 @@ fn implausible_own_versions_can_be_dropped() {
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Unchanged));
     deliver(everything(&space), &other);
     assert_eq!(fingerprint(&other), fingerprint(&space));
+}
+
+/// If the disk fails between two spaces, the error counts the patterns of the first, and does not
+/// say that nothing was changed.
+#[test]
+fn an_incomplete_operation_says_what_it_changed() {
+    let kept = MemoryStateStore::new();
+    let (mut config, environment) = parts(1, 4);
+    config.spaces = ["one", "two"].map(|name| SpaceId::new(name).unwrap()).into();
+    let node = Store::open(config, environment, Arc::new(kept.clone())).unwrap();
+    for space in node.iter() {
+        space.submit_pattern(&pattern("p", 1)).unwrap();
+        space.submit_pattern(&pattern("q", 1)).unwrap();
+    }
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    kept.fail_after(1, StorageError::Full { place, reason });
+    let failed = node.withdraw_node(&node.node()).unwrap_err();
+    assert_eq!((failed.changed, node.visible_len()), (2, 2));
+    let said = failed.to_string();
+    assert!(said.contains("2 patterns were changed before, the rest was not"), "{said}");
+    assert!(said.contains("free some space"), "{said}");
+
+    let failed = node.withdraw_node(&node.node()).unwrap_err();
+    assert!(failed.to_string().contains("nothing was changed"), "{failed}");
+    kept.fail(None);
+    assert_eq!(node.withdraw_node(&node.node()), Ok(2));
+}
+
+/// If the disk fails between two spaces, the error counts the records of the first.
+#[test]
+fn an_incomplete_drop_says_what_it_changed() {
+    const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
+    let now = Arc::new(AtomicI64::new(1_800_000_000_000_000_000 + 11 * YEAR));
+    let (clock, kept) = (Arc::clone(&now), MemoryStateStore::new());
+    let (mut config, _) = parts(1, 4);
+    config.spaces = ["one", "two"].map(|name| SpaceId::new(name).unwrap()).into();
+    let clock = move || Timestamp::from_nanoseconds(clock.fetch_add(1_024, Ordering::Relaxed));
+    let environment = Environment::new(clock, || 0);
+    let node = Store::open(config, environment, Arc::new(kept.clone())).unwrap();
+    node.iter().for_each(|space| _ = space.submit_pattern(&pattern("p", 1)).unwrap());
+    now.store(1_800_000_000_000_000_000, Ordering::Relaxed);
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    kept.fail_after(1, StorageError::Full { place, reason });
+    let failed = node.drop_implausible().unwrap_err();
+    assert_eq!(failed.changed, 1);
+    assert!(failed.to_string().contains("1 pattern was changed before"), "{failed}");
+    kept.fail(None);
+    assert_eq!([node.drop_implausible(), node.drop_implausible()], [Ok(1), Ok(0)]);
 }

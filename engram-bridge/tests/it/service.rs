@@ -431,8 +431,8 @@ async fn stopped_node_refuses_snapshots() {
     assert_eq!(service.durable().await.unwrap().written, 1);
 
     service.update_cache(&snapshot(patterns("late", 1)), Scheduler);
-    assert_eq!(service.durable().await, Err(StorageError::Stopped));
-    assert_eq!(service.last_report(), Err(StorageError::Stopped));
+    assert_eq!(service.durable().await.unwrap_err().error, StorageError::Stopped);
+    assert_eq!(service.last_report().unwrap_err().error, StorageError::Stopped);
     assert_eq!(service.cached_snapshot().unwrap().patterns.len(), 1);
     for space in ["default", "other"].map(|name| SpaceId::new(name).unwrap()) {
         let refused = node.binding().add_space(&space).map(drop);

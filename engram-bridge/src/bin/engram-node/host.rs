@@ -130,7 +130,11 @@ impl Host {
 
     /// Notes that the node has stopped.
     pub(crate) fn note_end(&self, closed: &Result<(), StorageError>) {
-        let outcome = closed.clone().map_err(|error| format!("the node stopped, but {error}"));
+        let outcome = closed.clone().map_err(|error| {
+            let error =
+                error.with_outcome("what was stored before is kept, the rest is not stored");
+            format!("the node stopped, but {error}")
+        });
         self.ended.send_replace(Some(outcome));
     }
 

@@ -175,13 +175,14 @@ impl Host {
                  first remove it from the [[peers]] of every node and reload"
             ));
         }
-        let spaces: Vec<Arc<Space>> = match &space {
-            Some(space) => vec![self.space(space)?],
-            None => self.node.store.iter().collect(),
-        };
+        let hosted = space.as_deref().map(|space| self.space(space)).transpose()?;
+        let store = Arc::clone(&self.node.store);
         let patterns = change(move || {
-            let withdrawn = spaces.iter().map(|space| space.withdraw_node(&node));
-            withdrawn.sum::<Result<usize, _>>().map_err(|error| error.to_string())
+            let withdrawn = match hosted {
+                Some(space) => space.withdraw_node(&node),
+                None => store.withdraw_node(&node),
+            };
+            withdrawn.map_err(|error| error.to_string())
         });
         Ok(Event::NodeWithdrawn { space, writer, patterns: patterns.await? })
     }

@@ -49,8 +49,7 @@ impl Submitter {
         let report = match space.submit(&read.snapshot, ConsolidationCacheSource::Scheduler) {
             Ok(report) => report,
             Err(error) => {
-                // The error concerns one commit; other commits of the snapshot may have succeeded.
-                let reason = error.to_string().replace(" nothing was changed;", "");
+                let reason = error.to_string();
                 self.report.notify(notice::snapshot_failed(&read.space, read.run, &reason));
                 return Err(reason);
             }

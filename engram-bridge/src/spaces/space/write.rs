@@ -20,7 +20,7 @@ use crate::replica::refused::RefusedPattern;
 use crate::replica::report::Submitted;
 use crate::replica::report::{MANY_VERSIONS, RejectedPattern, SubmitReport, SuppressionFault};
 use crate::replica::state::SpaceState;
-use crate::spaces::error::SubmitError;
+use crate::spaces::error::{Incomplete, SubmitError};
 use crate::spaces::event::StateEvent;
 
 /// Plans the change to one id; `None` if there is nothing to change.
@@ -49,14 +49,14 @@ impl Space {
     /// which match the order of the stored rows.
     ///
     /// # Errors
-    /// [`StorageError`] if a part cannot be stored. Earlier parts remain stored; resubmit the snapshot to store the
+    /// [`Incomplete`] if a part cannot be stored. Earlier parts remain stored; resubmit the snapshot to store the
     /// rest.
     pub fn submit(
         &self,
         snapshot: &ConsolidationSnapshot,
         source: ConsolidationCacheSource,
-    ) -> Result<SubmitReport, StorageError> {
-        self.shared.journal.check_open()?;
+    ) -> Result<SubmitReport, Incomplete<StorageError>> {
+        self.shared.journal.check_open().map_err(|error| Incomplete::after(0, error))?;
         let mut report = SubmitReport::default();
         let mut ids = HashSet::with_capacity(snapshot.patterns.len());
         let cause = Cause {
@@ -77,7 +77,9 @@ impl Space {
             let mut part = part.to_vec();
             part.sort_by_key(|(index, _)| *index);
             let contents = self.contents_of(&part, &mut ids, &mut report);
-            self.submit_contents(contents, cause, &mut report)?;
+            let stored = report.written;
+            self.submit_contents(contents, cause, &mut report)
+                .map_err(|error| Incomplete::after(stored, error))?;
             rest = after;
         }
         report.rejected.sort_by_key(|rejected| rejected.index);
@@ -210,16 +212,16 @@ impl Space {
         let withdrawn = self.change_each([id], &mut |state, issuer, id| {
             Ok(state.plan_withdraw(id, issuer)?.map(Planned::from))
         });
-        Ok(withdrawn? > 0)
+        single(withdrawn)
     }
 
     /// Withdraws all versions that `node` wrote, up to 2,048 ids in one commit. Use it for an evicted node,
     /// which cannot withdraw them itself. Returns the number of changed patterns. O(records).
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
+    /// [`Incomplete`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
     /// to withdraw the rest.
-    pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, SubmitError> {
+    pub fn withdraw_node(&self, node: &NodeId) -> Result<usize, Incomplete> {
         let ids: Vec<Arc<str>> = self.state().entries().map(|(id, _)| Arc::clone(id)).collect();
         self.change_each(ids.iter().map(|id| &**id), &mut |state, issuer, id| {
             let change = state.plan_removal(id, issuer, |of| of == node.as_bytes());
@@ -235,19 +237,19 @@ impl Space {
     /// # Errors
     /// [`SubmitError`] if the change cannot be made or stored; nothing was forgotten.
     pub fn forget(&self, id: &str) -> Result<bool, SubmitError> {
-        Ok(self.forget_all([id])? > 0)
+        single(self.forget_all([id]))
     }
 
     /// Forgets many ids, like [`forget`](Self::forget), up to 2,048 of them in one commit. Returns the number of ids
     /// that were forgotten.
     ///
     /// # Errors
-    /// [`SubmitError`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
+    /// [`Incomplete`] if a change cannot be made or stored. Earlier commits remain in effect; call this method again
     /// to forget the rest.
     pub fn forget_all<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
-    ) -> Result<usize, SubmitError> {
+    ) -> Result<usize, Incomplete> {
         self.change_each(ids, &mut |state, issuer, id| state.plan_forget(id, issuer))
     }
 
@@ -263,7 +265,7 @@ impl Space {
         citations: Citations,
     ) -> Result<(), SubmitError> {
         let given = self.content_of(pattern)?;
-        self.change_each([pattern.id.as_str()], &mut |state, issuer, _| {
+        let resolved = self.change_each([pattern.id.as_str()], &mut |state, issuer, _| {
             let content = match citations {
                 Citations::AsGiven => given.clone(),
                 Citations::Union => {
@@ -271,8 +273,8 @@ impl Space {
                 }
             };
             state.plan_resolve(content, given.digest(), issuer).map(Some)
-        })?;
-        Ok(())
+        });
+        single(resolved).map(drop)
     }
 
     /// Drops the implausible parts of all records, in one commit. Returns the number of changed records.
@@ -308,7 +310,7 @@ impl Space {
         &self,
         ids: impl IntoIterator<Item = &'i str>,
         plan: &mut Plan<'_>,
-    ) -> Result<usize, SubmitError> {
+    ) -> Result<usize, Incomplete> {
         let mut ids: BTreeSet<&str> = ids.into_iter().collect();
         let mut changed = 0;
         loop {
@@ -317,8 +319,9 @@ impl Space {
                 None => BTreeSet::new(),
             };
             let writer = self.writer();
-            self.take_in_only(&writer, &ids)?;
-            changed += self.change_planned(&writer, ids, plan)?;
+            let failed = |error: SubmitError| Incomplete::after(changed, error);
+            self.take_in_only(&writer, &ids).map_err(SubmitError::from).map_err(failed)?;
+            changed += self.change_planned(&writer, ids, plan).map_err(failed)?;
             if rest.is_empty() {
                 return Ok(changed);
             }
@@ -436,6 +439,11 @@ impl Space {
 pub(crate) struct Effect {
     pub(crate) view_changed: bool,
     pub(crate) root_changed: bool,
+}
+
+/// Whether an operation on one pattern, which is one commit, changed it.
+fn single(changed: Result<usize, Incomplete>) -> Result<bool, SubmitError> {
+    changed.map(|changed| changed > 0).map_err(|failure| failure.error)
 }
 
 /// The number of patterns in the next part of a submission.
