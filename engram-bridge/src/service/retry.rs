@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::spaces::event::StateEvent;
 use crate::spaces::store::Store;
@@ -16,6 +16,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Until the store is dropped, checks periodically that the stored data is in its place, and retries a write
 /// periodically after a change could not be stored. `events` are the store's events.
 pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Receiver<StateEvent>) {
+    let mut next_check = Instant::now() + PAUSE;
     while let Some(held) = store.upgrade() {
         let failed = held.write_stats().storage_failure.is_some();
         drop(held);
@@ -25,29 +26,80 @@ pub(super) async fn retry_storage(store: Weak<Store>, mut events: broadcast::Rec
             _ = spawn_blocking(move || store.retry_storage()).await;
             continue;
         }
-        match timeout(PAUSE, events.recv()).await {
-            Ok(Err(RecvError::Closed)) => return,
-            Ok(_) => {}
-            Err(_) => {
-                let Some(store) = store.upgrade() else { return };
-                _ = spawn_blocking(move || store.check_in_place()).await;
-            }
+        if Instant::now() >= next_check {
+            let Some(store) = store.upgrade() else { return };
+            _ = spawn_blocking(move || store.check_in_place()).await;
+            next_check = Instant::now() + PAUSE;
+            continue;
+        }
+        // An event may report a failure. It does not postpone the next check.
+        if let Ok(Err(RecvError::Closed)) = timeout_at(next_check, events.recv()).await {
+            return;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
 
     use engram_gossip_proto::SpaceId;
 
     use super::*;
-    use crate::durable::storage::{MemoryStateStore, StorageError};
+    use crate::durable::storage::{Batch, MemoryStateStore, OnRow, StateStore, StorageError};
     use crate::engram::pattern::{Confidence, SemanticPattern};
     use crate::engram::timestamp::Timestamp;
     use crate::replica::environment::Environment;
+    use crate::spaces::error::AddSpaceError;
     use crate::spaces::store::StoreConfig;
+
+    /// A store that counts the checks of its place.
+    #[derive(Default)]
+    struct Checked {
+        rows: MemoryStateStore,
+        checks: AtomicUsize,
+    }
+
+    impl StateStore for Checked {
+        fn scan(&self, row: &mut OnRow<'_>) -> Result<(), StorageError> {
+            self.rows.scan(row)
+        }
+        fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+            self.rows.commit(batch)
+        }
+        fn check_in_place(&self) -> Result<(), StorageError> {
+            self.checks.fetch_add(1, Relaxed);
+            Ok(())
+        }
+        fn set_aside(&self) -> Result<String, StorageError> {
+            self.rows.set_aside()
+        }
+        fn backup(&self, to: &Path) -> Result<(), StorageError> {
+            self.rows.backup(to)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_do_not_postpone_checks() {
+        let disk = Arc::new(Checked::default());
+        let space = SpaceId::new("default").unwrap();
+        let config = StoreConfig::new([1; 32].into(), [space.clone()]);
+        let store = Store::open(config, Environment::system(), Arc::clone(&disk) as _).unwrap();
+        let store = Arc::new(store);
+        let retrying = tokio::spawn(retry_storage(Arc::downgrade(&store), store.events()));
+        let refused = AddSpaceError::TooMany { space: space.clone() };
+        for _ in 0..20 {
+            store.note_unlearned(&space, &refused);
+            sleep(PAUSE / 2).await;
+        }
+        let checks = disk.checks.load(Relaxed);
+        assert!((9..=10).contains(&checks), "{checks} checks in 10 pauses");
+        drop(store);
+        retrying.await.unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn retry_ends_a_storage_failure() {
