@@ -1,14 +1,14 @@
 //! Migration of a stopped node's store to another precision of embeddings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engram_gossip_net::NodeId;
 use engram_gossip_proto::SpaceId;
 use engram_merkle::Digest;
 
-use crate::durable::recovery::OpenError;
-use crate::durable::restore::{Hosting, restore};
+use crate::durable::recovery::{OpenError, Recovery};
+use crate::durable::restore::{Restored, read_all};
 use crate::durable::schema::{self, Owner};
 use crate::durable::storage::{Batch, StateStore, StorageError, Table};
 use crate::engram::precision::Precision;
@@ -18,9 +18,11 @@ use crate::replica::rules::Rules;
 use crate::replica::state::{SpaceState, StoredRow};
 
 /// The outcome of a migration to another precision.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Migration {
+    /// The state of the store before. Damaged rows are not migrated.
+    pub recovery: Recovery,
     /// The number of spaces in the store.
     pub spaces: usize,
     /// The number of records. Each keeps its dots and its context.
@@ -30,6 +32,12 @@ pub struct Migration {
     /// Suppressed digests that were dropped. Their contents are not held, so their digests under the new precision are
     /// unknown. If an engine submits such a content again, it becomes visible.
     pub released: Vec<(SpaceId, String, Digest)>,
+}
+
+impl Migration {
+    const fn of(recovery: Recovery) -> Self {
+        Self { recovery, spaces: 0, records: 0, rounded: 0, released: Vec::new() }
+    }
 }
 
 /// Why a store was not migrated. The store is unchanged.
@@ -68,11 +76,9 @@ pub(crate) fn migrate(
         Precision::F16 => with(Precision::F32),
     };
     let rules = with(target);
-    let hosting = Hosting { spaces: BTreeSet::new(), learns: true };
-    let restored = restore(store, node, hosting, &source)?;
-    let mut batch = restored.repairs;
-    let mut migration = Migration::default();
-    for (space, state) in &restored.states {
+    let Restored { recovery, states, repairs: mut batch, .. } = read_all(store, node, &source)?;
+    let mut migration = Migration::of(recovery);
+    for (space, state) in &states {
         migration.spaces += 1;
         migrate_space(space, state, &rules, &mut batch, &mut migration)?;
     }

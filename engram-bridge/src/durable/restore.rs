@@ -35,8 +35,29 @@ pub(crate) struct Restored {
 /// The spaces that a node reads from its store.
 pub(crate) struct Hosting {
     pub(crate) spaces: BTreeSet<SpaceId>,
-    /// Whether the node also reads the other stored spaces, up to [`MAX_SPACES`] spaces in all.
-    pub(crate) learns: bool,
+    pub(crate) others: Others,
+}
+
+/// Which stored spaces are read besides the named ones.
+#[derive(Clone, Copy)]
+pub(crate) enum Others {
+    /// None.
+    Unhosted,
+    /// As many as a node can host: [`MAX_SPACES`] spaces in all.
+    Learned,
+    /// All, even if they are more than a node can host.
+    All,
+}
+
+impl Hosting {
+    /// Whether another stored space is read.
+    fn has_room(&self) -> bool {
+        match self.others {
+            Others::Unhosted => false,
+            Others::Learned => self.spaces.len() < MAX_SPACES,
+            Others::All => true,
+        }
+    }
 }
 
 /// Reads the hosted spaces from `store`. Skips damaged rows; sets the store aside if it cannot be read at all.
@@ -46,31 +67,39 @@ pub(crate) fn restore(
     mut hosting: Hosting,
     rules: &Rules,
 ) -> Result<Restored, OpenError> {
-    let owner = Owner::new(node.into(), rules);
-    let (mut loaded, mut aside) = (Loaded::default(), None);
-    match loaded.load(store, &owner, &mut hosting, &rules.hasher) {
+    match read(store, node, &mut hosting, rules) {
         Err(OpenError::Storage(StorageError::Damaged { reason, .. })) => {
             let place = store.set_aside()?;
-            (loaded, aside) = (Loaded::default(), Some(Recovery::SetAside { place, reason }));
+            let owner = Owner::new(node.into(), rules);
+            let empty = Loaded::default().finish(&owner, &hosting, rules);
+            Ok(Restored { recovery: Recovery::SetAside { place, reason }, ..empty })
         }
-        outcome => outcome?,
+        restored => restored,
     }
-    let state = |space| {
-        let state = loaded.take_state(&space, rules);
-        (space, state)
-    };
-    let states: Vec<_> = hosting.spaces.into_iter().map(state).collect();
-    if loaded.owner.is_none() {
-        owner.put(&mut loaded.repairs);
-    }
-    let records = states.iter().map(|(_, state)| state.stored_root().count).sum();
-    let Loaded { owner, unhosted, damaged: rows, lost, repairs, .. } = loaded;
-    let recovery = aside.unwrap_or(match (rows, owner) {
-        (1.., _) => Recovery::Repaired { records, lost, rows },
-        (0, Some(_)) => Recovery::Loaded { records },
-        (0, None) => Recovery::New,
-    });
-    Ok(Restored { recovery, states, unhosted, repairs })
+}
+
+/// Reads all spaces from `store`, and leaves the store as it is. Skips damaged rows.
+///
+/// # Errors
+/// [`OpenError`] if the store cannot be read at all.
+pub(crate) fn read_all(
+    store: &dyn StateStore,
+    node: NodeId,
+    rules: &Rules,
+) -> Result<Restored, OpenError> {
+    let mut hosting = Hosting { spaces: BTreeSet::new(), others: Others::All };
+    read(store, node, &mut hosting, rules)
+}
+
+fn read(
+    store: &dyn StateStore,
+    node: NodeId,
+    hosting: &mut Hosting,
+    rules: &Rules,
+) -> Result<Restored, OpenError> {
+    let (owner, mut loaded) = (Owner::new(node.into(), rules), Loaded::default());
+    loaded.load(store, &owner, hosting, &rules.hasher)?;
+    Ok(loaded.finish(&owner, hosting, rules))
 }
 
 /// Reads another space from the store of a running node. Returns its state and the repairs to commit. Skips
@@ -85,7 +114,7 @@ pub(crate) fn restore_space(
     rules: &Rules,
 ) -> Result<(SpaceState, Batch), OpenError> {
     let owner = Owner::new(node.into(), rules);
-    let mut hosting = Hosting { spaces: BTreeSet::from([space.clone()]), learns: false };
+    let mut hosting = Hosting { spaces: BTreeSet::from([space.clone()]), others: Others::Unhosted };
     let mut loaded = Loaded::default();
     loaded.load(store, &owner, &mut hosting, &rules.hasher)?;
     let state = loaded.take_state(space, rules);
@@ -159,7 +188,8 @@ impl Loaded {
             }
             Ok::<_, OpenError>(())
         })?;
-        if let Some(rows) = meta {
+        // A store without any row is new. Rows without an owner are those of an unknown node.
+        if let Some(rows) = meta.filter(|rows| !rows.is_empty()) {
             self.load_meta(rows, owner, hosting)?;
         }
         let mut spaces = mem::take(&mut self.spaces);
@@ -174,9 +204,6 @@ impl Loaded {
         owner: &Owner,
         hosting: &mut Hosting,
     ) -> Result<(), OpenError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
         let written = OWNERS.map(|key| rows.remove(key).unwrap_or_default());
         let found = owner_in(&written)?;
         if found.node != owner.node {
@@ -192,7 +219,7 @@ impl Loaded {
         }
         self.owner = Some(found);
         for space in rows.keys().filter_map(|key| schema::root_space(key)) {
-            if hosting.learns && hosting.spaces.len() < MAX_SPACES {
+            if hosting.has_room() {
                 hosting.spaces.insert(space);
             } else if !hosting.spaces.contains(&space) {
                 self.unhosted.insert(space);
@@ -202,6 +229,23 @@ impl Loaded {
             self.load_mark(&key, &value, &hosting.spaces);
         }
         Ok(())
+    }
+
+    /// Builds the states of the hosted spaces, and names the owner if the store is new.
+    fn finish(mut self, owner: &Owner, hosting: &Hosting, rules: &Rules) -> Restored {
+        let state = |space: &SpaceId| (space.clone(), self.take_state(space, rules));
+        let states: Vec<_> = hosting.spaces.iter().map(state).collect();
+        if self.owner.is_none() {
+            owner.put(&mut self.repairs);
+        }
+        let records = states.iter().map(|(_, state)| state.stored_root().count).sum();
+        let Self { owner, unhosted, damaged: rows, lost, repairs, .. } = self;
+        let recovery = match (rows, owner) {
+            (1.., _) => Recovery::Repaired { records, lost, rows },
+            (0, Some(_)) => Recovery::Loaded { records },
+            (0, None) => Recovery::New,
+        };
+        Restored { recovery, states, unhosted, repairs }
     }
 
     /// Takes the state of a loaded space. Adds repairs of its root and of its first-contact mark.

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::durable::migrate::{MigrateError, Migration, migrate};
 use crate::durable::recovery::{OpenError, Recovery};
-use crate::durable::restore::{Hosting, Restored, restore, restore_space};
+use crate::durable::restore::{Hosting, Others, Restored, restore, restore_space};
 use crate::durable::storage::{StateStore, StorageError};
 use crate::engram::pattern::{ENGRAM_DIMENSION, SemanticPattern};
 use crate::engram::precision::Precision;
@@ -135,7 +135,8 @@ impl StoreConfig {
     }
 
     fn hosting(&self) -> Hosting {
-        Hosting { spaces: self.spaces.iter().cloned().collect(), learns: self.learn_spaces }
+        let others = if self.learn_spaces { Others::Learned } else { Others::Unhosted };
+        Hosting { spaces: self.spaces.iter().cloned().collect(), others }
     }
 }
 
@@ -198,8 +199,8 @@ impl Store {
     /// afterwards.
     ///
     /// # Errors
-    /// [`MigrateError`] if the store already has that precision, cannot be read or written, or holds a content
-    /// that does not fit the precision. The store is unchanged.
+    /// [`MigrateError`] if the store already has that precision, is damaged as a whole, cannot be read or written, or
+    /// holds a content that does not fit the precision. The store is unchanged.
     pub fn migrate(
         config: &StoreConfig,
         store: &dyn StateStore,

@@ -337,6 +337,19 @@ fn a_store_without_an_owner_is_set_aside() {
     assert_eq!(*open(1, kept).unwrap().recovery(), Recovery::Loaded { records: 0 });
 }
 
+/// Without any row about the node and its spaces, the records may be those of another node.
+#[test]
+fn records_without_any_other_row_are_set_aside() {
+    let kept = MemoryStateStore::new();
+    drop(eventful(&kept));
+    kept.spoil(|table, _, _| table != Table::Meta);
+    let store = open(1, kept.clone()).unwrap();
+    assert!(matches!(store.recovery(), Recovery::SetAside { .. }), "{:?}", store.recovery());
+    assert_eq!(only_space(&store).summary().count, 0);
+    drop(store);
+    assert_eq!(*open(1, kept).unwrap().recovery(), Recovery::Loaded { records: 0 });
+}
+
 /// Either of the two rows of the owner can replace the other.
 #[test]
 fn one_of_two_owner_rows_is_enough() {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use engram_bridge::ConsolidationCacheSource::Scheduler;
 use engram_bridge::conflict::pattern::{KeepBoth, LastWriter};
-use engram_bridge::durable::{MemoryStateStore, MigrateError, OpenError, Recovery};
+use engram_bridge::durable::{
+    MemoryStateStore, MigrateError, OpenError, Recovery, StateStore, StorageError, Table,
+};
 use engram_bridge::replica::{PatternError, Submitted};
 use engram_bridge::spaces::SubmitError;
 use engram_bridge::sync::SpaceView;
-use engram_bridge::{Precision, SemanticPattern, Space, Store};
-use engram_gossip_proto::{Rejection, View};
+use engram_bridge::{Precision, SemanticPattern, Space, Store, StoreConfig};
+use engram_gossip_proto::limits::MAX_SPACES;
+use engram_gossip_proto::{Rejection, SpaceId, View};
 
 use crate::common::*;
 
@@ -109,6 +112,74 @@ fn precision_migration_keeps_equal_states_equal() {
     assert_eq!(ours.explain("p").unwrap().versions.len(), 2);
     let submitted = ours.submit_pattern(&with("q", [2.0 / 3.0, 0.1, 0.2, 2.0])).unwrap();
     assert_eq!(submitted, Submitted::Unchanged);
+}
+
+fn halved(spaces: impl IntoIterator<Item = SpaceId>) -> StoreConfig {
+    let (mut config, _) = parts(1, 4);
+    (config.precision, config.spaces) = (Precision::F16, spaces.into_iter().collect());
+    config
+}
+
+#[test]
+fn a_damaged_store_is_not_migrated() {
+    let kept = MemoryStateStore::new();
+    only_space(&open(1, kept.clone()).unwrap()).submit_pattern(&pattern("p", 1)).unwrap();
+    kept.spoil(|_, key, _| !key.starts_with(b"owner"));
+    let rows = |kept: &MemoryStateStore| {
+        let mut rows = Vec::new();
+        kept.copy()
+            .scan(&mut |table, key, value| rows.push((table, key.to_vec(), value.to_vec())))
+            .unwrap();
+        rows
+    };
+    let before = rows(&kept);
+    let refused = Store::migrate(&halved([space()]), &kept).unwrap_err();
+    let damaged = StorageError::Damaged { place: String::new(), reason: String::new() };
+    let found = match &refused {
+        MigrateError::Open(OpenError::Storage(found)) => found,
+        other => panic!("{other}"),
+    };
+    assert_eq!(std::mem::discriminant(found), std::mem::discriminant(&damaged));
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    assert_eq!(rows(&kept), before);
+}
+
+/// A damaged record is not migrated, and the result names it.
+#[test]
+fn a_migration_names_lost_records() {
+    let kept = MemoryStateStore::new();
+    let store = open(1, kept.clone()).unwrap();
+    for id in ["p", "q"] {
+        only_space(&store).submit_pattern(&pattern(id, 1)).unwrap();
+    }
+    drop(store);
+    kept.spoil(|table, key, _| table != Table::Records || !key.ends_with(b"q"));
+    let done = Store::migrate(&halved([space()]), &kept).unwrap();
+    assert!(matches!(done.recovery, Recovery::Repaired { records: 1, .. }), "{:?}", done.recovery);
+}
+
+/// A store may hold more spaces than a node can host, for example after the node hosted others.
+#[test]
+fn all_stored_spaces_are_migrated() {
+    let kept = MemoryStateStore::new();
+    let spaces = |part: u8| {
+        (0..MAX_SPACES / 2 + 50).map(move |n| SpaceId::new(format!("space-{part}-{n}")).unwrap())
+    };
+    for part in [0, 1] {
+        let (mut config, environment) = parts(1, 4);
+        config.spaces = spaces(part).collect();
+        let store = Store::open(config, environment, Arc::new(kept.clone())).unwrap();
+        let last = store.iter().last().unwrap();
+        last.submit_pattern(&with("p", [1.0 / 3.0, 0.1, 0.2, 1.0])).unwrap();
+    }
+    let done = Store::migrate(&halved([]), &kept).unwrap();
+    kept.close();
+    assert_eq!((done.spaces, done.records, done.rounded), (MAX_SPACES + 100, 2, 2));
+    for part in [0, 1] {
+        let (_, environment) = parts(1, 4);
+        let store = Store::open(halved(spaces(part)), environment, Arc::new(kept.clone())).unwrap();
+        assert_eq!(*store.recovery(), Recovery::Loaded { records: 1 });
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use engram_bridge::Precision;
+use engram_bridge::durable::Recovery;
 
 use crate::Failure;
 use crate::source::Source;
@@ -41,6 +42,9 @@ impl Migrate {
             counted(done.spaces as u64, "space", "spaces"),
             counted(done.rounded, "content", "contents")
         );
+        if let Recovery::Repaired { .. } = &done.recovery {
+            outln!("before the migration, {}", done.recovery);
+        }
         for (space, id, digest) in &done.released {
             outln!("no longer forgotten: content {digest} of pattern {id:?} of {space}");
         }
