@@ -60,7 +60,12 @@ impl DotIssuer {
         Dot::new(self.node, version)
     }
 
-    /// The number of dots issued since the process started, without those of reissued writes.
+    /// Excludes dots from [`minted`](Self::minted): a later one covers them before any record names them.
+    pub(crate) const fn discount(&mut self, covered: u64) {
+        self.minted -= covered;
+    }
+
+    /// The number of dots issued since the process started, without those of reissued and covered writes.
     pub(crate) const fn minted(&self) -> u64 {
         self.minted
     }

@@ -1,5 +1,7 @@
 //! The operations on one pattern id, and the record that each of them leaves.
 
+mod waiting;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

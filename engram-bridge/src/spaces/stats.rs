@@ -26,7 +26,7 @@ pub struct GossipStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
-    /// Versions that this node issued, deletions included. Reissued writes are not counted.
+    /// Versions that this node wrote, deletions included. Reissued writes are not counted.
     pub written: u64,
     /// Writes of this node that were reissued, because a later version of this node arrived that this process did not
     /// write. Either a second process writes under the same key, or the clock was set back.

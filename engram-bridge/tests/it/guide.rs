@@ -100,6 +100,7 @@ mod paths {
         engram_bridge::notices::LogLine,
         engram_bridge::notices::Notices,
         engram_bridge::replica::SubmitReport,
+        engram_bridge::spaces::Incomplete,
         engram_bridge::telemetry::Telemetry,
         engram_core::completion::ConsolidationScheduler,
         engram_core::completion::SchedulerConfig,

@@ -88,7 +88,7 @@ fn resolution_over_max_citations_is_refused() {
 
 #[test]
 fn forgetting_many_ids_is_one_commit() {
-    let kept = engram_bridge::durable::MemoryStateStore::new();
+    let kept = MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     let ids: Vec<String> = (0..2_000).map(|n| format!("p_{n}")).collect();
     let patterns = ids.iter().map(|id| pattern(id, 1)).collect();
@@ -225,7 +225,7 @@ fn far_future_pattern_hides_no_others() {
 
 #[test]
 fn a_new_space_waits_for_its_first_contact() {
-    let kept = engram_bridge::durable::MemoryStateStore::new();
+    let kept = MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     assert!(space.await_contact());
     assert_eq!(space.submit_pattern(&pattern("p", 1)), Ok(Submitted::Waiting));
@@ -260,9 +260,46 @@ fn operation_first_applies_waiting_patterns() {
     assert_eq!((view.len(), view[0].source_episodes[0].as_str()), (1, "episode-2"));
 }
 
+/// An operation that cannot be stored leaves the waiting pattern as it was, on the disk too.
+#[test]
+fn failed_operation_leaves_waiting_patterns() {
+    let kept = MemoryStateStore::new();
+    let store = open(1, kept.clone()).unwrap();
+    let space = only_space(&store);
+    space.await_contact();
+    space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
+    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    // A second commit would fail.
+    kept.fail_after(1, StorageError::Full { place, reason });
+    let (commits, shown) = (kept.commits(), *space.view_version().borrow());
+    assert!(space.forget("p").unwrap());
+    assert_eq!((kept.commits() - commits, space.waiting_len()), (1, 1));
+    assert!(*space.view_version().borrow() > shown);
+    assert_eq!(store.write_stats().written, 1);
+
+    let before = fingerprint(&space);
+    assert!(space.resolve(&pattern("q", 2), Citations::Union).is_err());
+    assert!(space.withdraw("q").is_err());
+    assert_eq!((fingerprint(&space), space.waiting_len()), (before, 1));
+    assert_eq!((space.summary().count, store.write_stats().written), (1, 1));
+
+    kept.fail(None);
+    let resolved = pattern("q", 2);
+    space.resolve(&resolved, Citations::Union).unwrap();
+    assert_eq!((space.waiting_len(), store.write_stats().written), (0, 2));
+    let view = space.view().patterns;
+    let cited = |episode: &str| view[0].source_episodes.iter().any(|one| one == episode);
+    assert!(view.len() == 1 && cited("episode-1") && cited("episode-2"), "{view:?}");
+    space.take_in().unwrap();
+    assert_eq!(space.submit_pattern(&pattern("q", 1)), Ok(Submitted::Unchanged));
+    drop((store, space));
+    let again = open(1, kept).unwrap();
+    assert_eq!(only_space(&again).view().patterns, view);
+}
+
 #[test]
 fn restart_resumes_waiting_for_contact() {
-    let kept = engram_bridge::durable::MemoryStateStore::new();
+    let kept = MemoryStateStore::new();
     let space = only_space(&open(1, kept.clone()).unwrap());
     assert!(space.await_contact());
     let peer = only_space(&store(2, 4));

@@ -41,6 +41,7 @@ const SHARED: &str = "engram-bridge/src/spaces/shared.rs";
 const ISSUER: &str = "engram-bridge/src/replica/issuer.rs";
 const SPACE_STATE: &str = "engram-bridge/src/replica/state.rs";
 const CONTACT: &str = "engram-bridge/src/replica/state/contact.rs";
+const WAITING: &str = "engram-bridge/src/replica/operations/waiting.rs";
 const RESTORE: &str = "engram-bridge/src/durable/restore.rs";
 const ADMISSION: &str = "engram-bridge/src/sync/admission.rs";
 
@@ -384,7 +385,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "first contact: an operation does not apply waiting writes",
-        edits: &[Edit { file: WRITE, from: "self.take_in_only(&writer, &ids)?;", to: "" }],
+        edits: &[
+            Edit {
+                file: WAITING,
+                from: "self.waiting_for(id)?.clone()",
+                to: "self.waiting_for(id).filter(|_| false)?.clone()",
+            },
+            Edit {
+                file: WRITE,
+                from: "if self.state_mut().cover_waiting(&ids, cause.generated_at) {",
+                to: "if false {",
+            },
+        ],
         suite: &STATE,
         killers: &[
             "counterexamples::submissions::operation_first_applies_waiting_writes",

@@ -7,6 +7,7 @@ use super::SpaceState;
 use crate::engram::belief::Cause;
 use crate::engram::pattern::SemanticPattern;
 use crate::engram::ports::BeliefUpdateRecord;
+use crate::engram::timestamp::Timestamp;
 use crate::replica::content::Content;
 use crate::replica::entry::Entry;
 
@@ -31,6 +32,11 @@ impl SpaceState {
     /// The contents that wait for the first contact.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Content> {
         self.waiting.iter().flat_map(|waiting| waiting.contents.values())
+    }
+
+    /// The content of `id` that waits for the first contact.
+    pub(crate) fn waiting_for(&self, id: &str) -> Option<&Content> {
+        self.waiting.as_ref()?.contents.get(id)
     }
 
     pub(crate) fn waiting_len(&self) -> u64 {
@@ -80,6 +86,18 @@ impl SpaceState {
         if let Some(waiting) = &mut self.waiting {
             waiting.contents.retain(|id, _| !ids.contains(&**id));
         }
+    }
+
+    /// Drops the waiting contents of these ids, because an operation at the time `at` covers them. Returns whether
+    /// there were any: the merged view may have shown them.
+    pub(crate) fn cover_waiting(&mut self, ids: &BTreeSet<&str>, at: Timestamp) -> bool {
+        let before = self.waiting_len();
+        self.stop_waiting(ids);
+        let covered = self.waiting_len() < before;
+        if covered {
+            self.view_changed_at = at;
+        }
+        covered
     }
 
     /// Ends the first contact: nothing waits any longer.

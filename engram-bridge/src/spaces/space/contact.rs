@@ -1,7 +1,5 @@
 //! Holds submissions back until the first contact of the space is over.
 
-use std::collections::BTreeSet;
-
 use super::write::part_len;
 use super::{Space, Writer};
 use crate::durable::storage::StorageError;
@@ -93,24 +91,5 @@ impl Space {
             self.note_view_change();
         }
         updates
-    }
-
-    /// Submits the waiting patterns of these ids, so that a later operation on an id comes after them.
-    pub(super) fn take_in_only(
-        &self,
-        writer: &Writer<'_>,
-        ids: &BTreeSet<&str>,
-    ) -> Result<(), StorageError> {
-        let waiting: Vec<Content> = {
-            let state = self.state();
-            state
-                .waiting()
-                .filter(|content| ids.contains(&*content.pattern().id))
-                .cloned()
-                .collect()
-        };
-        self.submit_waiting(writer, waiting)?;
-        self.state_mut().stop_waiting(ids);
-        Ok(())
     }
 }

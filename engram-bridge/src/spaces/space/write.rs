@@ -304,8 +304,7 @@ impl Space {
         versions.filter(|version| self.shared.is_plausible(*version)).max().unwrap_or(0)
     }
 
-    /// Submits the waiting patterns of these ids, then plans and commits a change to each id, up to
-    /// [`MAX_ROWS`] ids in one commit. Returns the number of changes.
+    /// Plans and commits a change to each id, up to [`MAX_ROWS`] ids in one commit. Returns the number of changes.
     fn change_each<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i str>,
@@ -319,9 +318,8 @@ impl Space {
                 None => BTreeSet::new(),
             };
             let writer = self.writer();
-            let failed = |error: SubmitError| Incomplete::after(changed, error);
-            self.take_in_only(&writer, &ids).map_err(SubmitError::from).map_err(failed)?;
-            changed += self.change_planned(&writer, ids, plan).map_err(failed)?;
+            let planned = self.change_planned(&writer, ids, plan);
+            changed += planned.map_err(|error| Incomplete::after(changed, error))?;
             if rest.is_empty() {
                 return Ok(changed);
             }
@@ -329,7 +327,8 @@ impl Space {
         }
     }
 
-    /// Plans a change to each id, and makes all changes in one commit. Returns the number of changes.
+    /// Plans a change to each id, and makes all changes in one commit, together with the submissions of these ids that
+    /// wait for the first contact. Returns the number of changes.
     fn change_planned(
         &self,
         writer: &Writer<'_>,
@@ -340,12 +339,15 @@ impl Space {
         let cause = self.cause(ConsolidationCacheSource::OnDemand);
         self.change(writer, cause, |state, issuer| {
             let mut changes = Vec::with_capacity(ids.len());
-            for id in ids {
-                match plan(state, issuer, id) {
-                    Ok(None) => {}
-                    Ok(Some(Planned { change, faults: met })) => {
-                        faults.extend(met.into_iter().map(|fault| (id, fault)));
-                        changes.push(change);
+            for &id in &ids {
+                let both =
+                    state.plan_after_waiting(id, issuer, |state, issuer| plan(state, issuer, id));
+                match both {
+                    Ok((operation, submission)) => {
+                        planned += usize::from(operation.is_some());
+                        let (change, met) = operation.map(|it| (it.change, it.faults)).unzip();
+                        faults.extend(met.into_iter().flatten().map(|fault| (id, fault)));
+                        changes.extend(change.or(submission));
                     }
                     Err(error) => {
                         failed = Some(error);
@@ -353,11 +355,13 @@ impl Space {
                     }
                 }
             }
-            planned = changes.len();
             changes
         })?;
         if let Some(error) = failed {
             return Err(error.into());
+        }
+        if self.state_mut().cover_waiting(&ids, cause.generated_at) {
+            self.note_view_change();
         }
         faults.into_iter().for_each(|(id, fault)| self.report_suppression(id, fault));
         Ok(planned)
@@ -396,18 +400,18 @@ impl Space {
         cause: Cause,
         plan: impl FnOnce(&SpaceState, &mut DotIssuer) -> Vec<Change>,
     ) -> Result<Effect, StorageError> {
-        let staged = {
+        let (staged, minted) = {
             let mut issuer = self.shared.issuer();
             self.shared.pass_greetings(&mut issuer);
-            let state = self.state();
+            let (state, before) = (self.state(), issuer.minted());
             let changes = plan(&state, &mut issuer);
-            self.shared.count(|stats| stats.written = issuer.minted());
+            let minted = issuer.minted() - before;
             drop(issuer);
             if changes.is_empty() {
                 return Ok(Effect::default());
             }
             let staged = state.stage(changes);
-            staged.not_before(cause.generated_at)
+            (staged.not_before(cause.generated_at), minted)
         };
         // The commit holds no lock on the state; the writer excludes other changes.
         if staged.rows().next().is_some()
@@ -416,6 +420,7 @@ impl Space {
             self.state_mut().doubt(&staged);
             return Err(failure);
         }
+        self.shared.count(|stats| stats.written += minted);
         let (node, foreign) = {
             let issuer = self.shared.issuer();
             (*issuer.node(), issuer.foreign())

@@ -1,6 +1,8 @@
 //! Tests with a slow disk.
 
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,7 +13,7 @@ use engram_bridge::durable::{Batch, MemoryStateStore, OnRow, StateStore, Storage
 use engram_bridge::{ConsolidationSnapshot, Space, Store};
 use engram_gossip_proto::SpaceId;
 
-use crate::support::{node_id, only_space, pattern, store_config, ticking};
+use crate::support::{environment, node_id, only_space, pattern, store_config};
 
 /// A wait that takes this long fails the test.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -40,9 +42,19 @@ impl StateStore for SlowStore {
     }
 }
 
-/// Returns a node on a slow disk that hosts `spaces`, a receiver of a signal for each commit that
-/// begins, and a sender that permits one commit to end.
-fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
+/// A node on a slow disk.
+struct SlowNode {
+    store: Arc<Store>,
+    /// Receives a signal for each commit that begins.
+    begins: Receiver<()>,
+    /// Permits one commit to end.
+    end: Sender<()>,
+    /// The number of planned versions, each of which takes one random number.
+    planned: Arc<AtomicU64>,
+}
+
+/// Returns a node on a slow disk that hosts `spaces`.
+fn slow_node(spaces: &[&str]) -> SlowNode {
     let (began, begins) = channel();
     let (end, may_end) = channel();
     let rows = MemoryStateStore::new();
@@ -51,9 +63,16 @@ fn slow_node(spaces: &[&str]) -> (Arc<Store>, Receiver<()>, Sender<()>) {
     end.send(()).unwrap();
     let mut config = store_config(1);
     config.spaces = spaces.iter().map(|name| SpaceId::new(*name).unwrap()).collect();
-    let store = Store::open(config, ticking(), Arc::new(slow)).unwrap();
+    let planned = Arc::new(AtomicU64::new(0));
+    let (time, taken) = (AtomicI64::new(1_893_456_000_000_000_000), Arc::clone(&planned));
+    let random = move || {
+        taken.fetch_add(1, Relaxed);
+        0
+    };
+    let environment = environment(move || time.fetch_add(1_024, Relaxed), random);
+    let store = Arc::new(Store::open(config, environment, Arc::new(slow)).unwrap());
     begins.recv_timeout(DEADLINE).unwrap();
-    (Arc::new(store), begins, end)
+    SlowNode { store, begins, end, planned }
 }
 
 fn space(store: &Store, name: &str) -> Arc<Space> {
@@ -62,7 +81,7 @@ fn space(store: &Store, name: &str) -> Arc<Space> {
 
 #[test]
 fn a_slow_disk_stops_no_reader() {
-    let (store, begins, end) = slow_node(&["default"]);
+    let SlowNode { store, begins, end, .. } = slow_node(&["default"]);
     let writer = Arc::clone(&store);
     let writing = thread::spawn(move || only_space(&writer).submit_pattern(&pattern("p", 1)));
     begins.recv_timeout(DEADLINE).unwrap();
@@ -87,7 +106,7 @@ fn a_slow_disk_stops_no_reader() {
 #[test]
 fn a_bulk_submission_stops_no_other_space() {
     const PATTERNS: usize = 5 * 2_048;
-    let (store, begins, end) = slow_node(&["bulk", "other"]);
+    let SlowNode { store, begins, end, planned } = slow_node(&["bulk", "other"]);
     let (bulk, other) = (space(&store, "bulk"), space(&store, "other"));
     let patterns = (0..PATTERNS).map(|n| pattern(&format!("p{n}"), 1)).collect();
     let whole = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
@@ -95,13 +114,13 @@ fn a_bulk_submission_stops_no_other_space() {
     let submission = thread::spawn(move || submitting.submit(&whole, Scheduler));
     begins.recv_timeout(DEADLINE).unwrap();
     // The submission has planned its first part, and waits for the disk.
-    let planned = store.write_stats().written;
+    let before = planned.load(Relaxed);
     let (done, finished) = channel();
     let writing = thread::spawn(move || {
         other.submit_pattern(&pattern("p", 1)).unwrap();
         done.send(()).unwrap();
     });
-    while store.write_stats().written == planned {
+    while planned.load(Relaxed) == before {
         thread::yield_now();
     }
     // The third commit, at the latest, makes the write durable: the write was queued before the
@@ -123,7 +142,8 @@ fn a_bulk_submission_stops_no_other_space() {
 #[test]
 fn writers_of_many_spaces_share_a_commit() {
     let names: Vec<String> = (0..16).map(|n| format!("space-{n}")).collect();
-    let (store, begins, end) = slow_node(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let names_of_all: Vec<_> = names.iter().map(String::as_str).collect();
+    let SlowNode { store, begins, end, planned } = slow_node(&names_of_all);
     let writers: Vec<_> = names
         .iter()
         .map(|name| {
@@ -131,7 +151,7 @@ fn writers_of_many_spaces_share_a_commit() {
             thread::spawn(move || space.submit_pattern(&pattern("p", 1)))
         })
         .collect();
-    while store.write_stats().written < names.len() as u64 {
+    while planned.load(Relaxed) < names.len() as u64 {
         thread::yield_now();
     }
     // The first commit has not ended, so all other writers wait, or are about to wait.

@@ -181,7 +181,8 @@ impl Process {
             Input::Withdraw(key) => changed(space.withdraw(&name(key))),
             Input::WithdrawNode(node) => {
                 let node = node_id(u8::try_from(node + 1).unwrap());
-                changed(space.withdraw_node(&node).map(|patterns| patterns > 0))
+                let withdrawn = space.withdraw_node(&node).map(|patterns| patterns > 0);
+                changed(withdrawn.map_err(|failure| failure.error))
             }
             Input::Forget(key) => changed(space.forget(&name(key))),
             Input::Resolve(key, value) => {
