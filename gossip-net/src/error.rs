@@ -157,11 +157,46 @@ impl SyncError {
             Self::OverAllowance => "over_allowance",
             Self::TooManyPreviews { .. } => "too_many_previews",
             Self::Cut => "cut",
-            Self::Session(_) => "session",
+            Self::Session(error) => of_session(error),
             Self::Panicked => "panicked",
             Self::Setup(_) => "setup",
             Self::Rejected => "rejected",
             Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// The label of a session that the sync machine ended. Only `protocol` means that the peer sent a frame that cannot
+/// be read, or broke a rule of the protocol.
+const fn of_session(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Frame(_) | SessionError::Violation(_) => "protocol",
+        SessionError::Parameter { .. } => "parameters",
+        SessionError::OverLimit { .. } => "over_limit",
+        SessionError::RefusedByPeer(_) => "refused",
+        SessionError::Idle | SessionError::TimedOut => "timed_out",
+        _ => "session",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_protocol_errors_count_as_such() {
+        let unreadable = SessionError::Frame(DecodeError::Invalid("a frame"));
+        assert_eq!(SyncError::Session(unreadable).reason(), "protocol");
+        let (ours, theirs) = ("4".to_owned(), "8".to_owned());
+        let differs = SessionError::Parameter { name: "depth".to_owned(), ours, theirs };
+        let others = [
+            (SessionError::Idle, "timed_out"),
+            (SessionError::TimedOut, "timed_out"),
+            (differs, "parameters"),
+            (SessionError::OverLimit { what: "records", cap: 1 }, "over_limit"),
+        ];
+        for (error, reason) in others {
+            assert_eq!(SyncError::Session(error).reason(), reason);
         }
     }
 }

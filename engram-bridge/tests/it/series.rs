@@ -55,12 +55,32 @@ fn series_of_alerts_and_panels_exist_at_start() {
         assert!(wanted.is_in(&first), "{}: not in the first scrape: {wanted:?}", wanted.by);
     }
 
+    check_label_values(&first);
+
     b.start();
     a.submit(0, &["p"]);
     a.tells("equal", |told| told.is_well() && told.visible() == 1);
     let begun = std::time::Instant::now();
     while let Some(missing) = wanted.iter().find(|wanted| !wanted.is_in(&samples(&a.metrics()))) {
         assert!(begun.elapsed() < DEADLINE, "{}: never present: {missing:?}", missing.by);
+    }
+}
+
+/// Labels whose values a cluster chooses.
+const CHOSEN: [&str; 6] = ["instance", "job", "peer", "space", "strategy", "version"];
+
+/// The tests of the alerts use only label values that a node writes.
+fn check_label_values(first: &Samples) {
+    let tests = include_str!("../../dashboard/alerts.test.yml");
+    let written = tests.split("series: '").skip(1).map(|rest| rest.split('\'').next().unwrap());
+    for (name, given) in written.filter_map(|series| series.split_once('{')) {
+        let Some(real) = first.get(name).filter(|_| !LATER.contains(&name)) else { continue };
+        for label in given.trim_end_matches('}').split(", ") {
+            let (label, value) = label.split_once('=').unwrap();
+            let value = value.trim_matches('"');
+            let is_real = real.iter().any(|labels| labels.get(label).is_some_and(|it| it == value));
+            assert!(CHOSEN.contains(&label) || is_real, "{name}: no {label} is {value:?}");
+        }
     }
 }
 

@@ -103,7 +103,7 @@ async fn trickled_bytes_extend_no_deadline() {
         "{failure}"
     );
     assert_eq!(begun.elapsed().as_secs(), config.session.idle_timeout.as_secs());
-    assert_eq!(scene.failed("session"), 1);
+    assert_eq!(scene.failed("timed_out"), 1);
     scene.honest_nodes_sync().await;
     drip.abort();
 }

@@ -135,7 +135,7 @@ impl Mischief {
         let refused = |reason| stats.connections_failed.get(reason).copied().unwrap_or_default();
         match self {
             OpensStreams | HalfCloses | ResetsWithinAFrame => failed("cut"),
-            SaysOneByteAMinute => failed("session"),
+            SaysOneByteAMinute => failed("timed_out"),
             FloodsAdverts => stats.datagrams_over_limit,
             PlaysOldAdvertsAgain => failed("timed_out"),
             HasNoCertificate => refused("no_certificate"),

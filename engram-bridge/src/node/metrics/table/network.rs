@@ -35,10 +35,10 @@ pub(super) const DECODE_ERRORS: Metric = Metric {
     name: "engram_gossip_decode_errors_total",
     kind: Counter,
     unit: None,
-    help: "Malformed datagrams, and sessions that ended with a protocol error or a silent peer.",
+    help: "Malformed datagrams, and sessions in which a peer sent an unreadable frame or broke the protocol.",
     labels: &["reason"],
     read: |Reading { net, .. }| {
-        let sessions = net.sessions_failed.get("session").copied().unwrap_or(0);
+        let sessions = net.sessions_failed.get("protocol").copied().unwrap_or(0);
         vec![
             Sample::count(&["datagram"], net.datagrams_malformed),
             Sample::count(&["session"], sessions),
