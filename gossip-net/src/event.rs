@@ -29,8 +29,8 @@ pub enum Event {
         reason: String,
     },
     /// A peer could not be dialled; or a connection ended because one side refused the other, the
-    /// peer shut down, or the peer did not answer a session. Published again only if the cause
-    /// changes, or if the peer was connected or got another address in the meantime.
+    /// peer shut down, or the peer did not answer a session. Each cause is published once until the
+    /// peer is connected or gets another address; 16 causes are remembered.
     Unreachable {
         /// The peer.
         peer: NodeId,

@@ -7,6 +7,7 @@ mod connection;
 mod leaving;
 mod lingering;
 mod sessions;
+mod told;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use self::connection::{Dial, Lookup};
 use self::lingering::Lingering;
 use self::sessions::Sessions;
+use self::told::Told;
 use crate::command::Command;
 use crate::handle::Peer;
 use crate::limits::RECHECK_INTERVAL;
@@ -29,7 +31,7 @@ use crate::membership::packet::Packet;
 use crate::node::{Phase, Shared};
 use crate::status::PeerState;
 use crate::task::ready;
-use crate::{HandshakeError, Member, MembershipInput, NodeId};
+use crate::{Member, MembershipInput, NodeId};
 
 /// The task of one peer.
 pub(crate) struct PeerTask {
@@ -47,9 +49,7 @@ pub(crate) struct PeerTask {
     /// The resolved addresses of the peer.
     addresses: Vec<SocketAddr>,
     dial: Option<Dial>,
-    /// The cause in the last published `Event::Unreachable`. `None` after the peer was connected or
-    /// got another address.
-    told: Option<HandshakeError>,
+    told: Told,
     sessions: Sessions,
     lingering: Lingering,
     recheck_at: Instant,
@@ -72,7 +72,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, member: Member) -> Peer {
         lookup: None,
         addresses: Vec::new(),
         dial: None,
-        told: None,
+        told: Told::default(),
         sessions: Sessions::default(),
         lingering: Lingering::default(),
         recheck_at: now + RECHECK_INTERVAL,

@@ -104,8 +104,8 @@ impl PeerTask {
         self.note_unreachable(retry.flatten(), cause);
     }
 
-    /// Records that the peer is unreachable and when it is dialled again. Publishes the cause
-    /// unless it equals the last published one.
+    /// Records that the peer is unreachable and when it is dialled again. Publishes each cause once
+    /// until the peer is connected or gets another address.
     fn note_unreachable(&mut self, retry: Option<(Duration, u32)>, cause: HandshakeError) {
         let Some((retry_in, failures)) = retry else { return };
         let retry_at = self.now + retry_in;
@@ -113,8 +113,7 @@ impl PeerTask {
         self.state.notes().state = state;
         self.shared.counters.update(|stats| count(&mut stats.connections_failed, cause.reason()));
         self.give_up_requests(&cause.clone().into());
-        if self.told.as_ref() != Some(&cause) {
-            self.told = Some(cause.clone());
+        if self.told.is_new(&cause) {
             self.shared.events.publish(Event::Unreachable { peer: self.id, cause, retry_in });
         }
     }
@@ -141,7 +140,7 @@ impl PeerTask {
 
     fn dial_anew(&mut self) {
         (self.lookup, self.dial) = (None, None);
-        self.told = None;
+        self.told.clear();
         self.tell(Scheduler::redial);
     }
 
@@ -174,7 +173,7 @@ impl PeerTask {
         if let Proof::Awaited { .. } = link.proof {
             link.proof = Proof::Given { at: self.now };
         }
-        self.told = None;
+        self.told.clear();
         let state = State::Connected {
             connection: link.connection.clone(),
             since: link.since,
