@@ -49,6 +49,8 @@ pub enum Event {
         /// The cause.
         cause: HandshakeError,
         /// Number of refusals since the last event for this address and reason, including this one.
+        /// Incomplete only if more than [`MAX_REFUSED_REMOTES`](crate::limits::MAX_REFUSED_REMOTES)
+        /// pairs were refused several times.
         times: u64,
     },
     /// A session completed, whichever side opened it.

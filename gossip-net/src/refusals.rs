@@ -9,7 +9,8 @@ use crate::HandshakeError;
 use crate::limits::{MAX_REFUSED_REMOTES, REFUSED_PERIOD};
 
 /// The remotes whose refusal was reported, by address and cause. Entries older than
-/// [`REFUSED_PERIOD`] are dropped only when [`MAX_REFUSED_REMOTES`] are stored.
+/// [`REFUSED_PERIOD`] are dropped only when [`MAX_REFUSED_REMOTES`] are stored, those with
+/// unreported refusals last.
 #[derive(Default)]
 pub(crate) struct Refusals(BTreeMap<(IpAddr, &'static str), Refused>);
 
@@ -30,19 +31,28 @@ impl Refusals {
     ) -> Option<u64> {
         let key = (address, cause.reason());
         let is_recent = |refused: &Refused| now < refused.reported_at + REFUSED_PERIOD;
-        if let Some(refused) = self.0.get_mut(&key).filter(|refused| is_recent(refused)) {
+        if let Some(refused) = self.0.get_mut(&key) {
             refused.unreported += 1;
-            return None;
+            if is_recent(refused) {
+                return None;
+            }
+            refused.reported_at = now;
+            return Some(std::mem::take(&mut refused.unreported));
         }
+        self.make_room(|refused| is_recent(refused) || refused.unreported > 0);
+        self.make_room(is_recent);
         if self.0.len() >= MAX_REFUSED_REMOTES {
-            self.0.retain(|other, refused| *other == key || is_recent(refused));
-        }
-        let before = self.0.get(&key).map(|refused| refused.unreported);
-        if before.is_none() && self.0.len() >= MAX_REFUSED_REMOTES {
             return None;
         }
         self.0.insert(key, Refused { reported_at: now, unreported: 0 });
-        Some(before.unwrap_or_default() + 1)
+        Some(1)
+    }
+
+    /// If no room is left, drops all entries but those to keep.
+    fn make_room(&mut self, keep: impl Fn(&Refused) -> bool) {
+        if self.0.len() >= MAX_REFUSED_REMOTES {
+            self.0.retain(|_, refused| keep(refused));
+        }
     }
 }
 
@@ -64,6 +74,20 @@ mod tests {
         assert_eq!(refusals.note(ADDRESS, &HandshakeError::NoCertificate, now), Some(1));
         let later = now + REFUSED_PERIOD;
         assert_eq!(refusals.note(ADDRESS, &HandshakeError::Expired, later), Some(10));
+    }
+
+    /// Room for another remote is not made at the expense of unreported refusals.
+    #[test]
+    fn unreported_refusals_survive_expired_entries() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        let mut note =
+            |n: u32, at| refusals.note(IpAddr::V4(n.into()), &HandshakeError::Expired, at);
+        let all = MAX_REFUSED_REMOTES as u32;
+        assert!((0..all).all(|n| note(n, start) == Some(1)));
+        assert_eq!([note(0, start), note(0, start)], [None; 2]);
+        let later = start + REFUSED_PERIOD;
+        assert_eq!(note(all, later), Some(1));
+        assert_eq!(note(0, later), Some(3));
     }
 
     #[test]
