@@ -1,6 +1,6 @@
 //! Drives the membership: sends its packets with this node's roots, and publishes its changes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::time::sleep;
 
@@ -32,7 +32,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 impl Shared {
     /// Passes an input to the membership; [`run`] handles its outputs.
     pub(crate) fn tell_membership(&self, input: MembershipInput<'_>) {
+        // Hold the lock meanwhile, so that no input overtakes `Leaving`.
+        let mut has_left = self.has_left.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_left {
+            return;
+        }
+        *has_left = matches!(input, MembershipInput::Leaving);
         self.membership.handle(input, self.schedule.now());
+        drop(has_left);
         self.membership_spoke.notify_one();
     }
 

@@ -98,8 +98,8 @@ pub enum MembershipInput<'a> {
     },
     /// The deadline of [`Membership::poll_timeout`] has passed.
     Timeout,
-    /// The node is shutting down. The packets that result from this input are still sent. Other
-    /// inputs may follow, but packets that result from them are not sent.
+    /// The node is shutting down. This is the last input; the packets that result from it are still
+    /// sent.
     Leaving,
 }
 

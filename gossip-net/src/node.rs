@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) socket: Socket,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) membership: Arc<dyn Membership>,
+    /// Whether the membership was told that this node leaves. Locked during each input.
+    pub(crate) has_left: Mutex<bool>,
     /// Notified after each input to the membership.
     pub(crate) membership_spoke: Notify,
     pub(crate) schedule: Arc<Schedule>,
@@ -77,6 +79,7 @@ impl Shared {
             socket,
             source,
             membership,
+            has_left: Mutex::default(),
             membership_spoke: Notify::new(),
             schedule: Arc::new(Schedule::new(scheduler)),
             events: EventBus::new(counters.clone()),

@@ -44,8 +44,7 @@ pub trait Replicas: Send + Sync + 'static {
     fn summary(&self, space: &SpaceId) -> Option<Summary>;
 
     /// The greeting that this node sends to `peer` in a session: the greatest version of `peer`
-    /// that this node knows, and this node's clock. Called before the session begins, and once with
-    /// an id of zeros when the node starts, to check that a session can be opened.
+    /// that this node knows, and this node's clock. Called before the session begins.
     ///
     /// The greeting protects a node that lost its data or whose clock was set back: each peer
     /// reports the greatest version of the node that it knows, and the node continues with greater
@@ -125,9 +124,17 @@ impl<R: Replicas> Replicated<R> {
         let spaces = replicated.replicas.spaces().into_iter();
         let spaces =
             spaces.filter_map(|space| Some((space.clone(), replicated.replicas.pin(&space)?)));
-        let setup = replicated.setup(NodeId::from([0; 32]), Terms::UNLIMITED);
+        let setup = replicated.setup_with(None, Greeting::default(), Terms::UNLIMITED);
         open_over(setup, spaces.collect())?;
         Ok(replicated)
+    }
+
+    /// Prepares the arguments of a session; the trial session has no peer.
+    fn setup_with(&self, peer: Option<NodeId>, greeting: Greeting, terms: Terms) -> Setup {
+        let peer = peer.map(Into::into);
+        let config = SessionConfig { peer, greeting, ..self.config.clone() };
+        let (parameters, key_half) = (self.parameters.clone(), self.keys.draw());
+        Setup { config: terms.apply(config), parameters, key_half }
     }
 
     fn pin(&self, peer: NodeId, claims: &SessionClaims) -> Pinned<R> {
@@ -189,10 +196,7 @@ impl<R: Replicas> Source for Replicated<R> {
     }
 
     fn setup(&self, peer: NodeId, terms: Terms) -> Setup {
-        let (peer_id, greeting) = (Some(peer.into()), self.replicas.greeting(peer));
-        let config = SessionConfig { peer: peer_id, greeting, ..self.config.clone() };
-        let (parameters, key_half) = (self.parameters.clone(), self.keys.draw());
-        Setup { config: terms.apply(config), parameters, key_half }
+        self.setup_with(Some(peer), self.replicas.greeting(peer), terms)
     }
 
     fn summaries(&self) -> Vec<(SpaceId, Summary)> {

@@ -7,6 +7,7 @@ mod crowd;
 mod dialling;
 mod handshake;
 mod hostile;
+mod inputs;
 mod limits;
 mod mesh;
 mod neighbours;
