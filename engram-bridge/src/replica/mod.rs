@@ -15,6 +15,7 @@ pub(crate) mod first_contact;
 pub(crate) mod half_precision;
 pub(crate) mod issuer;
 pub(crate) mod join;
+pub(crate) mod members;
 pub(crate) mod operations;
 pub(crate) mod placement;
 pub(crate) mod record;

@@ -24,6 +24,7 @@ use crate::replica::content::{Content, Contents, Held};
 use crate::replica::entry::Entry;
 use crate::replica::explain::PatternExplanation;
 use crate::replica::first_contact::Waiting;
+use crate::replica::members::Members;
 use crate::replica::record::Record;
 use crate::replica::refused::Refused;
 use crate::replica::rules::Rules;
@@ -148,8 +149,8 @@ impl SpaceState {
         self.usage
     }
 
-    /// Sets the members of the roster, this node included. O(nodes ever seen).
-    pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
+    /// Sets the members. O(nodes ever seen).
+    pub(crate) fn set_members(&mut self, members: &Arc<Members>) {
         self.tallies.set_members(members);
     }
 

@@ -1,8 +1,9 @@
 //! Counts over the contexts of a space's records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::replica::members::Members;
 use crate::replica::record::Record;
 
 /// For each node that any record names: its greatest context entry, and the number of its entries.
@@ -12,7 +13,7 @@ use crate::replica::record::Record;
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     nodes: BTreeMap<[u8; 32], Tally>,
-    members: Arc<BTreeSet<[u8; 32]>>,
+    members: Arc<Members>,
     entries: u64,
     unlisted: u64,
 }
@@ -53,10 +54,10 @@ impl Tallies {
         records.for_each(|record| self.replace(&Record::default(), record));
     }
 
-    /// Sets the members of the roster, this node included.
-    pub(crate) fn set_members(&mut self, members: &Arc<BTreeSet<[u8; 32]>>) {
+    /// Sets the members.
+    pub(crate) fn set_members(&mut self, members: &Arc<Members>) {
         self.members = Arc::clone(members);
-        let unlisted = self.nodes.iter().filter(|(node, _)| !self.members.contains(*node));
+        let unlisted = self.nodes.iter().filter(|(node, _)| !self.members.contains(node));
         self.unlisted = unlisted.map(|(_, tally)| tally.entries).sum();
     }
 
@@ -68,7 +69,7 @@ impl Tallies {
 
     /// Whether `node` counts as a member: the roster lists it, or lists no node but this one.
     pub(crate) fn is_member(&self, node: &[u8; 32]) -> bool {
-        self.members.len() <= 1 || self.is_listed(node)
+        !self.members.lists_others() || self.is_listed(node)
     }
 
     /// Whether the roster lists `node`.

@@ -1,6 +1,5 @@
 //! The parts of a node that all of its spaces share.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,6 +17,7 @@ use crate::replica::caps::{Caps, Usage};
 use crate::replica::clocks::{ClockWatch, is_ahead};
 use crate::replica::environment::{Clock, nanoseconds};
 use crate::replica::issuer::{BUILT_AT, DotIssuer};
+use crate::replica::members::Members;
 use crate::replica::record::Record;
 use crate::spaces::event::{STATE_EVENT_QUEUE, StateEvent};
 use crate::spaces::stats::WriteStats;
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     issuer: Mutex<DotIssuer>,
     stats: Mutex<WriteStats>,
     usage: Mutex<Usage>,
-    members: Mutex<Arc<BTreeSet<[u8; 32]>>>,
+    members: Mutex<Arc<Members>>,
     clocks: Mutex<ClockWatch>,
     /// The greatest version of this node, and the latest time, in the greetings of peers.
     greeted: (AtomicU64, AtomicU64),
@@ -49,7 +49,8 @@ impl Shared {
         stored: Option<Arc<dyn StateStore>>,
         usage: Usage,
     ) -> Self {
-        let members = Arc::new(BTreeSet::from([*issuer.node()]));
+        let own = issuer.replaced().iter().copied().chain([*issuer.node()]);
+        let members = Arc::new(Members::new([], own));
         let events = broadcast::Sender::new(STATE_EVENT_QUEUE);
         let storage = events.clone();
         let on_state = move |failure| {
@@ -82,11 +83,11 @@ impl Shared {
         self.issuer.lock().expect(HELD)
     }
 
-    pub(crate) fn members(&self) -> Arc<BTreeSet<[u8; 32]>> {
+    pub(crate) fn members(&self) -> Arc<Members> {
         Arc::clone(&self.members.lock().expect(HELD))
     }
 
-    pub(crate) fn set_members(&self, members: Arc<BTreeSet<[u8; 32]>>) {
+    pub(crate) fn set_members(&self, members: Arc<Members>) {
         *self.members.lock().expect(HELD) = members;
     }
 

@@ -26,6 +26,7 @@ use crate::replica::content::Shape;
 use crate::replica::encoding::{hash, put_bytes};
 use crate::replica::environment::{Environment, nanoseconds};
 use crate::replica::issuer::DotIssuer;
+use crate::replica::members::Members;
 use crate::replica::retention::Retention;
 use crate::replica::rules::Rules;
 use crate::replica::state::SpaceState;
@@ -426,9 +427,9 @@ impl Store {
     /// Sets the members of the roster. [`Caps::unlisted_entries`] limits the context entries of other
     /// nodes.
     pub fn set_members(&self, members: impl IntoIterator<Item = NodeId>) {
-        let own = self.replaces.iter().copied().chain([self.node]);
-        let members = members.into_iter().chain(own).map(<[u8; 32]>::from);
-        self.shared.set_members(Arc::new(members.collect()));
+        let own = self.replaces.iter().copied().chain([self.node]).map(<[u8; 32]>::from);
+        let members = Members::new(members.into_iter().map(<[u8; 32]>::from), own);
+        self.shared.set_members(Arc::new(members));
         self.iter().for_each(|space| space.set_members());
     }
 
