@@ -48,8 +48,8 @@ impl Retention {
         present().map(|present| present.saturating_sub(max_age))
     }
 
-    /// Returns the patterns that are shown. `patterns` must be sorted by id in ascending order, and the result has the
-    /// same order.
+    /// Returns the patterns that are shown. `patterns` must be sorted by id in ascending order. The result has the same
+    /// order, also among several patterns of one id.
     pub(crate) fn shown(
         &self,
         mut patterns: Vec<Arc<SemanticPattern>>,
@@ -62,11 +62,16 @@ impl Retention {
         if let Some(most) = self.max_patterns.filter(|most| *most < patterns.len()) {
             // Confidences are not negative, so their bits have the same order as their values.
             let confidence = |pattern: &SemanticPattern| pattern.schema_confidence.raw().to_bits();
-            patterns.sort_by_cached_key(|pattern| {
-                (Reverse(confidence(pattern)), Reverse(time(pattern)), pattern.id.clone())
+            let mut ranked: Vec<usize> = (0..patterns.len()).collect();
+            // The sort is stable: between equal patterns, the first id comes first.
+            ranked.sort_by_key(|at| {
+                let pattern = &patterns[*at];
+                (Reverse(confidence(pattern)), Reverse(time(pattern)))
             });
-            patterns.truncate(most);
-            patterns.sort_by(|one, other| one.id.cmp(&other.id));
+            ranked.truncate(most);
+            // Their positions have the given order again.
+            ranked.sort_unstable();
+            return ranked.into_iter().map(|at| Arc::clone(&patterns[at])).collect();
         }
         patterns
     }
@@ -109,6 +114,21 @@ mod tests {
     fn patterns_before_the_earliest_are_hidden() {
         assert_eq!(shown(Retention::ALL, Some(40)), ["a", "b", "c"]);
         assert_eq!(shown(Retention::ALL, Some(i64::MIN)).len(), 4);
+    }
+
+    /// A strategy that shows several versions of an id has its own order of them.
+    #[test]
+    fn versions_of_one_id_keep_their_order() {
+        let patterns = vec![
+            pattern("a", 1, 0.5),
+            pattern("a", 2, 0.9),
+            pattern("a", 3, 0.7),
+            pattern("b", 4, 0.1),
+        ];
+        let shown = Retention::ALL.with_max_patterns(3).shown(patterns.clone(), None);
+        assert_eq!(shown, patterns[..3]);
+        let shown = Retention::ALL.with_max_patterns(2).shown(patterns.clone(), None);
+        assert_eq!(shown, patterns[1..3]);
     }
 
     #[test]
