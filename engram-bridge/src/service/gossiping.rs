@@ -240,6 +240,8 @@ impl Shared {
     fn take(&self, handed: &Handed) {
         let Handed { snapshot, source, .. } = handed;
         let mut forwarded = self.forwarded();
+        // Changes that arrived before are not those of the snapshot.
+        self.observed.log(&self.inner.alert_log_path());
         let mut report = self.submit(handed);
         let stored = report.is_ok();
         let (waiting, rejected) = match &mut report {
@@ -253,6 +255,7 @@ impl Shared {
         }
         self.pending.set_report(report);
         let mut updates = self.observed.log(&self.inner.alert_log_path());
+        updates.retain(|update| handed.has_made(update));
         updates.extend(waiting);
         let generated_at = snapshot.generated_at;
         for source in handed.merged() {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::durable::storage::StorageError;
 use crate::engram::pattern::SemanticPattern;
-use crate::engram::ports::{ConsolidationCacheSource, ConsolidationSnapshot};
+use crate::engram::ports::{BeliefUpdateRecord, ConsolidationCacheSource, ConsolidationSnapshot};
 use crate::replica::report::SubmitReport;
 use crate::spaces::error::Incomplete;
 
@@ -123,6 +123,13 @@ impl Pending {
 impl Handed {
     pub(super) const fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the submission of this snapshot made the change. A peer or an operator may have made it meanwhile.
+    pub(super) fn has_made(&self, update: &BeliefUpdateRecord) -> bool {
+        update.origin.is_none()
+            && update.source == self.source
+            && update.snapshot_generated_at == self.snapshot.generated_at
     }
 
     /// The sources of the earlier snapshots that were merged into this one.

@@ -40,8 +40,7 @@ pub struct ConsolidationRun {
     pub patterns: usize,
     /// Citations of the patterns in the merged view.
     pub citations: usize,
-    /// Changes to visible beliefs, including those of patterns that wait for the first contact. Changes by peers count
-    /// if they arrive immediately before the snapshot is submitted.
+    /// Changes to visible beliefs by this snapshot, including those of patterns that wait for the first contact.
     pub updates: usize,
     /// The greatest absolute change in a strength among the updates.
     pub max_novelty: f32,

@@ -10,7 +10,7 @@ use engram_bridge::replica::{PatternError, RejectedPattern};
 use engram_bridge::spaces::{AddSpaceError, StateEvent};
 use engram_bridge::{
     BeliefUpdateRecord, Binding, Confidence, ConsolidationCacheSource, ConsolidationObserver,
-    ConsolidationRun, ConsolidationService, ConsolidationSnapshot, Environment,
+    ConsolidationRun, ConsolidationService, ConsolidationSnapshot, ENGRAM_DIMENSION, Environment,
     GossipingConsolidationService, SemanticPattern, ServiceError, SpaceId, Store, Timestamp,
 };
 use serde_json::Value;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::common::cluster::*;
-use crate::common::{only_space, open, parts, pattern, snapshot, tick};
+use crate::common::{deliver, everything, only_space, open, parts, pattern, snapshot, store, tick};
 
 /// An inner service that records its calls.
 struct Witness {
@@ -309,6 +309,25 @@ async fn observer_receives_each_run() {
     assert!(!Path::new("data/consolidation").exists());
 }
 
+/// A run counts only its own changes, even if those of a peer arrive just before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_does_not_count_changes_of_peers() {
+    let cluster = Cluster::start(&["a"], &quiet());
+    let space = only_space(&cluster.nodes[0].store);
+    let (_, service) = service(&cluster.nodes[0]);
+    let other = store(9, ENGRAM_DIMENSION);
+    for n in 0..20 {
+        let theirs = snapshot(patterns(&format!("theirs_{n}"), 2));
+        only_space(&other).submit(&theirs, Scheduler).unwrap();
+        deliver(everything(&only_space(&other)), &space);
+        let (own, count) = (patterns("own", 1), u64::from(n == 0));
+        service.update_cache(&snapshot(own), Scheduler);
+        service.durable().await.unwrap();
+        let runs = space.run_stats();
+        assert_eq!((runs.last.unwrap().updates as u64, runs.changing_runs), (count, 1));
+    }
+}
+
 /// A run counts the patterns that it shows while they wait for the first contact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn run_counts_its_waiting_patterns() {
@@ -496,7 +515,7 @@ fn stored_time_of_a_fast_clock_is_corrected() {
 
 #[test]
 fn snapshot_from_the_future_counts_as_present() {
-    let store = crate::common::store(1, 4);
+    let store = store(1, 4);
     let future = Timestamp::from_nanoseconds(4_000_000_000_000_000_000);
     let submit = |at, content| {
         let made = snapshot(vec![pattern("p", content)]);
@@ -511,7 +530,7 @@ fn snapshot_from_the_future_counts_as_present() {
 
 #[test]
 fn refused_pattern_stays_in_the_local_view() {
-    let store = crate::common::store(1, 4);
+    let store = store(1, 4);
     let (space, mut events) = (only_space(&store), store.events());
     let mut bad = SemanticPattern::clone(&pattern("p", 1));
     bad.schema_confidence = Confidence::from_engine(f32::NAN);
