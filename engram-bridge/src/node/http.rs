@@ -18,13 +18,15 @@
 //!
 //! Paths about one memory space accept `space=`; without it, they use the first space. `peer` is a name in the roster
 //! or a node id. Everything is read-only. The metrics are text and the page is HTML; the other routes answer in JSON
-//! with stable names, errors included: `{"error": "cause; next step"}`.
+//! with stable names, errors included: `{"error": "cause; next step"}`. Their strings escape characters that control a
+//! terminal or the direction of text.
 //!
 //! There are two ways to use this module: [`Server`] listens by itself, with its own limits;
 //! [`axum_0_8`] provides the routes to a host with an existing axum application.
 
 mod answer;
 pub mod axum_0_8;
+mod json;
 pub mod limits;
 mod page;
 mod peer;

@@ -274,7 +274,38 @@ async fn foreign_host_name_is_refused() {
     let cluster = Cluster::start(&["node-a"], &quiet());
     let (_, server) = serve(&cluster.nodes[0]).await;
     let foreign = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    assert_eq!(send(server.local_addr(), foreign).await.status, 421);
+    let refused = send(server.local_addr(), foreign).await;
+    assert_eq!(refused.status, 421);
+    let told = refused.json();
+    assert!(told["error"].as_str().unwrap().contains("address that the node printed"), "{told}");
+}
+
+#[tokio::test]
+async fn errors_of_the_server_are_json() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let at = server.local_addr();
+    let wrong = format!("POST /health/alive HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    for (answer, status) in [(get(at, "/no/such/path").await, 404), (send(at, &wrong).await, 405)] {
+        assert_eq!(answer.status, status);
+        let told = answer.json();
+        assert!(told["error"].as_str().unwrap().contains("; "), "{told}");
+    }
+}
+
+/// Characters that control a terminal or the direction of text are escaped, and denote the same id.
+#[tokio::test]
+async fn control_characters_are_escaped() {
+    let cluster = Cluster::start(&["node-a"], &quiet());
+    let (_, server) = serve(&cluster.nodes[0]).await;
+    let id = "p\u{202e}\u{9b}q";
+    let found = &last_snapshot("node-a").patterns[0];
+    let pattern = SemanticPattern { id: id.to_owned(), ..(**found).clone() };
+    cluster.nodes[0].gossiper().update_pattern(&Arc::new(pattern)).unwrap();
+    let updates = get(server.local_addr(), &format!("{CONSOLIDATION}/updates")).await;
+    assert!(updates.body.contains("p\\u202e\\u009bq"), "{}", updates.body);
+    assert!(!updates.body.contains('\u{202e}') && !updates.body.contains('\u{9b}'));
+    assert!(updates.json().to_string().contains(id));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -26,11 +27,11 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use engram_gossip_net::{PeerStatus, SyncError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::json::{Json, Wrong};
 use super::limits::MAX_IDS;
 use super::{answer, page, peer};
 use crate::node::metrics::METRICS_CONTENT_TYPE;
@@ -91,15 +92,6 @@ struct Asked {
     slot: Option<u32>,
     after: Option<String>,
     limit: Option<usize>,
-}
-
-/// An error in a request.
-struct Wrong(StatusCode, String);
-
-impl IntoResponse for Wrong {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
-    }
 }
 
 type Answer<T> = Result<Json<T>, Wrong>;

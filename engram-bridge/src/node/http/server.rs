@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::axum_0_8::router;
+use super::json::Wrong;
 use super::limits::{CONNECTION_LIFE, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::node::telemetry::Telemetry;
 
@@ -85,6 +86,7 @@ impl Listening {
         let Self { address, listener } = self;
         let page = Redirect::temporary("/cluster/consolidation/page");
         let routes = router(telemetry).route("/", get(page));
+        let routes = routes.fallback(no_such_path).method_not_allowed_fallback(no_such_method);
         let routes = match address.ip().is_loopback() {
             true => routes.layer(from_fn(refuse_foreign_names)),
             false => routes,
@@ -197,13 +199,22 @@ async fn serve(stream: TcpStream, routes: Router) {
     }
 }
 
+async fn no_such_path() -> Wrong {
+    let error = "there is no such path; see /cluster/consolidation/page";
+    Wrong(StatusCode::NOT_FOUND, error.to_owned())
+}
+
+async fn no_such_method() -> Wrong {
+    Wrong(StatusCode::METHOD_NOT_ALLOWED, "everything is read-only; use GET".to_owned())
+}
+
 /// Answers only requests whose host is an IP address or `localhost`.
 async fn refuse_foreign_names(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         return next.run(request).await;
     }
-    let error = "use the address that the node printed, not a host name\n";
-    (StatusCode::MISDIRECTED_REQUEST, error).into_response()
+    let error = "the host is a name; use the address that the node printed";
+    Wrong(StatusCode::MISDIRECTED_REQUEST, error.to_owned()).into_response()
 }
 
 fn names_this_machine(headers: &HeaderMap) -> bool {
