@@ -2,8 +2,6 @@
 
 mod folder;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -66,15 +64,6 @@ pub enum StartError {
     /// The store that was passed to [`Node::start_with`] cannot be used. Nothing in it was changed.
     #[error("cannot open the given store: {0}")]
     GivenStore(OpenError),
-    /// `store.path` is not a folder in which the node can write. Only [`ClusterConfig::check`] returns this error.
-    /// Nothing was changed.
-    #[error("store.path: {} cannot be used: {reason}; name a folder that only this node uses", path.display())]
-    Folder {
-        /// The path.
-        path: PathBuf,
-        /// The error of the operating system.
-        reason: io::Error,
-    },
     /// `store.path` is set, but the program was built without the feature `redb`.
     #[error(
         "store.path is set, but this program was built without the feature redb; rebuild it with \

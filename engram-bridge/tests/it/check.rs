@@ -41,6 +41,8 @@ fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
         ["check", "run"].map(|command| fails(&[command, "--config", "cluster.toml"], &node));
     // Compare only the cause: `check` and `run` detect an unusable store in different steps.
     assert_eq!(checked.split(':').nth(1), run.split(':').nth(1), "{checked}{run}");
+    let next_step = |said: &str| said.rsplit("; ").next().map(str::to_owned);
+    assert_eq!(next_step(&checked), next_step(&run), "{checked}{run}");
     checked
 }
 

@@ -1,6 +1,7 @@
 //! Errors of the storage.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 /// Why the stored state could not be read or written. The state in memory is unchanged and still served; a
 /// change that cannot be written does not happen.
@@ -118,6 +119,21 @@ impl StorageError {
             }
             Self::Newer { .. } => "use that version or another path",
             Self::Failed { .. } => "check the path and its permissions",
+        }
+    }
+
+    /// The error for a failure of the operating system at `place`.
+    pub(crate) fn of_io(error: &io::Error, place: String) -> Self {
+        let reason = error.to_string();
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::Full { place, reason }
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Self::ReadOnly { place, reason }
+            }
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => Self::Damaged { place, reason },
+            _ => Self::Failed { place, reason },
         }
     }
 

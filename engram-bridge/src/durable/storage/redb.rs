@@ -17,7 +17,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError, TryLockResu
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
 
 use self::copy::copy;
-use self::error::{io_error, storage_error};
+use self::error::storage_error;
 use self::file::{Check, definition, has_other_format, open_file, open_unwritten, sync};
 use self::identity::Identity;
 use self::private::create_folder;
@@ -257,7 +257,7 @@ impl StateStore for RedbStateStore {
         }
         match file::probe(&self.folder, file::COMMIT_ROOM) {
             Ok(()) => Ok(()),
-            Err(error) => match io_error(&error, self.place()) {
+            Err(error) => match StorageError::of_io(&error, self.place()) {
                 full @ StorageError::Full { .. } => {
                     let mut open = self.open_mut();
                     (open.database, open.lacking) = (None, file::COMMIT_ROOM);
@@ -303,7 +303,7 @@ impl StateStore for RedbStateStore {
         let mut free = free.skip_while(|path| path.exists());
         let aside = free.next().expect("some number is free");
         let renamed = fs::rename(self.state(), &aside).and_then(|()| sync(&self.folder));
-        renamed.map_err(|error| io_error(&error, aside.display().to_string()))?;
+        renamed.map_err(|error| StorageError::of_io(&error, aside.display().to_string()))?;
         Ok(aside.display().to_string())
     }
 
@@ -314,11 +314,11 @@ impl StateStore for RedbStateStore {
         if !self.is_open() {
             self.check_in_place()?;
         }
-        create_folder(to).map_err(|error| io_error(&error, place()))?;
+        create_folder(to).map_err(|error| StorageError::of_io(&error, place()))?;
         let copied =
             self.with_opened(|database| copy(database, to, self.cache)).and_then(|copied| {
                 copied.map_err(|error| storage_error(error, place()))?;
-                sync(to).map_err(|error| io_error(&error, place()))
+                sync(to).map_err(|error| StorageError::of_io(&error, place()))
             });
         if copied.is_err() {
             // The copy is incomplete. The first error is the one to report.

@@ -1,7 +1,7 @@
 //! Checks the folder of a store.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::StartError;
@@ -21,16 +21,15 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), StartError> {
         true => (probe(folder, 0), true),
         false => (probe(folder, EMPTY_STORE), false),
     };
-    let Err(error) = probed else { return Ok(()) };
-    let (place, reason) = (file.display().to_string(), error.to_string());
-    let refused = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            StorageError::Full { place, reason }
-        }
-        ErrorKind::ReadOnlyFilesystem => StorageError::ReadOnly { place, reason },
-        _ => return Err(StartError::Folder { path: folder.to_owned(), reason: error }),
-    };
-    if has_store { Ok(()) } else { Err(OpenError::Storage(refused).into()) }
+    let failed =
+        |error| OpenError::Storage(StorageError::of_io(&error, file.display().to_string()));
+    if has_store {
+        File::open(&file).map_err(failed)?;
+    }
+    match probed.map_err(failed) {
+        Err(OpenError::Storage(refused)) if has_store && refused.refuses_writes() => Ok(()),
+        probed => Ok(probed?),
+    }
 }
 
 /// Checks that a file of `bytes` can be created in `folder` or, if it does not exist, in its nearest ancestor that
