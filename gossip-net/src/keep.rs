@@ -30,7 +30,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Passes an input to the membership; [`run`] handles its outputs.
+    /// Passes an input to the membership, unless the node has left; [`run`] handles its outputs.
     pub(crate) fn tell_membership(&self, input: MembershipInput<'_>) {
         // Hold the lock meanwhile, so that no input overtakes `Leaving`.
         let mut has_left = self.has_left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,19 +61,18 @@ impl Shared {
         let Some(connection) = peer.state.connection() else { return };
         let advert = self.schedule.ask(|scheduler, _| scheduler.advert(PACKET_ADVERT));
         let datagram = Packet { advert: &advert, membership }.encode();
-        let len = datagram.len() as u64;
         if connection.send_datagram(datagram.into()).is_ok() {
-            let adverts = advert.len() as u64;
+            let [adverts, membership] = [advert.len(), membership.len()].map(|len| len as u64);
             self.schedule.ask(|scheduler, _| scheduler.note_carried_advert());
             let mut notes = peer.state.notes();
             notes.sent.adverts += adverts;
-            notes.sent.membership += len - adverts;
+            notes.sent.membership += membership;
             drop(notes);
             self.counters.update(|stats| {
                 stats.adverts_sent += 1;
                 stats.advert_bytes_sent += adverts;
                 stats.membership_sent += 1;
-                stats.membership_bytes_sent += len - adverts;
+                stats.membership_bytes_sent += membership;
             });
         }
     }

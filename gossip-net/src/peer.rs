@@ -194,10 +194,10 @@ impl PeerTask {
             }
             None => bytes,
         };
-        self.state.notes().received.adverts += advert.len() as u64;
         let len = advert.len() as u64;
         match RootAdvert::decode(advert) {
             Ok(advert) => {
+                self.state.notes().received.adverts += len;
                 self.shared.counters.update(|stats| {
                     stats.adverts_received += 1;
                     stats.advert_bytes_received += len;

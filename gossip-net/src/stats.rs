@@ -55,7 +55,7 @@ pub struct Stats {
     pub advert_bytes_received: u64,
     /// Membership packets sent, each with an advert.
     pub membership_sent: u64,
-    /// Bytes of membership packets sent, without the adverts.
+    /// Bytes of membership packets sent, without envelopes and adverts.
     pub membership_bytes_sent: u64,
     /// Membership packets received, each with an advert.
     pub membership_received: u64,

@@ -61,9 +61,9 @@ impl PeerStatus {
 pub struct Traffic {
     /// Bytes of sessions.
     pub sessions: u64,
-    /// Bytes of root adverts.
+    /// Bytes of valid root adverts.
     pub adverts: u64,
-    /// Bytes of membership packets.
+    /// Bytes of membership packets, without envelopes and adverts.
     pub membership: u64,
 }
 

@@ -21,6 +21,7 @@ mod sequences;
 mod sizes;
 mod suite;
 mod swim;
+mod traffic;
 mod transfer;
 mod virtual_time;
 mod waiting_store;
