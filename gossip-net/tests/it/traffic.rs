@@ -34,7 +34,7 @@ impl Membership for Greeter {
 }
 
 #[tokio::test]
-async fn membership_bytes_are_counted_alike_on_both_sides() {
+async fn both_sides_count_equal_membership_bytes() {
     let cluster = Cluster::new();
     let (a, b) = (cluster.issue("a"), cluster.issue("b").start(&quiet(), Roster::default()));
     let store = Store::new(a.id(), &["space"]);
