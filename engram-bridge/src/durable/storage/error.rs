@@ -1,6 +1,7 @@
 //! Errors of the storage.
 
 use std::fmt;
+#[cfg(any(feature = "redb", feature = "config"))]
 use std::io::{self, ErrorKind};
 
 /// Why the stored state could not be read or written. The state in memory is unchanged and still served; a
@@ -123,6 +124,7 @@ impl StorageError {
     }
 
     /// The error for a failure of the operating system at `place`.
+    #[cfg(any(feature = "redb", feature = "config"))]
     pub(crate) fn of_io(error: &io::Error, place: String) -> Self {
         let reason = error.to_string();
         match error.kind() {
