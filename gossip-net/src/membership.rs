@@ -50,6 +50,9 @@ pub trait Membership: Send + Sync + 'static {
     }
 
     /// Handles an input. `now` is the time since the node started.
+    ///
+    /// The node passes one input at a time, and holds a lock meanwhile: this method must not call
+    /// methods of the node's [`Gossip`](crate::Gossip), which may pass another input.
     fn handle(&self, input: MembershipInput<'_>, now: Duration) {
         let _ = (input, now);
     }
