@@ -45,6 +45,7 @@ fn main() {
     for nodes in [3, 100] {
         cluster.measure_confirmed(10_000, nodes, &empty);
     }
+    cluster.measure_deletions(100_000, 3, &empty);
     for (count, budget) in [(1_000, None), (10_000, Some(1.35)), (100_000, Some(1.35))] {
         cluster.measure_start(count, &empty, budget);
     }
@@ -109,6 +110,20 @@ impl<'f> Cluster<'f> {
         report("memory after a start", &input, memory, "B", ("the contents", bare), None);
         let whole = shown.peak as f64;
         report("whole node after a start", &input, whole, "B", ("limit", WHOLE[0].1), Some(1.0));
+    }
+
+    /// Measures a node that starts with `count` deletions, each by `nodes` nodes and of one content.
+    fn measure_deletions(&self, count: usize, nodes: u64, empty: &Shown) {
+        let name = "deletions";
+        let (store, space) = self.open(name);
+        let bare = delete(&space, count, nodes) as f64;
+        store.close().expect("room on the disk");
+        drop((store, space));
+        let stored = self.file_of(name) as f64;
+        let memory = (self.start(name, &[]).until(0).peak - empty.peak) as f64;
+        let input = format!("{count} deletions of one content, each by {nodes} nodes");
+        report("memory after a start", &input, memory, "B", ("the records", bare), None);
+        report("file of the store", &input, stored, "B", ("the records", bare), None);
     }
 
     /// Measures a node after it was fed `count` patterns, and a second node after it received them from the first. Each
@@ -250,6 +265,33 @@ fn confirm(space: &Arc<Space>, nodes: u64) {
         let receipt = view.apply(Delivery { records, contents: Vec::new() });
         assert_eq!(receipt.applied as usize, chunk.len(), "every record is confirmed");
     }
+}
+
+/// Delivers `count` deletions to a space, each by `nodes` nodes and of one content. Returns the size of
+/// the encoded records in bytes.
+fn delete(space: &Arc<Space>, count: usize, nodes: u64) -> usize {
+    let mut view = SpaceView::pin(space);
+    let part = |node, n| Part { node: id(node), entry: 1 + n, dots: Vec::new() };
+    let record = |n: u64| Record {
+        id: format!("pattern_{n:020}"),
+        parts: (0..nodes).map(|node| part(node, n)).collect(),
+        suppressed: vec![(id(n), 1)],
+    };
+    let records: Vec<Record> = (0..count as u64).map(record).collect();
+    for chunk in records.chunks(1_000) {
+        let receipt = view.apply(Delivery { records: chunk.to_vec(), contents: Vec::new() });
+        assert_eq!(receipt.applied as usize, chunk.len(), "every record is joined");
+    }
+    let mut encoded = Vec::new();
+    records.iter().for_each(|record| record.encode(&mut encoded));
+    encoded.len()
+}
+
+/// An id or a digest that depends on `n`; ascending for small `n`.
+fn id(n: u64) -> [u8; 32] {
+    let mut id = [0x5a; 32];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    id
 }
 
 fn bytes(snapshot: &ConsolidationSnapshot) -> f64 {
