@@ -388,7 +388,7 @@ fn a_store_of_other_rules_is_not_touched() {
             true
         });
         let other = open(1, kept.clone()).unwrap_err();
-        assert_eq!(other, OpenError::Schema { found: schema.into(), known: 5 });
+        assert_eq!(other, OpenError::Schema { found: schema.into(), known: 6 });
         assert!(other.to_string().contains("run the version that wrote it"));
     }
     assert_eq!(kept.commits(), commits);
