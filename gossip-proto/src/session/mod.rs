@@ -248,10 +248,7 @@ impl<V: View> Session<V> {
         });
         match taken {
             Err(error) => Err(self.fail(error)),
-            Ok(true) => {
-                self.end_of_peers_turn(turn);
-                Ok(())
-            }
+            Ok(true) => self.end_of_peers_turn(turn).map_err(|error| self.fail(error)),
             Ok(false) => Ok(()),
         }
     }
@@ -342,14 +339,20 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// Checks the caps on received bytes and on turns.
+    /// Checks the caps on received bytes and on turns: a frame belongs to a turn that has not ended.
     fn check_received(&self) -> Result<(), SessionError> {
-        let over = |what, cap| Err(SessionError::OverLimit { what, cap });
         if self.stats.bytes_in > self.config.receive_budget {
-            return over("bytes of a session", self.config.receive_budget);
+            let (what, cap) = ("bytes of a session", self.config.receive_budget);
+            return Err(SessionError::OverLimit { what, cap });
         }
-        if self.stats.turns > MAX_TURNS {
-            return over("turns of a session", MAX_TURNS.into());
+        self.check_turns()
+    }
+
+    /// Checks that another turn may begin.
+    fn check_turns(&self) -> Result<(), SessionError> {
+        if self.stats.turns >= MAX_TURNS {
+            let (what, cap) = ("turns of a session", MAX_TURNS.into());
+            return Err(SessionError::OverLimit { what, cap });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::pieces::Terms;
 use super::{Session, Stage};
 use crate::limits::MAX_TURNS;
-use crate::{Message, View, frame};
+use crate::{Message, SessionError, View, frame};
 
 /// Part of the peer's receive budget, in bytes, that is reserved for hashes and for the end of the
 /// session.
@@ -73,15 +73,19 @@ impl Allowance {
 
 impl<V: View> Session<V> {
     /// Ends the peer's turn: finishes the session, or begins this side's turn.
-    pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) {
+    ///
+    /// # Errors
+    /// Fails if the session has no turn left.
+    pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) -> Result<(), SessionError> {
         self.stats.turns += 1;
         self.transfer.end_of_peers_turn(&self.directory, self.session_key);
         self.peer_closed = turn.done;
         let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
         if equal_on_both_sides || turn.is_bare() && self.closed {
             self.finish();
-            return;
+            return Ok(());
         }
+        self.check_turns()?;
         if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
             self.descent.stop();
             self.transfer.stop(&mut self.deltas);
@@ -91,6 +95,7 @@ impl<V: View> Session<V> {
         }
         self.descent.begin_turn();
         self.turn = Turn::Ours(TurnSoFar::default());
+        Ok(())
     }
 
     /// Builds frames until it is known whether the next one is the last of the turn.

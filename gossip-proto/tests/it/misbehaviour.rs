@@ -49,6 +49,24 @@ impl Victim {
         victim
     }
 
+    /// An opener instead of an acceptor, which has received the answer to its hello, and has sent
+    /// its next turn.
+    fn opened(state: State) -> Self {
+        let store = Store::new(state);
+        let spaces = vec![(space("default"), store.pin())];
+        let config = SessionConfig::default();
+        let session = Session::open(config, parameters(), [3; 8], spaces, NOW).unwrap();
+        let mut victim = Self { session, store };
+        victim.listen();
+        let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+        let (parameters, spaces) = (HelloParameters::Same, Spaces::Hosts(vec![1]));
+        victim
+            .say(&Message::MerkleRootExchange(Hello { parameters, spaces, ..hello }), true)
+            .unwrap();
+        victim.listen();
+        victim
+    }
+
     fn say(&mut self, message: &Message, ends_turn: bool) -> Result<(), SessionError> {
         self.session.handle_frame(&message.encode(Compression::Off, ends_turn), NOW)
     }
@@ -267,20 +285,34 @@ fn keys_that_were_not_listed_are_not_served() {
     assert!(matches!(&victim.listen()[..], [Message::Done(_)]));
 }
 
+/// A message that only keeps the session going.
+fn idle() -> Message {
+    Message::PatternRequest(PatternRequest { space: 0, wants: vec![] })
+}
+
 #[test]
 fn turns_of_a_session_are_limited() {
-    let mut victim = Victim::greeted(few());
-    let idle = Message::PatternRequest(PatternRequest { space: 0, wants: vec![] });
-    let mut turns = 0u32;
-    while victim.say(&idle, true).is_ok() {
-        victim.listen();
-        turns += 2;
-        assert!(turns <= limits::MAX_TURNS + 2);
+    // The peer of an acceptor begins the first turn above the limit. The peer of an opener ends the
+    // last turn within it.
+    for (mut victim, ended) in [
+        (Victim::greeted(few()), limits::MAX_TURNS),
+        (Victim::opened(few()), limits::MAX_TURNS - 1),
+    ] {
+        while victim.say(&idle(), true).is_ok() {
+            assert!(victim.session.stats().turns < limits::MAX_TURNS);
+            victim.listen();
+            assert!(victim.session.stats().turns <= limits::MAX_TURNS);
+            if victim.session.stats().turns == ended {
+                break;
+            }
+        }
+        let error = victim.say(&idle(), true).unwrap_err();
+        let (outcome, refusal) = victim.ended(&few());
+        let cap = u64::from(limits::MAX_TURNS);
+        assert_eq!(error, SessionError::OverLimit { what: "turns of a session", cap });
+        assert_eq!(outcome, error);
+        assert_eq!(refusal, Some(Refusal::Limit { what: "turns of a session".into(), cap }));
     }
-    let (error, refusal) = victim.ended(&few());
-    let cap = u64::from(limits::MAX_TURNS);
-    assert_eq!(error, SessionError::OverLimit { what: "turns of a session", cap });
-    assert_eq!(refusal, Some(Refusal::Limit { what: "turns of a session".into(), cap }));
 }
 
 #[test]
