@@ -57,7 +57,7 @@ pub(super) struct Delta {
     nodes: Option<Names>,
     tell: Tell,
     offer: Offer,
-    answer: Option<RangeAnswer>,
+    answer: Answer,
     stream: Option<Stream>,
     /// Keys of records that the peer sent although they are above its summary; they need not be
     /// sent back.
@@ -89,6 +89,27 @@ enum Offer {
     Made(RangeOffer),
     /// The ranges to send are known.
     Settled,
+}
+
+/// The state of this side's answer to the peer's offer of ranges.
+enum Answer {
+    /// No offer has arrived.
+    NoOffer,
+    /// Waiting to be sent.
+    Due(RangeAnswer),
+    Sent,
+}
+
+impl Answer {
+    fn take_due(&mut self) -> Option<RangeAnswer> {
+        if !matches!(self, Self::Due(_)) {
+            return None;
+        }
+        match core::mem::replace(self, Self::Sent) {
+            Self::Due(answer) => Some(answer),
+            Self::NoOffer | Self::Sent => None,
+        }
+    }
 }
 
 /// The numbers of records in the offered ranges that this side does not take.
@@ -123,7 +144,7 @@ impl Deltas {
             nodes: None,
             tell: Tell::Relative,
             offer: Offer::Waiting,
-            answer: None,
+            answer: Answer::NoOffer,
             stream: None,
             over: BTreeSet::new(),
             left_out: false,
@@ -306,7 +327,7 @@ impl Deltas {
         // Another session may have received records since this side sent its summary.
         let handled = ask(space, |clocks| clocks.summary()).unwrap_or_default();
         let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
-        if delta.tell != Tell::Told || delta.answer.is_some() {
+        if delta.tell != Tell::Told || !matches!(delta.answer, Answer::NoOffer) {
             return Err(UNEXPECTED);
         }
         let mut untaken = Untaken::default();
@@ -321,7 +342,7 @@ impl Deltas {
             takes
         });
         delta.left_out |= untaken.left > 0 || untaken.came > 0;
-        delta.answer = Some(answer);
+        delta.answer = Answer::Due(answer);
         Ok(untaken)
     }
 
@@ -359,7 +380,7 @@ impl Deltas {
             if let Some(told) = delta.next_summary(space_index, peer, view) {
                 return Some(Message::Versions(told));
             }
-            if let Some(answer) = delta.answer.take() {
+            if let Some(answer) = delta.answer.take_due() {
                 return Some(Message::RangeAnswer(answer));
             }
             if sending != Sending::Open {
