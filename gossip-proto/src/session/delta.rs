@@ -34,14 +34,14 @@ pub(super) struct Deltas {
     unoffered: u64,
 }
 
-/// Whether this side may send records by clocks.
+/// Whether this side may begin to send records by clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sending {
     #[default]
     Open,
-    /// The peer accepts no records.
+    /// The peer accepts no records, or this side starts nothing new.
     Closed,
-    /// The peer accepts no records, although this side has some for it.
+    /// Closed, although this side has records for the peer.
     KeptBack,
 }
 
@@ -219,9 +219,12 @@ impl Deltas {
         self.peer
     }
 
-    /// Leaves all records to a later session, because the peer accepts none in this one.
+    /// Begins to send no further records: leaves those of spaces whose ranges are not decided yet to
+    /// a later session.
     pub(super) fn keep_back(&mut self) {
-        self.sending = Sending::Closed;
+        if self.sending == Sending::Open {
+            self.sending = Sending::Closed;
+        }
     }
 
     /// Makes this side offer ranges before it sends any records, because the peer asks for offers.
@@ -229,7 +232,7 @@ impl Deltas {
         self.unoffered = 0;
     }
 
-    /// Whether this side has records that the peer does not accept.
+    /// Whether this side has records that it does not begin to send.
     pub(super) fn kept_back(&self) -> bool {
         self.sending == Sending::KeptBack
     }

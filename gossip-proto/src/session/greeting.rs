@@ -224,8 +224,9 @@ impl<V: View> Session<V> {
     }
 
     /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
-    /// unless a side kept records back or the difference can wait for the next session. Does
-    /// nothing while this side has records to request.
+    /// unless a side kept records back or the difference can wait for the next session. Leaves the
+    /// difference to the next session if this side starts nothing new. Does nothing while this side
+    /// has records to request.
     pub(super) fn judge(&mut self) {
         if self.transfer.wants_any() {
             return;
@@ -235,6 +236,7 @@ impl<V: View> Session<V> {
             .map(|(space_index, _)| space_index)
             .collect();
         let kept_back = self.peer_kept_back || self.transfer.kept_back() || self.deltas.kept_back();
+        let winds_down = self.winds_down();
         for space_index in over {
             let Some(space) = self.directory.at_mut(space_index) else { continue };
             let equal = space.theirs() == Some(space.view.live_summary().root);
@@ -247,6 +249,10 @@ impl<V: View> Session<V> {
             let may_postpone = self.config.postponed < MAX_POSTPONED;
             if (has_news || self.peer_has_news) && has_moved && may_postpone {
                 self.postponed = true;
+                continue;
+            }
+            if winds_down {
+                self.transfer.leave();
                 continue;
             }
             self.deltas.end(space_index);

@@ -368,6 +368,7 @@ impl<C: Wire> Transfer<C> {
     /// Stops requesting and sending.
     pub(super) fn stop(&mut self, deltas: &mut Deltas) {
         self.kept_back |= deltas.stop() || !(self.wants.is_empty() && self.pushes.is_empty());
+        deltas.keep_back();
         self.wants.clear();
         self.pushes.clear();
     }

@@ -86,7 +86,7 @@ impl<V: View> Session<V> {
             return Ok(());
         }
         self.check_turns()?;
-        if self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE {
+        if self.winds_down() {
             self.descent.stop();
             self.transfer.stop(&mut self.deltas);
         }
@@ -96,6 +96,12 @@ impl<V: View> Session<V> {
         self.descent.begin_turn();
         self.turn = Turn::Ours(TurnSoFar::default());
         Ok(())
+    }
+
+    /// Whether this side starts nothing new, because few turns are left or the peer accepts few
+    /// bytes. Once this method has returned true, it never returns false again.
+    pub(super) fn winds_down(&self) -> bool {
+        self.stats.turns + LAST_TURNS > MAX_TURNS || self.peer_takes < RESERVE
     }
 
     /// Builds frames until it is known whether the next one is the last of the turn.

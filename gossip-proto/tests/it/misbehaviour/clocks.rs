@@ -1,6 +1,6 @@
 //! Version summaries, ranges and declarations that break the rules.
 
-use super::{NOW, Victim, few, hello, many, sync};
+use super::{NOW, Victim, done, few, hello, idle, many, sync};
 use crate::common::{self, Store, content, parameters, space};
 use engram_gossip_proto::{
     Clocks, Compression, DecodeError, Delivery, Ending, Hello, Message, Part, PatternContent,
@@ -11,6 +11,153 @@ use engram_gossip_proto::{
 fn versions(base: VersionBase, changes: Vec<(u32, i64)>) -> Message {
     let others = vec![([9; 8], 5)];
     Message::Versions(Versions { space: 0, base, changes, others, repeat: false })
+}
+
+/// The tag of a node in a session with a victim.
+fn tag_of(node: u8) -> Tag {
+    common::tag_of(&common::node_id(node), [0; 8], [3; 8])
+}
+
+#[test]
+fn second_version_summary_is_refused() {
+    let mut victim = Victim::clocked(few());
+    let told = versions(VersionBase::Yours, vec![]);
+    victim.say(&told, false).unwrap();
+    assert!(victim.say(&told, true).is_err());
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondSummary));
+}
+
+#[test]
+fn version_summary_beyond_its_base_is_refused() {
+    let mut victim = Victim::clocked(few());
+    assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
+    let (error, _) = victim.ended(&few());
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::SummaryBeyondBase));
+}
+
+#[test]
+fn a_summary_repeats_no_node_of_its_base() {
+    let mut victim = Victim::clocked(few());
+    let others = vec![(*common::node_id(1).first_chunk().unwrap(), common::version(9))];
+    let told =
+        Versions { space: 0, base: VersionBase::Yours, changes: vec![], others, repeat: false };
+    assert!(victim.say(&Message::Versions(told), true).is_err());
+    let (error, _) = victim.ended(&few());
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::SummaryRepeatsBase));
+}
+
+#[test]
+fn an_answer_has_one_bit_for_each_range() {
+    // The victim offers two ranges: 500 records of node 1 and one of node 2.
+    let mut state = many();
+    state.submit(2, 600, content("other", 1));
+    let answer = |taken: Vec<u8>| {
+        let mut victim = Victim::clocked(state.clone());
+        victim.say(&versions(VersionBase::Whole, vec![]), true).unwrap();
+        assert!(matches!(&victim.listen()[..], [Message::RangeOffer(o)] if o.ranges.len() == 2));
+        let answer = Message::RangeAnswer(RangeAnswer { space: 0, taken });
+        victim.say(&answer, true).map_err(|_| victim.ended(&state).0)
+    };
+    let refused = |violation| Err(SessionError::Violation(violation));
+    assert_eq!(answer(vec![0b11]), Ok(()));
+    assert_eq!(answer(vec![]), refused(ProtocolViolation::TakenCount));
+    assert_eq!(answer(vec![0b11, 0]), refused(ProtocolViolation::TakenCount));
+    assert_eq!(answer(vec![0b111]), refused(ProtocolViolation::TakenBeyondOffer));
+}
+
+#[test]
+fn an_offer_of_nothing_is_refused() {
+    for range in [([9; 8], 0, 1), ([9; 8], 1, 0)] {
+        let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![range] });
+        let refused = Message::decode(&offer.encode(Compression::Off, true));
+        assert_eq!(refused, Err(DecodeError::Invalid("a range")));
+    }
+}
+
+#[test]
+fn unrequested_ranges_are_refused() {
+    let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![([9; 8], 5, 1_000)] });
+    let answer = Message::RangeAnswer(RangeAnswer { space: 0, taken: vec![1] });
+    for (message, twice) in [(&offer, true), (&answer, false)] {
+        let mut victim = Victim::clocked(few());
+        if twice {
+            victim.say(message, false).unwrap();
+        }
+        assert!(victim.say(message, true).is_err());
+        let (error, _) = victim.ended(&few());
+        let violations = [ProtocolViolation::UnexpectedOffer, ProtocolViolation::UnexpectedAnswer];
+        assert!(violations.map(SessionError::Violation).contains(&error), "{error}");
+        assert!(Victim::greeted(few()).say(message, true).is_err(), "without clocks");
+    }
+}
+
+#[test]
+fn a_second_offer_is_refused_in_later_turns_too() {
+    let offer = Message::RangeOffer(RangeOffer { space: 0, ranges: vec![([9; 8], 5, 1_000)] });
+    let mut victim = Victim::clocked(few());
+    victim.say(&offer, true).unwrap();
+    assert!(matches!(victim.listen()[..], [Message::RangeAnswer(_)]));
+    assert!(victim.say(&offer, true).is_err());
+    let (error, _) = victim.ended(&few());
+    assert_eq!(error, SessionError::Violation(ProtocolViolation::UnexpectedOffer));
+}
+
+/// A victim with clocks that may start nothing new, because few turns are left.
+fn in_the_last_turns() -> Victim {
+    let mut victim = Victim::clocked(few());
+    while victim.session.stats().turns < limits::MAX_TURNS - 16 {
+        victim.say(&idle(), true).unwrap();
+        victim.listen();
+    }
+    victim
+}
+
+/// A victim with clocks that may start nothing new, because the peer accepts few bytes.
+fn below_the_reserve() -> Victim {
+    let mut victim = Victim::of(Store::clocked(few()), SessionConfig::default());
+    let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
+    let hello = Message::MerkleRootExchange(Hello { receive_budget: 1 << 19, ..hello });
+    victim.say(&hello, true).unwrap();
+    assert!(matches!(victim.listen()[..], [_, Message::Versions(_)]));
+    victim
+}
+
+#[test]
+fn a_side_that_winds_down_compares_no_trees() {
+    let compares = |mut victim: Victim| {
+        victim.say(&idle(), false).unwrap();
+        victim.say(&done(), true).unwrap();
+        match &victim.listen()[..] {
+            [Message::SubtreeResponse(_)] => true,
+            [Message::Done(done)] => {
+                assert!(done.kept_back, "the difference is left to the next session");
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(compares(Victim::clocked(few())));
+    assert!(!compares(in_the_last_turns()));
+    assert!(!compares(below_the_reserve()));
+}
+
+#[test]
+fn a_side_that_winds_down_sends_no_records_by_clocks() {
+    let sends = |mut victim: Victim| {
+        let told = versions(VersionBase::Whole, vec![]);
+        victim.say(&told, true).unwrap();
+        match &victim.listen()[..] {
+            [Message::PatternSync(sync), ..] => sync.short.len(),
+            [Message::Done(done)] => {
+                assert!(done.kept_back, "the records are left to the next session");
+                0
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(sends(Victim::clocked(few())), 5);
+    assert_eq!(sends(in_the_last_turns()), 0);
+    assert_eq!(sends(below_the_reserve()), 0);
 }
 
 #[test]
