@@ -46,9 +46,20 @@ impl<'a> Reader<'a> {
         cap: usize,
         least: usize,
     ) -> Result<usize, DecodeError> {
+        self.further(what, 0, cap, least)
+    }
+
+    /// Takes the count of a list that has a common cap with `before` other elements.
+    pub(crate) fn further(
+        &mut self,
+        what: &'static str,
+        before: usize,
+        cap: usize,
+        least: usize,
+    ) -> Result<usize, DecodeError> {
         let count: u32 = self.take(what)?;
-        if count as usize > cap {
-            let (value, cap) = (count.into(), cap as u64);
+        let (value, cap) = (before as u64 + u64::from(count), cap as u64);
+        if value > cap {
             return Err(DecodeError::OverLimit { what, value, cap });
         }
         if (count as usize).saturating_mul(least) > self.rest.len() {

@@ -60,8 +60,9 @@ pub(super) fn decode(
         r.list("records of a batch", MAX_RECORDS, 5, |r| take_named(r, &nodes, weight))?;
     let introduced = take_introduced(&mut r, weight)?;
     let tags = NodeTable::take(&mut r, || weight.add(size::NODE))?;
-    let room = MAX_RECORDS - records.len();
-    let short = r.list("records of a batch", room, 5, |r| take_named(r, &tags, weight))?;
+    let count = r.further("records of a batch", records.len(), MAX_RECORDS, 5)?;
+    let short: Result<Vec<_>, _> = (0..count).map(|_| take_named(&mut r, &tags, weight)).collect();
+    let short = short?;
     let declared: Vec<_> = r.list("declared versions", MAX_SUMMARY, 2, |r| tags.take_entry(r))?;
     if !declared.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(DecodeError::NotCanonical("the order of declared versions"));
