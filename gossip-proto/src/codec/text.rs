@@ -61,14 +61,16 @@ pub(crate) fn take_text(
     let text = match code.checked_sub(FIRST_SHAPE) {
         None => {
             let shared = before.get(..code.into()).ok_or(DecodeError::Invalid(what))?;
-            [shared, r.text(what, cap)?].concat()
+            let rest = r.further(what, shared.len(), cap, 1)?;
+            let rest = core::str::from_utf8(r.raw(what, rest)?);
+            [shared, rest.map_err(|_| DecodeError::Invalid(what))?].concat()
         }
         Some(shape) => {
             let prefix = PREFIXES[usize::from(shape / 3)];
             match shape % 3 {
                 0 => format!("{prefix}{}", r.take::<u64>(what)?),
                 1 => format!("{prefix}{}", uuid_text(r.array(what)?)),
-                _ => format!("{prefix}{}", hex_text(r.bytes(what, cap / 2)?)),
+                _ => format!("{prefix}{}", hex_text(take_hex(r, what, prefix.len(), cap)?)),
             }
         }
     };
@@ -79,6 +81,21 @@ pub(crate) fn take_text(
     let mut only = Vec::new();
     put_text(&mut only, before, &text);
     if r.since(from) == only { Ok(text) } else { Err(DecodeError::NotCanonical(what)) }
+}
+
+/// Takes the packed digits of a text of at most `cap` bytes that has `before` bytes before them.
+fn take_hex<'a>(
+    r: &mut Reader<'a>,
+    what: &'static str,
+    before: usize,
+    cap: usize,
+) -> Result<&'a [u8], DecodeError> {
+    let packed: u32 = r.take(what)?;
+    let (value, cap) = (before as u64 + 2 * u64::from(packed), cap as u64);
+    if value > cap {
+        return Err(DecodeError::OverLimit { what, value, cap });
+    }
+    r.raw(what, packed as usize)
 }
 
 fn shared_len(before: &str, text: &str) -> usize {
