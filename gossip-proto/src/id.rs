@@ -30,8 +30,9 @@ impl SpaceId {
     /// [`SpaceIdError`] names the rule that `name` breaks.
     pub fn new(name: impl Into<String>) -> Result<Self, SpaceIdError> {
         let name = name.into();
-        if !(3..=64).contains(&name.len()) {
-            return Err(SpaceIdError::Length(name.len()));
+        let length = name.chars().count();
+        if !(3..=64).contains(&length) {
+            return Err(SpaceIdError::Length(length));
         }
         let allowed =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
