@@ -95,7 +95,7 @@ impl RootAdvert {
         }
         let version: u8 = r.take("the version of an advert")?;
         if version != ADVERT_VERSION {
-            return Err(DecodeError::Version { ours: ADVERT_VERSION, theirs: version });
+            return Err(DecodeError::AdvertVersion { ours: ADVERT_VERSION, theirs: version });
         }
         let spaces = r.list("spaces of an advert", Self::capacity(MAX_ADVERT), ENTRY, |r| {
             let space = r.array("a space of an advert")?;

@@ -18,12 +18,20 @@ pub enum DecodeError {
     /// The bytes do not begin with the magic of this protocol: the sender speaks another protocol.
     #[error("not a gossip frame or advert: the first bytes are {0:02x?}")]
     Magic([u8; 2]),
-    /// A version of the wire or of adverts that this build does not speak. Upgrade the older side.
+    /// A version of the wire that this build does not speak. Upgrade the older side.
     #[error("wire version {theirs} is not supported, because this build speaks version {ours}")]
     Version {
         /// The version that this build speaks.
         ours: u8,
-        /// The version of the frame or advert.
+        /// The version of the frame.
+        theirs: u8,
+    },
+    /// A version of adverts that this build does not speak. Upgrade the older side.
+    #[error("advert version {theirs} is not supported, because this build speaks version {ours}")]
+    AdvertVersion {
+        /// The version that this build speaks.
+        ours: u8,
+        /// The version of the advert.
         theirs: u8,
     },
     /// A kind of message that this wire version does not have.

@@ -1,7 +1,9 @@
 //! Root adverts: their size, and the spaces that they omit.
 
 use crate::common::space;
-use engram_gossip_proto::{AdvertisedRoot, RootAdvert, SpaceId, Summary};
+use engram_gossip_proto::{
+    ADVERT_VERSION, AdvertisedRoot, DecodeError, RootAdvert, SpaceId, Summary,
+};
 
 fn spaces(count: usize) -> Vec<(SpaceId, Summary)> {
     let summary = |i: usize| Summary { root: [i as u8 + 1; 32], count: 10_000, generation: 300 };
@@ -41,4 +43,16 @@ fn advert_takes_the_first_spaces_that_fit() {
             assert_eq!(advert.get(space), expected, "{room}: {at}");
         }
     }
+}
+
+#[test]
+fn another_version_is_named_as_that_of_adverts() {
+    let mut bytes = RootAdvert::encode(&spaces(1), 100);
+    bytes[2] = ADVERT_VERSION + 1;
+    let error = RootAdvert::decode(&bytes).unwrap_err();
+    assert_eq!(
+        error,
+        DecodeError::AdvertVersion { ours: ADVERT_VERSION, theirs: ADVERT_VERSION + 1 }
+    );
+    assert!(error.to_string().starts_with("advert version 2 is not supported"), "{error}");
 }
