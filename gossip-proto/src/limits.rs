@@ -69,10 +69,12 @@ pub const MAX_AHEAD: usize = 24 << 20;
 pub const NODES_PER_TURN: usize = 512;
 /// Maximum number of subtrees, of records to send, and of requests that may wait at any time; the
 /// limit applies to each kind separately. It also limits the entries that a side offers in a
-/// session, and the keys that it remembers as sent by clocks or as refused.
+/// session, and the keys that it remembers as sent by clocks, as refused, or as unsendable without a
+/// name.
 ///
 /// Further subtrees, records, requests and offers are left to the next session, and the outcome
-/// reports this. Further keys are not remembered, which only costs bytes.
+/// reports this. Further keys are not remembered: this costs bytes, and further unsendable records
+/// are not counted.
 pub const MAX_PENDING: usize = 32_768;
 /// Maximum number of records that a side may send in a session without a request.
 ///

@@ -17,6 +17,10 @@ impl KeySet {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn contains(&self, space_index: u32, key: [u8; KEY_LEN]) -> bool {
         self.0.contains(&(space_index, key))
     }
@@ -44,7 +48,7 @@ mod tests {
     fn a_key_set_is_bounded() {
         let mut keys = KeySet::default();
         (0..=MAX_PENDING).for_each(|n| keys.insert(0, &key(n)));
-        assert_eq!(keys.0.len(), MAX_PENDING);
+        assert_eq!(keys.len(), MAX_PENDING);
         assert!(keys.contains(0, tag::key(&key(MAX_PENDING - 1))));
         assert!(!keys.contains(0, tag::key(&key(MAX_PENDING))));
     }

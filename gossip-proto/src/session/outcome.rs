@@ -128,7 +128,7 @@ pub struct Stats {
     /// Bytes received for records that were already known, outdated or not asked for. All records
     /// of a frame are assumed to be equally long.
     pub wasted_bytes: u64,
-    /// This side's records, or parts of them, that exceed a limit of the wire.
+    /// This side's records, or parts of them, that exceed a limit of the wire, each counted once.
     pub unsendable: u64,
     /// The peer's records, or parts of them, that the peer reported as exceeding a limit of the
     /// wire.

@@ -4,7 +4,10 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use sha2::{Digest, Sha256};
+
 use super::directory::Hosted;
+use super::key_set::KeySet;
 use super::{Holder, Session, Unsendable};
 use crate::limits::MAX_UNSENDABLE;
 use crate::message::UnsendableRecord;
@@ -19,8 +22,9 @@ pub(super) struct Unsent {
     reported: usize,
     /// Number of records in `ours` that a `Done` has named.
     told: usize,
-    /// Number of this side's unsendable records beyond [`MAX_UNSENDABLE`], which are not named.
-    unnamed: u64,
+    /// This side's unsendable records beyond [`MAX_UNSENDABLE`], which are only counted: a digest of
+    /// each record and of the exceeded limit, because a record may be noted several times.
+    unnamed: KeySet,
 }
 
 impl Unsent {
@@ -37,7 +41,7 @@ impl Unsent {
             return;
         }
         if self.ours.len() == MAX_UNSENDABLE {
-            self.unnamed += 1;
+            self.unnamed.insert(space_index, &digest_of(&record));
         } else {
             self.ours.push((space_index, record));
         }
@@ -55,6 +59,11 @@ impl Unsent {
         untold.iter().map(record).collect()
     }
 
+    /// Number of this side's unsendable records, each counted once.
+    fn count(&self) -> u64 {
+        (self.ours.len() + self.unnamed.len()) as u64
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ours.is_empty() && self.theirs.is_empty()
     }
@@ -64,6 +73,15 @@ impl Unsent {
     }
 }
 
+fn digest_of(record: &Unsendable) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // No text contains a zero byte that begins the limit, so the hashed bytes are unambiguous.
+    hash.update(&record.id);
+    hash.update([0]);
+    hash.update(&record.what);
+    hash.finalize().into()
+}
+
 impl<V: View> Session<V> {
     /// Reports the records that turned out to be unsendable since the last call.
     pub(super) fn report_unsent(&mut self) {
@@ -71,7 +89,7 @@ impl<V: View> Session<V> {
             self.events.push(Event::Unsendable(record.clone()));
         }
         self.unsent.reported = self.unsent.ours.len();
-        self.stats.unsendable = self.unsent.ours.len() as u64 + self.unsent.unnamed;
+        self.stats.unsendable = self.unsent.count();
     }
 
     /// Notes the records that the peer could not send.

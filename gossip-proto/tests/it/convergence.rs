@@ -244,6 +244,23 @@ fn a_record_that_no_frame_can_carry_is_reported() {
 }
 
 #[test]
+fn an_unsendable_record_counts_once() {
+    const COUNT: usize = limits::MAX_UNSENDABLE + 10;
+    let mut state = State::default();
+    (0..COUNT).for_each(|n| {
+        let id = format!("{n:0width$}", width = limits::MAX_ID + 1);
+        state.submit(1, n as u64 + 1, content(&id, 1));
+    });
+    // The side finds the records by clocks first, and again when the trees are compared.
+    let (a, b) = (Store::clocked(state), Store::clocked(State::default()));
+    let contact = sync(&a, &b);
+    assert_eq!(contact.opener.result, Ending::Unsendable);
+    assert_eq!(contact.opener.stats.descents, 1);
+    assert_eq!(contact.opener.unsendable.len(), limits::MAX_UNSENDABLE);
+    assert_eq!(contact.opener.stats.unsendable, COUNT as u64);
+}
+
+#[test]
 fn siblings_and_deletions_of_one_id_meet() {
     let (mut a, mut b) = (State::default(), State::default());
     a.submit(1, 1, content("pattern_1", 1));
