@@ -124,30 +124,33 @@ impl<H: Host> World<H> {
         self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
     }
 
-    /// Removes all cuts and clogs.
+    /// Removes all cuts and clogs. A connection to a crashed node still times out.
     pub fn heal(&mut self) {
         self.network.heal();
-        self.healed_at = self.now;
     }
 
     pub(super) fn on_silence(&mut self, since: Duration) {
-        if self.healed_at > since {
-            return;
-        }
-        let is_silent = |node: usize, peer: usize, run: u32| {
-            !self.is_running(peer, run) || self.network.is_cut(node, peer, since, self.now)
-        };
+        self.lose(|world, node, peer, _| world.network.is_cut(node, peer, since, world.now));
+    }
+
+    /// Schedules the time-out of the connections to a run of a node that has just crashed.
+    pub(super) fn plan_absence(&mut self, peer: usize, run: u32) {
+        self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Absence { peer, run });
+    }
+
+    pub(super) fn on_absence(&mut self, absent: usize, absent_run: u32) {
+        self.lose(|_, _, peer, run| (peer, run) == (absent, absent_run));
+    }
+
+    /// Closes the ends of all connections that have timed out. Arguments of `is_silent`: the node
+    /// at this end, and the peer and its run at the other end.
+    fn lose(&mut self, is_silent: impl Fn(&Self, usize, usize, u32) -> bool) {
         let nodes = self.nodes.iter().enumerate();
         let links = nodes.flat_map(|(node, us)| us.links.iter().map(move |link| (node, link)));
-        let silent = links.filter(|(node, (peer, run))| is_silent(*node, **peer, **run));
+        let silent = links.filter(|(node, (peer, run))| is_silent(self, *node, **peer, **run));
         let silent: Vec<_> = silent.map(|(node, (peer, _))| (node, *peer)).collect();
         for (node, peer) in silent {
             self.disconnect(node, peer, Disconnect::Lost);
         }
-    }
-
-    /// Schedules the time-out of the connections to a crashed node.
-    pub(super) fn plan_silence(&mut self) {
-        self.queue.schedule(self.now + IDLE_TIMEOUT, Event::Silence { since: self.now });
     }
 }

@@ -19,8 +19,10 @@ pub(super) enum Event {
     Met { node: usize, run: u32, peer: usize, peer_run: u32, dial: Option<u64> },
     /// A node receives a reset of its connection, because the peer does not have it.
     Reset { node: usize, peer: usize, peer_run: u32 },
-    /// Closes the connections that have been silent since this time.
+    /// Closes the connections across cuts that have lasted since this time.
     Silence { since: Duration },
+    /// Closes the connections to a run of a node that crashed.
+    Absence { peer: usize, run: u32 },
     /// A datagram arrives.
     Datagram { from: usize, to: usize, run: u32, bytes: Vec<u8> },
     /// A segment of a stream is sent (again).
@@ -67,6 +69,7 @@ impl<H: Host> World<H> {
             }
             Event::Reset { node, peer, peer_run } => self.on_reset(node, peer, peer_run),
             Event::Silence { since } => self.on_silence(since),
+            Event::Absence { peer, run } => self.on_absence(peer, run),
             Event::Datagram { from, to, run, bytes } => self.on_datagram(from, to, run, &bytes),
             Event::Attempt(shipment) => self.attempt(shipment),
             Event::Arrival(shipment) => self.on_arrival(shipment),

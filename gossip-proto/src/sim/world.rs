@@ -27,7 +27,6 @@ pub struct World<H: Host> {
     pub(super) network: Network,
     pub(super) random: Random,
     pub(super) now: Duration,
-    pub(super) healed_at: Duration,
     pub(super) tally: Tally,
     /// Number of dials begun.
     pub(super) dials: u64,
@@ -61,7 +60,6 @@ impl<H: Host> World<H> {
             queue: Queue::new(),
             random,
             now: Duration::ZERO,
-            healed_at: Duration::ZERO,
             tally: Tally::default(),
             dials: 0,
             agreement: Agreement::default(),
@@ -258,9 +256,10 @@ impl<H: Host> World<H> {
         }
         self.note(format_args!("n{node} crashes"));
         self.forget_roots(node);
+        let run = self.nodes[node].run;
         self.nodes[node].fall();
         self.cut_contacts_of(node);
-        self.plan_silence();
+        self.plan_absence(node, run);
     }
 
     /// Restarts a node with `host`, the state that survived the crash. Crashes the node first if it

@@ -297,6 +297,25 @@ fn clocks_that_differ_by_a_day_change_nothing() {
     assert_eq!(run(Duration::ZERO), run(Duration::from_secs(86_400)));
 }
 
+#[test]
+fn a_heal_keeps_no_connection_to_a_crashed_node() {
+    let mut config = WorldConfig::fair(1, Link::perfect(Latency::LAN));
+    // No session notices the crash.
+    (config.schedule.interval, config.schedule.advert_interval) = (60 * MINUTE, 60 * MINUTE);
+    let mut world = World::new(config, (0..3).map(|n| Model::new(n, Reads::Harmless)).collect());
+    world.record_trace();
+    let apart = Cut { from: vec![0], to: vec![2], direction: Direction::BothWays, flapping: None };
+    world.cut(apart);
+    world.crash(1);
+    world.run_until(MINUTE);
+    world.heal();
+    world.run_until(4 * MINUTE);
+    let lost =
+        |node: usize, peer: usize| world.trace().contains(&format!("n{node} loses n{peer} (Lost)"));
+    assert!(lost(0, 1) && lost(2, 1), "{}", world.trace());
+    assert!(world.are_connected(0, 2), "the cut was too short");
+}
+
 /// Runs a cluster on a network without faults, with every summary changed by `how`.
 fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
     let link = Link::perfect(Latency::LAN);
