@@ -126,8 +126,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "session: a summary is raised above a declared version",
         edits: &[Edit {
             file: RECONCILE,
-            from: "clocks.raise(short_node(node), *upper)",
-            to: "clocks.raise(short_node(node), u64::MAX.max(*upper))",
+            from: "clocks.raise(*node, *upper)",
+            to: "clocks.raise(*node, u64::MAX.max(*upper))",
         }],
         suite: &SESSION,
         killers: &["misbehaviour::clocks::a_record_above_the_declared_version_is_taken"],
