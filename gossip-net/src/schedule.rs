@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engram_gossip_proto::schedule::{ClaimTable, Delivered, Scheduler, SessionId};
-use engram_gossip_proto::{KEY_LEN, ShortNode, SpaceId};
+use engram_gossip_proto::{KEY_LEN, SpaceId, Unoffered, VersionRange};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -64,8 +64,13 @@ impl ClaimTable for SessionClaims {
         self.schedule.ask(|scheduler, now| scheduler.claim(self.session, space, key, now))
     }
 
-    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
-        self.schedule.ask(|scheduler, now| scheduler.claim_range(self.session, space, node, now))
+    fn claim_range(&self, space: &SpaceId, range: &VersionRange) -> bool {
+        self.schedule.ask(|scheduler, now| scheduler.claim_range(self.session, space, range, now))
+    }
+
+    fn expect_unoffered(&self, space: &SpaceId, records: &Unoffered) {
+        self.schedule
+            .ask(|scheduler, now| scheduler.expect_unoffered(self.session, space, records, now));
     }
 
     fn deliver(&self, space: &SpaceId, records: &[Delivered]) {

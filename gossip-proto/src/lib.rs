@@ -36,7 +36,7 @@ mod wire;
 
 pub use advert::{ADVERT_VERSION, AdvertisedRoot, RootAdvert};
 pub use check::{IdError, TooLarge, check_content, check_id};
-pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, VersionRange, VersionSummary};
+pub use clocks::{BaseId, ClockIndex, Clocks, ShortNode, Unoffered, VersionRange, VersionSummary};
 pub use config::{Compression, Intake, SessionConfig};
 pub use error::{DecodeError, SessionError, SetupError};
 pub use frame::{FrameHeader, HEADER_LEN, Kind, WIRE_VERSION};

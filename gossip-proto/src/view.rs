@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::tag::KEY_LEN;
-use crate::{Clocks, Prefix, Record, VersionRange, Wire};
+use crate::{Clocks, Prefix, Record, Unoffered, VersionRange, Wire};
 
 /// The root, the record count and the generation of one space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ pub trait View {
     }
 
     /// Whether this session may take a range of records from its peer. Return false if another
-    /// session is taking it; the range is then left to a later session.
+    /// session is taking or expecting it; the range is then left to a later session.
     ///
     /// Called only for a range that the peer offers. A peer offers ranges if there are many
     /// records, or if this side asks for offers ([`Intake::Offered`](crate::Intake::Offered)). The
@@ -195,6 +195,17 @@ pub trait View {
     fn claim_range(&self, range: &VersionRange) -> bool {
         let _ = range;
         true
+    }
+
+    /// Notes which records of this space the session expects to receive without an offer; replaces
+    /// the previous note. Other sessions may rely on this one to receive them
+    /// ([`claim_range`](Self::claim_range)).
+    ///
+    /// Called when the session is about to send its version summary, when the peer's summary
+    /// arrives, and when the records have arrived; not called if this side asks for offers. By
+    /// default, nothing happens.
+    fn expect_unoffered(&self, records: &Unoffered) {
+        let _ = records;
     }
 
     /// Whether this node recently refused the peer's record whose key hash begins with `key`, so

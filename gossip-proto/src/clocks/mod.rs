@@ -29,6 +29,37 @@ pub struct VersionRange {
     pub upper: u64,
 }
 
+/// The records of one space that a session expects to receive without an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unoffered {
+    /// Any records: the peer's version summary has not arrived.
+    Any,
+    /// The records in these ranges, at most one per node, ascending by node. No records if there
+    /// are no ranges.
+    Ranges(Vec<VersionRange>),
+}
+
+impl Unoffered {
+    /// Whether all records of `range` that this side lacks are among these.
+    pub(crate) fn covers(&self, range: &VersionRange) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Ranges(ranges) => {
+                let at = ranges.binary_search_by_key(&range.node, |expected| expected.node);
+                at.is_ok_and(|at| range.upper <= ranges[at].upper)
+            }
+        }
+    }
+
+    /// Number of ranges; one if they are unknown.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Any => 1,
+            Self::Ranges(ranges) => ranges.len(),
+        }
+    }
+}
+
 /// The version summary of one space, and its records by version.
 ///
 /// Clocks are only a hint: wrong clocks lose no data, because sessions compare the roots at the

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::tag;
 use crate::{
-    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, ShortNode, SpaceId, Summary,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, Unoffered,
     VersionRange, View,
 };
 
@@ -19,7 +19,10 @@ pub trait ClaimTable {
     fn claim(&self, space: &SpaceId, key: &[u8; KEY_LEN]) -> bool;
 
     /// Claims a range of one node's records; returns whether the session may take it.
-    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool;
+    fn claim_range(&self, space: &SpaceId, range: &VersionRange) -> bool;
+
+    /// Notes which records the session expects to receive without an offer.
+    fn expect_unoffered(&self, space: &SpaceId, records: &Unoffered);
 
     /// Notes records that arrived, whether they were refused or not.
     fn deliver(&self, space: &SpaceId, records: &[Delivered]);
@@ -131,7 +134,12 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
     }
 
     fn claim_range(&self, range: &VersionRange) -> bool {
-        self.claims.claim_range(&self.space, range.node) && self.view.claim_range(range)
+        self.claims.claim_range(&self.space, range) && self.view.claim_range(range)
+    }
+
+    fn expect_unoffered(&self, records: &Unoffered) {
+        self.claims.expect_unoffered(&self.space, records);
+        self.view.expect_unoffered(records);
     }
 
     fn has_refused(&self, key: &[u8; KEY_LEN]) -> bool {

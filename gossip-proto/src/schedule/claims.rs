@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::limits::{CLAIM_PACE, CLAIM_TIMEOUT, DISTRUST, MAX_AT_ONCE, MAX_CLAIMS};
 use super::{Delivered, SessionId, Verdict};
-use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
+use crate::{Intake, KEY_LEN, ShortNode, SpaceId, Unoffered, VersionRange};
 
 /// The key of a record within its space, as it appears in requests.
 type Key = [u8; KEY_LEN];
@@ -39,12 +39,14 @@ struct Holder<P> {
     /// Number of claims whose records have not arrived.
     open: usize,
     has_range: bool,
+    /// The records that the session expects to receive without an offer, by space.
+    unoffered: BTreeMap<SpaceId, Unoffered>,
     has_claimed: bool,
 }
 
 impl<P> Holder<P> {
     fn has_claims(&self) -> bool {
-        self.open > 0 || self.has_range
+        self.open > 0 || self.has_range || !self.unoffered.is_empty()
     }
 
     /// Notes a claim. Only the first one sets the time at which the claims lapse: a peer could
@@ -92,8 +94,15 @@ impl<P: Copy + Ord> Claims<P> {
         self.distrusted.retain(|_, until| now < *until);
         let is_trusted = !self.distrusted.contains_key(&peer);
         let until = now + CLAIM_TIMEOUT;
-        let holder =
-            Holder { peer, is_trusted, until, open: 0, has_range: false, has_claimed: false };
+        let holder = Holder {
+            peer,
+            is_trusted,
+            until,
+            open: 0,
+            has_range: false,
+            unoffered: BTreeMap::new(),
+            has_claimed: false,
+        };
         self.sessions.insert(session, holder);
     }
 
@@ -163,15 +172,20 @@ impl<P: Copy + Ord> Claims<P> {
     }
 
     /// Claims all records of a node until the session ends, unless another session has claimed
-    /// them. Returns whether `session` may take them.
+    /// them, or an earlier session expects those in `range`. Returns whether `session` may take the
+    /// range.
     pub(super) fn claim_range(
         &mut self,
         session: SessionId,
         space: &SpaceId,
-        node: ShortNode,
+        range: &VersionRange,
         now: Duration,
     ) -> bool {
+        if self.is_expected_earlier(session, space, range, now) {
+            return false;
+        }
         let Self { sessions, ranges, .. } = self;
+        let node = range.node;
         let known = ranges.get(&(space.clone(), node)).filter(|other| **other != session);
         let holder = known.and_then(|other| sessions.get(other));
         if holder.is_some_and(|holder| now < holder.until) {
@@ -186,6 +200,43 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
+    /// Whether a session that began before `session` expects the records in `range` without an
+    /// offer.
+    fn is_expected_earlier(
+        &self,
+        session: SessionId,
+        space: &SpaceId,
+        range: &VersionRange,
+        now: Duration,
+    ) -> bool {
+        let mut earlier = self.sessions.range(..session).filter(|(_, holder)| now < holder.until);
+        earlier.any(|(_, holder)| {
+            holder.unoffered.get(space).is_some_and(|expected| expected.covers(range))
+        })
+    }
+
+    /// Notes which records of a space `session` expects to receive without an offer: a claim that
+    /// lasts until the next note.
+    pub(super) fn expect_unoffered(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        records: &Unoffered,
+        now: Duration,
+    ) {
+        let Some(holder) = self.sessions.get(&session) else { return };
+        let before = holder.unoffered.get(space).map_or(0, Unoffered::len);
+        let all = self.sessions.values().flat_map(|holder| holder.unoffered.values());
+        let others = all.map(Unoffered::len).sum::<usize>() - before;
+        let Some(holder) = self.sessions.get_mut(&session) else { return };
+        if holder.is_trusted && records.len() > 0 && others + records.len() <= MAX_CLAIMS {
+            holder.note_claim(now);
+            holder.unoffered.insert(space.clone(), records.clone());
+        } else {
+            holder.unoffered.remove(space);
+        }
+    }
+
     /// Notes that these records arrived in `session`, whether they were claimed or not.
     pub(super) fn deliver(
         &mut self,
@@ -194,7 +245,9 @@ impl<P: Copy + Ord> Claims<P> {
         records: &[Delivered],
         now: Duration,
     ) {
-        let has_range = self.sessions.get(&session).is_some_and(|holder| holder.has_range);
+        let holder = self.sessions.get(&session);
+        let has_range =
+            holder.is_some_and(|holder| holder.has_range || holder.unoffered.contains_key(space));
         let mut arrived = 0;
         for Delivered { key, verdict } in records {
             let before = self.note_delivery(space, *key);
@@ -234,7 +287,8 @@ impl<P: Copy + Ord> Claims<P> {
     /// Releases the claims of `session`. Returns whether it ever claimed anything.
     pub(super) fn end(&mut self, session: SessionId, now: Duration) -> bool {
         let Some(holder) = self.sessions.remove(&session) else { return false };
-        if holder.open > 0 || holder.has_range && holder.until <= now {
+        let has_ranges = holder.has_range || !holder.unoffered.is_empty();
+        if holder.open > 0 || has_ranges && holder.until <= now {
             // The session did not receive all claimed records. Distrust its peer, so that this
             // cannot happen often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
@@ -256,190 +310,4 @@ impl<P: Copy + Ord> Claims<P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::vec::Vec;
-
-    use super::*;
-
-    const KEY: Key = [1; KEY_LEN];
-    const NOW: Duration = Duration::from_secs(1);
-    const FIRST: SessionId = SessionId(1);
-    const SECOND: SessionId = SessionId(2);
-    const THIRD: SessionId = SessionId(3);
-
-    fn space() -> SpaceId {
-        SpaceId::new("space").unwrap()
-    }
-
-    /// The claims of sessions 1 to `n`, each with the peer of the same number.
-    fn claims(n: u64) -> Claims<u64> {
-        let mut claims = Claims::new();
-        (1..=n).for_each(|n| claims.begin(SessionId(n), n, NOW));
-        claims
-    }
-
-    fn accepted(keys: impl IntoIterator<Item = Key>) -> Vec<Delivered> {
-        let accepted = |key| Delivered { key, verdict: Verdict::Accepted };
-        keys.into_iter().map(accepted).collect()
-    }
-
-    fn numbered(n: u32) -> Key {
-        *u64::from(n).to_be_bytes().last_chunk().unwrap()
-    }
-
-    #[test]
-    fn one_session_brings_a_record() {
-        let mut claims = claims(2);
-        assert!(claims.claim(FIRST, &space(), KEY, NOW) && claims.claim(FIRST, &space(), KEY, NOW));
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW));
-        assert!(claims.held_until(NOW).is_some());
-        claims.deliver(FIRST, &space(), &accepted([KEY]), NOW);
-        assert!(claims.held_until(NOW).is_none());
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW), "the tree is older than the delivery");
-        claims.begin(THIRD, 3, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "the tree is newer than the delivery");
-    }
-
-    #[test]
-    fn a_claim_ends_with_its_session_or_in_time() {
-        let mut claims = claims(3);
-        assert!(claims.claim(FIRST, &space(), KEY, NOW));
-        assert!(!claims.claim(SECOND, &space(), KEY, NOW));
-        assert!(claims.end(FIRST, NOW));
-        assert!(claims.claim(SECOND, &space(), KEY, NOW));
-        let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim(THIRD, &space(), KEY, later));
-        assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session holds the claim");
-    }
-
-    /// The end of the claims of a session that claims `records` records, or their range, and
-    /// receives `batch` of them at a time with this verdict, one batch in each `pause`.
-    fn held_for(
-        [records, batch]: [u32; 2],
-        pause: Duration,
-        claim: fn(&mut Claims<u64>, Key, Duration),
-        verdict: Verdict,
-    ) -> Duration {
-        let (mut claims, mut now) = (claims(2), NOW);
-        let keys: Vec<Key> = (0..records).map(numbered).collect();
-        keys.iter().for_each(|key| claim(&mut claims, *key, now));
-        for batch in keys.chunks(batch as usize) {
-            let Some(until) = claims.held_until(now) else { break };
-            assert!(until <= now + CLAIM_TIMEOUT);
-            now += pause;
-            if until <= now {
-                return until - NOW;
-            }
-            let batch: Vec<_> = batch.iter().map(|key| Delivered { key: *key, verdict }).collect();
-            claims.deliver(FIRST, &space(), &batch, now);
-        }
-        now - NOW
-    }
-
-    #[test]
-    fn claims_last_while_enough_records_arrive() {
-        let one = |claims: &mut Claims<u64>, key, now| _ = claims.claim(FIRST, &space(), key, now);
-        let range =
-            |claims: &mut Claims<u64>, _, now| _ = claims.claim_range(FIRST, &space(), [1; 8], now);
-        let (second, most) = (NOW, CLAIM_TIMEOUT * 5 / 4);
-        for claim in [one, range] {
-            let held = |sizes, pause, verdict| held_for(sizes, pause, claim, verdict);
-            let slow_link = held([2_000, 20], second * 9 / 5, Verdict::Accepted);
-            assert_eq!(slow_link, second * 180, "all 100 messages arrived");
-            let at_the_pace = held([200, 1], CLAIM_PACE, Verdict::Accepted);
-            assert_eq!(at_the_pace, CLAIM_PACE * 200);
-            let dripping = held([2_000, 1], second, Verdict::Accepted);
-            assert!(dripping <= most, "{dripping:?}");
-            let refused = held([2_000, 100], second, Verdict::Refused);
-            assert!(refused <= most, "{refused:?}");
-        }
-    }
-
-    #[test]
-    fn further_claims_prolong_none() {
-        let mut claims = claims(2);
-        for n in 0..10 {
-            let now = NOW + CLAIM_TIMEOUT * n / 10;
-            assert!(claims.claim(FIRST, &space(), numbered(n), now));
-        }
-        assert!(claims.claim(SECOND, &space(), numbered(0), NOW + CLAIM_TIMEOUT));
-    }
-
-    #[test]
-    fn peer_with_an_expired_claim_is_distrusted() {
-        let mut claims = claims(2);
-        assert!(claims.claim(SECOND, &space(), KEY, NOW));
-        claims.end(SECOND, NOW);
-        claims.begin(THIRD, 2, NOW);
-        assert!(claims.claim(THIRD, &space(), KEY, NOW), "a distrusted peer may send the record");
-        assert!(claims.claim(FIRST, &space(), KEY, NOW), "other sessions may claim it, too");
-        claims.end(THIRD, NOW);
-        let later = NOW + DISTRUST;
-        claims.begin(SessionId(4), 2, later);
-        assert!(claims.claim(SessionId(4), &space(), [2; KEY_LEN], later));
-        assert!(!claims.claim(FIRST, &space(), [2; KEY_LEN], later), "the peer is trusted again");
-    }
-
-    #[test]
-    fn peer_that_stalls_with_a_range_is_distrusted() {
-        let mut claims = claims(2);
-        let node = [1; 8];
-        assert!(claims.claim_range(FIRST, &space(), node, NOW));
-        claims.end(FIRST, NOW + CLAIM_TIMEOUT);
-        claims.begin(THIRD, 1, NOW + CLAIM_TIMEOUT);
-        assert!(claims.claim_range(THIRD, &space(), node, NOW + CLAIM_TIMEOUT));
-        assert!(claims.claim_range(SECOND, &space(), node, NOW + CLAIM_TIMEOUT));
-        claims.deliver(SECOND, &space(), &accepted([KEY]), NOW + CLAIM_TIMEOUT);
-        claims.end(SECOND, NOW + CLAIM_TIMEOUT);
-        assert!(!claims.distrusted.contains_key(&2), "the peer did not stall");
-    }
-
-    #[test]
-    fn a_lapsed_claim_is_given_back_once() {
-        let mut claims = claims(3);
-        claims.distrusted.insert(3, NOW * 1_000);
-        claims.begin(SessionId(4), 3, NOW);
-        assert!(claims.claim(FIRST, &space(), KEY, NOW));
-        let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim(SessionId(4), &space(), KEY, later), "the first claim has lapsed");
-        claims.deliver(SECOND, &space(), &accepted([KEY]), later);
-        assert_eq!(claims.sessions[&FIRST].open, 0);
-    }
-
-    #[test]
-    fn one_session_takes_a_range() {
-        let mut claims = claims(3);
-        let node = |n: u8| [n; 8];
-        assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
-        assert!(claims.claim_range(FIRST, &space(), node(1), NOW));
-        assert!(!claims.claim_range(SECOND, &space(), node(1), NOW));
-        assert!(claims.claim_range(SECOND, &space(), node(2), NOW), "another node's range is free");
-        claims.end(FIRST, NOW);
-        assert!(claims.claim_range(SECOND, &space(), node(1), NOW));
-        let later = NOW + CLAIM_TIMEOUT;
-        assert!(claims.claim_range(THIRD, &space(), node(1), later), "the second claim has lapsed");
-    }
-
-    #[test]
-    fn sessions_beyond_max_at_once_ask_for_offers() {
-        assert_eq!(claims(MAX_AT_ONCE as u64).intake(), Intake::AtOnce);
-        let mut claims = claims(MAX_AT_ONCE as u64 + 1);
-        assert_eq!(claims.intake(), Intake::Offered);
-        claims.end(FIRST, NOW);
-        assert_eq!(claims.intake(), Intake::AtOnce);
-    }
-
-    #[test]
-    fn beyond_max_claims_records_may_come_twice() {
-        let mut claims = claims(2);
-        let key = |n: usize| numbered(n as u32);
-        (0..=MAX_CLAIMS).for_each(|n| assert!(claims.claim(FIRST, &space(), key(n), NOW)));
-        assert!(!claims.claim(SECOND, &space(), key(MAX_CLAIMS - 1), NOW));
-        assert!(claims.claim(SECOND, &space(), key(MAX_CLAIMS), NOW));
-        claims.deliver(FIRST, &space(), &accepted((0..=MAX_CLAIMS).map(key)), NOW);
-        claims.end(FIRST, NOW);
-        claims.end(SECOND, NOW);
-        assert_eq!(claims.len, 0, "no claims remain once all sessions have ended");
-        assert!(claims.spaces.is_empty());
-    }
-}
+mod tests;

@@ -93,8 +93,8 @@ pub const CLAIM_PACE: Duration = Duration::from_millis(100);
 /// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);
 /// Maximum number of records that are noted as claimed by a session, or as received while other
-/// sessions were running. Also the maximum number of claimed ranges. Further records may arrive
-/// twice.
+/// sessions were running. Also the maximum number of claimed ranges, and of those that sessions
+/// expect without an offer. Further records may arrive twice.
 pub const MAX_CLAIMS: usize = 65_536;
 
 // Refusals.

@@ -11,7 +11,7 @@ use super::{
     Action, Delivered, Due, Reach, RequestError, Scarce, Scheduler, SessionId, Terms, Verdict,
 };
 use crate::limits::MAX_POSTPONED;
-use crate::{Intake, KEY_LEN, ShortNode, SpaceId};
+use crate::{Intake, KEY_LEN, SpaceId, Unoffered, VersionRange};
 
 /// The next step for the sessions with a peer.
 enum Next {
@@ -270,15 +270,27 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Claims all records of a node for `session` until it ends, unless another session has claimed
-    /// them. Returns whether `session` may take them.
+    /// them, or an earlier session expects those in `range`. Returns whether `session` may take the
+    /// range.
     pub fn claim_range(
         &mut self,
         session: SessionId,
         space: &SpaceId,
-        node: ShortNode,
+        range: &VersionRange,
         now: Duration,
     ) -> bool {
-        self.claims.claim_range(session, space, node, now)
+        self.claims.claim_range(session, space, range, now)
+    }
+
+    /// Notes which records of a space `session` expects to receive without an offer.
+    pub fn expect_unoffered(
+        &mut self,
+        session: SessionId,
+        space: &SpaceId,
+        records: &Unoffered,
+        now: Duration,
+    ) {
+        self.claims.expect_unoffered(session, space, records, now);
     }
 
     /// Notes that these records arrived in `session`, whether they were claimed or not, and whether

@@ -1,6 +1,8 @@
 //! Delta by clocks: each side sends its version summary, then the records above the other side's
 //! summary.
 
+mod unoffered;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -15,7 +17,8 @@ use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
 use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN, SessionKey};
 use crate::{
-    Clocks, Message, ProtocolViolation, SessionError, ShortNode, VersionRange, VersionSummary, View,
+    Clocks, Intake, Message, ProtocolViolation, SessionError, ShortNode, VersionRange,
+    VersionSummary, View,
 };
 
 /// The spaces that are synced by clocks; the delta of each ends when the comparison of its trees
@@ -32,6 +35,7 @@ pub(super) struct Deltas {
     nothing: Names,
     /// Maximum number of records of a space that this side sends without an offer of their ranges.
     unoffered: u64,
+    intake: Intake,
 }
 
 /// Whether this side may begin to send records by clocks.
@@ -65,6 +69,8 @@ pub(super) struct Delta {
     /// Whether a side declined a range, or the peer accepts no records although this side has some
     /// for it.
     left_out: bool,
+    /// Whether this side expects records without an offer.
+    expects: bool,
     /// Whether the comparison of the trees has begun.
     ended: bool,
 }
@@ -122,8 +128,8 @@ pub(super) struct Untaken {
 }
 
 impl Deltas {
-    pub(super) fn new(peer: Option<ShortNode>) -> Self {
-        Self { peer, unoffered: MAX_NEWS, ..Self::default() }
+    pub(super) fn new(peer: Option<ShortNode>, intake: Intake) -> Self {
+        Self { peer, unoffered: MAX_NEWS, intake, ..Self::default() }
     }
 
     /// Begins the delta of a space that differs. Returns false if its trees must be compared
@@ -137,7 +143,7 @@ impl Deltas {
         // The tree is pinned after the summary was read, so it contains everything that the summary
         // covers.
         space.view.repin();
-        let delta = Delta {
+        let mut delta = Delta {
             ours,
             theirs: None,
             known: Vec::new(),
@@ -148,8 +154,12 @@ impl Deltas {
             stream: None,
             over: BTreeSet::new(),
             left_out: false,
+            expects: false,
             ended: false,
         };
+        if self.intake != Intake::Offered {
+            delta.expect_any(&space.view);
+        }
         self.spaces.insert(space_index, delta);
         true
     }
@@ -211,8 +221,14 @@ impl Deltas {
     }
 
     /// Keeps only the deltas of the spaces at `places`, which must be ascending.
-    pub(super) fn retain(&mut self, places: &[u32]) {
-        self.spaces.retain(|space_index, _| places.binary_search(space_index).is_ok());
+    pub(super) fn retain<V: View>(&mut self, places: &[u32], directory: &Directory<V>) {
+        self.spaces.retain(|space_index, delta| {
+            let is_kept = places.binary_search(space_index).is_ok();
+            if let (false, Some(space)) = (is_kept, directory.named(*space_index)) {
+                delta.expect_nothing(&space.view);
+            }
+            is_kept
+        });
     }
 
     pub(super) fn peer(&self) -> Option<ShortNode> {
@@ -310,6 +326,7 @@ impl Deltas {
         delta.known = told.iter().map(|(node, _)| node).collect();
         delta.theirs = Some(told);
         delta.offer = Offer::Due;
+        delta.expect_told(space);
         self.entries[1] += entries;
         if self.entries[1] > MAX_SUMMARIES {
             let (what, cap) = ("entries of version summaries", MAX_SUMMARIES as u64);

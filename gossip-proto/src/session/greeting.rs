@@ -163,7 +163,7 @@ impl<V: View> Session<V> {
     fn on_hosts(&mut self, bits: &[u8]) -> Result<(), SessionError> {
         self.stage = Stage::Descending;
         let shared = self.directory.hosts(bits).map_err(SessionError::Violation)?;
-        self.deltas.retain(&shared);
+        self.deltas.retain(&shared, &self.directory);
         self.descent.expect_roots(shared);
         Ok(())
     }

@@ -179,7 +179,7 @@ impl<V: View> Session<V> {
         parameters.check()?;
         Ok(Self {
             directory: Directory::new(spaces)?,
-            deltas: Deltas::new(config.peer.as_ref().map(short_node)),
+            deltas: Deltas::new(config.peer.as_ref().map(short_node), config.intake),
             descent: Descent::default(),
             transfer: Transfer::new(config.cursor),
             stage: Stage::Greeting,

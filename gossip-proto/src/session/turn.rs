@@ -79,6 +79,7 @@ impl<V: View> Session<V> {
     pub(super) fn end_of_peers_turn(&mut self, turn: TurnSoFar) -> Result<(), SessionError> {
         self.stats.turns += 1;
         self.transfer.end_of_peers_turn(&self.directory, self.session_key);
+        self.deltas.end_of_peers_turn(&self.directory);
         self.peer_closed = turn.done;
         let equal_on_both_sides = self.stage == Stage::Equal && self.queued.is_empty();
         if equal_on_both_sides || turn.is_bare() && self.closed {

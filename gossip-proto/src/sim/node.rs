@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::Host;
 use crate::schedule::{ClaimTable, ClaimingView, Delivered, Scheduler, SessionId};
-use crate::{KEY_LEN, ShortNode, SpaceId, Summary};
+use crate::{KEY_LEN, SpaceId, Summary, Unoffered, VersionRange};
 
 /// A node: its host, its scheduler, and the state of its transport.
 pub(super) struct Node<H> {
@@ -51,8 +51,13 @@ impl ClaimTable for SessionClaims {
         self.scheduler.borrow_mut().claim(self.session, space, key, self.clock.get())
     }
 
-    fn claim_range(&self, space: &SpaceId, node: ShortNode) -> bool {
-        self.scheduler.borrow_mut().claim_range(self.session, space, node, self.clock.get())
+    fn claim_range(&self, space: &SpaceId, range: &VersionRange) -> bool {
+        self.scheduler.borrow_mut().claim_range(self.session, space, range, self.clock.get())
+    }
+
+    fn expect_unoffered(&self, space: &SpaceId, records: &Unoffered) {
+        let mut scheduler = self.scheduler.borrow_mut();
+        scheduler.expect_unoffered(self.session, space, records, self.clock.get());
     }
 
     fn deliver(&self, space: &SpaceId, records: &[Delivered]) {

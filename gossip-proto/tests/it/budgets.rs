@@ -1,9 +1,18 @@
 //! Budgets for the bytes and turns that it takes to find the differences, so that no change to the
 //! code exceeds them unnoticed.
 
+#[cfg(feature = "sim")]
+use std::time::Duration;
+
 use crate::common::sparse::pair;
 use crate::common::{Contact, Pair, parameters, space};
+#[cfg(feature = "sim")]
+use crate::common::{node_id, sync_with};
+#[cfg(feature = "sim")]
+use crate::schedule::replica::Replica;
 use engram_gossip_proto::SessionConfig;
+#[cfg(feature = "sim")]
+use engram_gossip_proto::sim::{Latency, Link, World, WorldConfig};
 
 fn contact(entries: usize, differences: usize, seed: u64) -> Contact {
     let (a, b) = pair(entries, differences, seed);
@@ -52,4 +61,45 @@ fn a_contact_in_sync() {
     let contact = contact(10_000, 0, 0);
     assert_eq!(contact.frames.len(), 2);
     assert!(contact.bytes() <= 200, "{} bytes", contact.bytes());
+}
+
+/// The bytes of records that an empty node receives when it requests sessions with `peers` peers at
+/// once, all of which hold the same `records` new records.
+#[cfg(feature = "sim")]
+fn bytes_of_records(peers: usize, records: usize) -> u64 {
+    let mut nodes: Vec<_> = (0..=peers).map(Replica::new).collect();
+    (0..records).for_each(|n| nodes[1].submit(&format!("pattern_{n}")));
+    for _ in 0..2 {
+        // Afterwards, each peer knows that the others have handled all records.
+        (2..=peers).for_each(|peer| {
+            let ends = [1, peer].map(|node| SessionConfig {
+                peer: Some(node_id(node as u8)),
+                ..SessionConfig::default()
+            });
+            let [ours, theirs] = ends;
+            sync_with(&nodes[1].store, &nodes[peer].store, theirs, ours);
+        });
+    }
+    let mut config = WorldConfig::fair(8, Link::perfect(Latency::LAN));
+    config.schedule.outbound_sessions = peers;
+    let mut world = World::new(config, nodes);
+    (1..=peers).for_each(|peer| world.request(0, peer));
+    world.run_until(Duration::from_secs(5));
+    assert_eq!(world.host(0).store.state().records.len(), records);
+    let tally = world.tally();
+    assert_eq!((tally.most_at_one_node, world.in_session()), (peers, 0));
+    // The tally counts each frame at both ends.
+    tally.record_bytes / 2
+}
+
+#[test]
+#[cfg(feature = "sim")]
+fn eight_sessions_at_once() {
+    for records in [1, 100, 128, 129, 1_000] {
+        let (one, eight) = (bytes_of_records(1, records), bytes_of_records(8, records));
+        assert!(
+            eight * 10 <= one * 12,
+            "{records} records: {eight} bytes, and {one} by one session"
+        );
+    }
 }

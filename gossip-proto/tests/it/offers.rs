@@ -5,10 +5,12 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::common::{Pair, State, Store, content, parameters, space, sync};
+use crate::clocks::{agreed, short};
+use crate::common::{Pair, State, Store, content, parameters, space, sync, version};
 use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered};
 use engram_gossip_proto::{
-    Ending, KEY_LEN, Message, Prefix, SessionConfig, ShortNode, SpaceId, View, limits,
+    Clocks, Ending, Intake, KEY_LEN, Message, Prefix, SessionConfig, SpaceId, Unoffered,
+    VersionRange, View, limits,
 };
 
 /// The claims of other sessions.
@@ -20,8 +22,34 @@ impl ClaimTable for Claimed {
         self.0.borrow_mut().insert(*key)
     }
 
-    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+    fn claim_range(&self, _space: &SpaceId, _range: &VersionRange) -> bool {
         true
+    }
+
+    fn expect_unoffered(&self, _space: &SpaceId, _records: &Unoffered) {}
+
+    fn deliver(&self, _space: &SpaceId, _records: &[Delivered]) {}
+
+    fn has_refused(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        false
+    }
+}
+
+/// Records what a session expects without an offer.
+#[derive(Clone, Default)]
+struct Expected(Rc<RefCell<Vec<Unoffered>>>);
+
+impl ClaimTable for Expected {
+    fn claim(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
+        true
+    }
+
+    fn claim_range(&self, _space: &SpaceId, _range: &VersionRange) -> bool {
+        true
+    }
+
+    fn expect_unoffered(&self, _space: &SpaceId, records: &Unoffered) {
+        self.0.borrow_mut().push(records.clone());
     }
 
     fn deliver(&self, _space: &SpaceId, _records: &[Delivered]) {}
@@ -29,6 +57,44 @@ impl ClaimTable for Claimed {
     fn has_refused(&self, _space: &SpaceId, _key: &[u8; KEY_LEN]) -> bool {
         false
     }
+}
+
+/// What the opener of a session expects without an offer.
+fn expected((a, b): (&Store, &Store), config: SessionConfig) -> Vec<Unoffered> {
+    let (ours, theirs) = (Expected::default(), Expected::default());
+    let view = |store: &Store, expected: &Expected| {
+        let space = space("default");
+        vec![(space.clone(), ClaimingView::new(store.pin(), space, expected.clone()))]
+    };
+    let spaces = (view(a, &ours), view(b, &theirs));
+    let configs = (config, SessionConfig::default());
+    let contact =
+        Pair::new(configs, (parameters(), parameters()), spaces).run(|_, _, frame| vec![frame]);
+    assert_eq!(contact.opener.result, Ending::InSync);
+    ours.0.take()
+}
+
+#[test]
+fn a_session_announces_the_records_that_it_takes_without_an_offer() {
+    let early = || SessionConfig { suspects: vec![space("default")], ..SessionConfig::default() };
+    let nothing = || Unoffered::Ranges(vec![]);
+    for config in [SessionConfig::default(), early()] {
+        let (a, b) = agreed(10);
+        assert_eq!(expected((&a, &b), SessionConfig::default()), [], "the roots are equal");
+        b.change().submit(2, 5_000, content("new", 1));
+        let above = a.clocks().index.summary().get(&short(2));
+        let new = VersionRange { node: short(2), above, upper: version(5_000) };
+        let ranges = Unoffered::Ranges(vec![new]);
+        assert_eq!(expected((&a, &b), config), [Unoffered::Any, ranges, nothing()]);
+    }
+    let (a, b) = agreed(10);
+    assert_eq!(expected((&a, &b), early()), [Unoffered::Any, nothing()], "the roots are equal");
+    let (a, b) = (Store::clocked(State::default()), stores(0, 5).1);
+    assert_eq!(expected((&a, &b), early()), [Unoffered::Any, nothing()], "the peer has no clocks");
+    let (a, b) = agreed(10);
+    b.change().submit(2, 5_000, content("new", 1));
+    let asking = SessionConfig { intake: Intake::Offered, ..early() };
+    assert_eq!(expected((&a, &b), asking), [], "the peer offers the records");
 }
 
 fn unasked_records(frames: &[(bool, Vec<u8>)]) -> usize {

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::schedule::{ClaimTable, ClaimingView, Delivered, Verdict};
 use engram_gossip_proto::{
-    Delivery, Ending, Intake, KEY_LEN, Rejection, SessionConfig, ShortNode, SpaceId, View,
+    Delivery, Ending, Intake, KEY_LEN, Rejection, SessionConfig, SpaceId, Unoffered, VersionRange,
+    View,
 };
 
 /// Opens a session in which the opener expects a difference.
@@ -116,9 +117,11 @@ impl ClaimTable for Verdicts {
         true
     }
 
-    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+    fn claim_range(&self, _space: &SpaceId, _range: &VersionRange) -> bool {
         true
     }
+
+    fn expect_unoffered(&self, _space: &SpaceId, _records: &Unoffered) {}
 
     fn deliver(&self, _space: &SpaceId, records: &[Delivered]) {
         self.0.borrow_mut().extend(records.iter().map(|delivered| delivered.verdict));
@@ -159,9 +162,11 @@ impl ClaimTable for Remembers {
         true
     }
 
-    fn claim_range(&self, _space: &SpaceId, _node: ShortNode) -> bool {
+    fn claim_range(&self, _space: &SpaceId, _range: &VersionRange) -> bool {
         true
     }
+
+    fn expect_unoffered(&self, _space: &SpaceId, _records: &Unoffered) {}
 
     fn deliver(&self, _space: &SpaceId, _records: &[Delivered]) {}
 

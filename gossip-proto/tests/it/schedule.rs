@@ -3,7 +3,7 @@
 //! `cargo xtask mutants` plants mistakes in the scheduler; these tests detect all of them but one,
 //! which `refusals.rs` detects.
 
-mod replica;
+pub(crate) mod replica;
 
 use std::time::Duration;
 

@@ -46,8 +46,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: SESSIONS,
-                from: "self.claims.claim_range(session, space, node, now)",
-                to: "self.claims.claim_range(session, space, node, now) || true",
+                from: "self.claims.claim_range(session, space, range, now)",
+                to: "self.claims.claim_range(session, space, range, now) || true",
             },
         ],
         suite: &SCHEDULE,

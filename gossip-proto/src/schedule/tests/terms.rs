@@ -11,7 +11,7 @@ use super::super::limits::{
 use super::super::*;
 use super::driver::{Driver, Step, outcome};
 use super::{MILLISECOND, without_timer};
-use crate::{Ending, KEY_LEN, RootAdvert, SessionConfig, SpaceId, Summary};
+use crate::{Ending, KEY_LEN, RootAdvert, SessionConfig, SpaceId, Summary, VersionRange};
 
 #[test]
 fn session_may_always_receive_one_frame() {
@@ -75,10 +75,11 @@ fn displaced_sessions_become_rarer() {
 #[test]
 fn a_session_waits_as_long_as_a_claim() {
     let space = SpaceId::new("space").unwrap();
+    let range = VersionRange { node: [1; 8], above: 0, upper: 1 };
     type Claim<'a> = &'a dyn Fn(&mut Scheduler<u8>, SessionId, Duration) -> bool;
     let claims: [Claim<'_>; 2] = [
         &|scheduler, session, now| scheduler.claim(session, &space, &[1; KEY_LEN], now),
-        &|scheduler, session, now| scheduler.claim_range(session, &space, [1; 8], now),
+        &|scheduler, session, now| scheduler.claim_range(session, &space, &range, now),
     ];
     for claim in claims {
         let mut driver = Driver::connected(ScheduleConfig::default());
