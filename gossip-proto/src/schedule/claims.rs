@@ -172,8 +172,7 @@ impl<P: Copy + Ord> Claims<P> {
     }
 
     /// Claims all records of a node until the session ends, unless another session has claimed
-    /// them, or an earlier session expects those in `range`. Returns whether `session` may take the
-    /// range.
+    /// them. Returns whether `session` may take the range.
     pub(super) fn claim_range(
         &mut self,
         session: SessionId,
@@ -181,9 +180,6 @@ impl<P: Copy + Ord> Claims<P> {
         range: &VersionRange,
         now: Duration,
     ) -> bool {
-        if self.is_expected_earlier(session, space, range, now) {
-            return false;
-        }
         let Self { sessions, ranges, .. } = self;
         let node = range.node;
         let known = ranges.get(&(space.clone(), node)).filter(|other| **other != session);
@@ -202,7 +198,7 @@ impl<P: Copy + Ord> Claims<P> {
 
     /// Whether a session that began before `session` expects the records in `range` without an
     /// offer.
-    fn is_expected_earlier(
+    pub(super) fn is_expected_earlier(
         &self,
         session: SessionId,
         space: &SpaceId,

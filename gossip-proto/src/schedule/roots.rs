@@ -105,6 +105,12 @@ struct Told {
 }
 
 impl PeerRoots {
+    /// Whether the peer's root of a space is known.
+    pub(super) fn has_told(&self, space: &SpaceId, ours: &LocalRoots) -> bool {
+        let place = ours.spaces.binary_search_by(|(known, _)| known.cmp(space)).ok();
+        place.and_then(|place| self.told.get(place)?.root()).is_some()
+    }
+
     pub(super) fn renumber(&mut self, Renumbering(moved): &Renumbering) {
         if let Some(moved) = moved {
             let before = core::mem::take(&mut self.told);

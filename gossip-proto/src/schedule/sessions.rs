@@ -270,8 +270,9 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Claims all records of a node for `session` until it ends, unless another session has claimed
-    /// them, or an earlier session expects those in `range`. Returns whether `session` may take the
-    /// range.
+    /// them. Returns whether `session` may take the range. If the peer has advertised no root of the
+    /// space, it may not if an earlier session expects these records: an advert is news, and to
+    /// leave news to a session with another peer could delay them.
     pub fn claim_range(
         &mut self,
         session: SessionId,
@@ -279,7 +280,15 @@ impl<P: Copy + Ord> Scheduler<P> {
         range: &VersionRange,
         now: Duration,
     ) -> bool {
-        self.claims.claim_range(session, space, range, now)
+        let is_left = !self.has_advertised(session, space)
+            && self.claims.is_expected_earlier(session, space, range, now);
+        !is_left && self.claims.claim_range(session, space, range, now)
+    }
+
+    /// Whether the peer of a session has told its root of a space.
+    fn has_advertised(&self, session: SessionId, space: &SpaceId) -> bool {
+        let peer = self.claims.peer(session).and_then(|peer| self.peers.get(&peer));
+        peer.is_some_and(|peer| peer.roots.has_told(space, &self.roots))
     }
 
     /// Notes which records of a space `session` expects to receive without an offer.

@@ -246,7 +246,7 @@ fn records_of_both_kinds_are_limited_together() {
 }
 
 #[test]
-fn lengths_of_texts_are_named_whatever_their_encoding() {
+fn a_packed_text_is_named_by_its_length() {
     let cap = limits::MAX_ID;
     for prefix in ["", "pattern_"] {
         let id = |len: usize| prefix.to_owned() + &"0a".repeat((len - prefix.len()) / 2);

@@ -75,7 +75,7 @@ fn expected((a, b): (&Store, &Store), config: SessionConfig) -> Vec<Unoffered> {
 }
 
 #[test]
-fn a_session_announces_the_records_that_it_takes_without_an_offer() {
+fn a_session_announces_unoffered_records() {
     let early = || SessionConfig { suspects: vec![space("default")], ..SessionConfig::default() };
     let nothing = || Unoffered::Ranges(vec![]);
     for config in [SessionConfig::default(), early()] {

@@ -198,27 +198,39 @@ fn beyond_max_claims_records_may_come_twice() {
     assert!(claims.spaces.is_empty());
 }
 
+/// Whether a session whose peer has advertised nothing takes a range.
+fn takes(
+    claims: &mut Claims<u64>,
+    session: SessionId,
+    space: &SpaceId,
+    range: &VersionRange,
+    now: Duration,
+) -> bool {
+    !claims.is_expected_earlier(session, space, range, now)
+        && claims.claim_range(session, space, range, now)
+}
+
 /// The ranges of node 1 that end at `upper`.
 fn up_to(upper: u64) -> Unoffered {
     Unoffered::Ranges(Vec::from([VersionRange { upper, ..range([1; 8]) }]))
 }
 
 #[test]
-fn later_sessions_leave_expected_records_to_an_earlier_one() {
+fn expected_records_are_left_to_their_session() {
     let mut claims = claims(3);
     let (other, nothing) = (SpaceId::new("other").unwrap(), Unoffered::Ranges(Vec::new()));
-    let takes = |claims: &mut Claims<u64>, session, node| {
-        claims.claim_range(session, &space(), &range([node; 8]), NOW)
+    let of_node = |claims: &mut Claims<u64>, session, node| {
+        takes(claims, session, &space(), &range([node; 8]), NOW)
     };
     claims.expect_unoffered(SECOND, &space(), &Unoffered::Any, NOW);
-    assert!(!takes(&mut claims, THIRD, 1) && !takes(&mut claims, THIRD, 2));
-    assert!(claims.claim_range(THIRD, &other, &range([1; 8]), NOW), "another space is free");
-    assert!(takes(&mut claims, FIRST, 3), "the first session began earlier");
+    assert!(!of_node(&mut claims, THIRD, 1) && !of_node(&mut claims, THIRD, 2));
+    assert!(takes(&mut claims, THIRD, &other, &range([1; 8]), NOW), "another space is free");
+    assert!(of_node(&mut claims, FIRST, 3), "the first session began earlier");
     claims.expect_unoffered(SECOND, &space(), &up_to(20), NOW);
-    assert!(!takes(&mut claims, THIRD, 1), "both ranges end at version 20");
-    assert!(takes(&mut claims, THIRD, 2), "another node's range is free");
+    assert!(!of_node(&mut claims, THIRD, 1), "both ranges end at version 20");
+    assert!(of_node(&mut claims, THIRD, 2), "another node's range is free");
     claims.expect_unoffered(SECOND, &space(), &nothing, NOW);
-    assert!(takes(&mut claims, THIRD, 1), "the records have arrived");
+    assert!(of_node(&mut claims, THIRD, 1), "the records have arrived");
     assert_eq!(claims.held_until(NOW), Some(NOW + CLAIM_TIMEOUT), "the range is claimed");
 }
 
@@ -226,39 +238,39 @@ fn later_sessions_leave_expected_records_to_an_earlier_one() {
 fn records_beyond_the_expected_ones_are_taken() {
     let mut claims = claims(2);
     claims.expect_unoffered(FIRST, &space(), &up_to(19), NOW);
-    assert!(claims.claim_range(SECOND, &space(), &range([1; 8]), NOW));
+    assert!(takes(&mut claims, SECOND, &space(), &range([1; 8]), NOW));
 }
 
 #[test]
-fn expected_records_are_given_up_with_their_session_or_in_time() {
+fn an_expectation_ends_like_a_claim() {
     let mut claims = claims(3);
     let later = NOW + CLAIM_TIMEOUT;
     claims.expect_unoffered(FIRST, &space(), &Unoffered::Any, NOW);
     assert_eq!(claims.held_until(NOW), Some(later));
     claims.expect_unoffered(FIRST, &space(), &up_to(20), NOW + CLAIM_TIMEOUT / 2);
-    assert!(!claims.claim_range(THIRD, &space(), &range([1; 8]), later - CLAIM_PACE));
-    assert!(claims.claim_range(THIRD, &space(), &range([1; 8]), later), "the claim has lapsed");
+    assert!(!takes(&mut claims, THIRD, &space(), &range([1; 8]), later - CLAIM_PACE));
+    assert!(takes(&mut claims, THIRD, &space(), &range([1; 8]), later), "the claim has lapsed");
     assert!(claims.end(FIRST, later));
     assert!(claims.distrusted.contains_key(&1), "the peer stalled");
     claims.expect_unoffered(SECOND, &space(), &Unoffered::Any, NOW);
     claims.end(SECOND, NOW);
     claims.begin(SessionId(4), 4, NOW);
-    assert!(claims.claim_range(SessionId(4), &space(), &range([2; 8]), NOW));
+    assert!(takes(&mut claims, SessionId(4), &space(), &range([2; 8]), NOW));
     claims.begin(SessionId(5), 1, later);
     claims.expect_unoffered(SessionId(5), &space(), &Unoffered::Any, later);
     claims.begin(SessionId(6), 6, later);
     let range = range([3; 8]);
-    assert!(claims.claim_range(SessionId(6), &space(), &range, later), "no trust, no claim");
+    assert!(takes(&mut claims, SessionId(6), &space(), &range, later), "no trust, no claim");
 }
 
 #[test]
-fn beyond_max_claims_expected_records_may_come_twice() {
+fn beyond_max_claims_nothing_is_expected() {
     for (count, is_free) in [(MAX_CLAIMS, false), (MAX_CLAIMS + 1, true)] {
         let mut claims = claims(2);
         let node = |n: usize| VersionRange { node: (n as u64).to_be_bytes(), ..range([0; 8]) };
         let ranges: Vec<_> = (0..count).map(node).collect();
         claims.expect_unoffered(FIRST, &space(), &Unoffered::Any, NOW);
         claims.expect_unoffered(FIRST, &space(), &Unoffered::Ranges(ranges), NOW);
-        assert_eq!(claims.claim_range(SECOND, &space(), &node(7), NOW), is_free);
+        assert_eq!(takes(&mut claims, SECOND, &space(), &node(7), NOW), is_free);
     }
 }

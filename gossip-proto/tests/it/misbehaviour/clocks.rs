@@ -142,7 +142,7 @@ fn a_side_that_winds_down_compares_no_trees() {
 }
 
 #[test]
-fn a_side_that_winds_down_sends_no_records_by_clocks() {
+fn a_side_that_winds_down_begins_no_stream() {
     let sends = |mut victim: Victim| {
         let told = versions(VersionBase::Whole, vec![]);
         victim.say(&told, true).unwrap();
