@@ -111,9 +111,12 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.get(&session).map(|holder| holder.peer)
     }
 
-    /// The time at which the last claims lapse, if any session holds claims.
+    /// The time at which the last claims lapse, if any session holds claims. Records that a session
+    /// expects without an offer do not count: they arrive within a round trip, or never from a dead
+    /// peer.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
-        let holders = self.sessions.values().filter(|holder| holder.has_claims());
+        let holds = |holder: &&Holder<P>| holder.open > 0 || holder.has_range;
+        let holders = self.sessions.values().filter(holds);
         holders.map(|holder| holder.until).filter(|until| now < *until).max()
     }
 
