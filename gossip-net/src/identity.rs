@@ -76,7 +76,7 @@ pub enum IdentityError {
     /// A file or text is not PEM, or lacks the expected section.
     #[error("{what}: {fault}; it must be PEM with a {section} section")]
     Pem {
-        /// The name of the file, or the role of the text.
+        /// The path of the file, or the role of a text, such as `the node's key`.
         what: String,
         /// The fault.
         fault: String,
@@ -86,7 +86,7 @@ pub enum IdentityError {
     /// A certificate cannot be parsed.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
-        /// The name of the file, or the role of the text.
+        /// The path of the file, or the role of a text, such as `the node's key`.
         what: String,
         /// The fault.
         fault: String,
@@ -94,7 +94,7 @@ pub enum IdentityError {
     /// The key is unusable, or does not match the certificate.
     #[error("{what}: {fault}; use the key that the certificate was issued for")]
     Key {
-        /// The name of the file, or the role of the text.
+        /// The path of the file, or the role of a text, such as `the node's key`.
         what: String,
         /// The fault.
         fault: String,
