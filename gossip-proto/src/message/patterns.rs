@@ -26,12 +26,13 @@ pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
     /// The tags of the contents that the sender holds under this key, strictly ascending, at most
-    /// [`MAX_WANT_HOLDS`].
+    /// [`MAX_WANT_HOLDS`]. In answer to a want, only those that the want named.
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
     /// node, at most [`MAX_WANT_CONTEXT`]. If it covers the receiver's context and differs from it,
-    /// the receiver requests the sender's record instead of sending its own. Empty if the sender
-    /// holds no record or several under this key, or if the context is longer.
+    /// the receiver requests the sender's record instead of sending its own. Empty in answer to a
+    /// want, or if the sender holds no record or several under this key, or if the context is
+    /// longer.
     pub context: Vec<([u8; 32], u64)>,
 }
 

@@ -9,6 +9,7 @@ use super::delta::ask;
 use super::descent::NodeRef;
 use super::names::{Names, NodeNames};
 use super::receive::Arrived;
+use super::transfer::Wanted;
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{
@@ -90,14 +91,14 @@ impl<V: View> Session<V> {
         // A side that refused a record, whole or in part, did not make the join that the peer
         // expects.
         let refused_here = self.transfer.refused.contains(space_index, want.key);
+        let mut shared = self.session_key.tags(record.contents());
+        shared.retain(|tag| want.holds.binary_search(tag).is_ok());
         if record.is_older_than(&want.context) && !refused_here {
             if !self.has_refused(space_index, &want.key) {
-                self.want(space_index, want.key);
+                self.want(Wanted { space_index, key: want.key, newer: Some(shared) });
             }
         } else {
-            let mut known = self.session_key.tags(record.contents());
-            known.retain(|tag| want.holds.binary_search(tag).is_ok());
-            self.transfer.push_record(space_index, entry.key, known);
+            self.transfer.push_record(space_index, entry.key, shared);
         }
     }
 
@@ -155,7 +156,7 @@ impl<V: View> Session<V> {
             });
         }
         for key in received.lacking {
-            self.want(space_index, tag::key(&key));
+            self.want(Wanted { space_index, key: tag::key(&key), newer: None });
         }
         for piece in received.requested {
             self.transfer.arrive(space_index, piece, &self.directory, self.session_key);
@@ -278,7 +279,7 @@ impl<V: View> Session<V> {
             // It is unknown whose record is newer. The request names the context and the contents
             // held here, so that the peer sends only missing contents, or requests this side's
             // record if the peer's is older.
-            self.want(at.0, key);
+            self.want(Wanted { space_index: at.0, key, newer: None });
             return Vec::new();
         }
         ours.iter().filter(|entry| !there(entry)).copied().collect()
@@ -290,17 +291,18 @@ impl<V: View> Session<V> {
     }
 
     /// Requests the peer's records under a key, unless another session is fetching them.
-    fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
-        let Some(view) = self.directory.at(space_index).map(|space| &space.view) else { return };
+    fn want(&mut self, wanted: Wanted) {
+        let Some(space) = self.directory.at(wanted.space_index) else { return };
+        let view = &space.view;
         if !view.accepts_records() {
             self.transfer.leave();
             return;
         }
-        if !view.claim(&key) {
+        if !view.claim(&wanted.key) {
             self.stats.left_to_others += 1;
             return;
         }
-        self.transfer.want(space_index, key);
+        self.transfer.want(wanted);
     }
 
     /// Sends the entries that the peer lacks below a node, or offers them first if there are many

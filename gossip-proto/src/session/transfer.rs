@@ -58,10 +58,20 @@ impl QueuedRecord {
     }
 }
 
+/// A record to request.
+pub(super) struct Wanted {
+    pub(super) space_index: u32,
+    pub(super) key: [u8; KEY_LEN],
+    /// If the peer's record is newer than this side's: the tags of its contents that this side
+    /// holds, ascending. Otherwise the request names the contents and the context that are held
+    /// here when it is made.
+    pub(super) newer: Option<Vec<Tag>>,
+}
+
 /// The state of the exchange.
 pub(super) struct Transfer<C> {
-    /// Keys to request. The records held under each key are looked up when the request is made.
-    wants: VecDeque<(u32, [u8; KEY_LEN])>,
+    /// Records to request.
+    wants: VecDeque<Wanted>,
     /// Keys requested in this side's last turn; the peer answers them in its turn.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     /// Awaited keys that the peer also requests, because its record is older. The peer then sends
@@ -179,12 +189,12 @@ impl<C: Wire> Transfer<C> {
     }
 
     /// Queues a request for the peer's records under a key.
-    pub(super) fn want(&mut self, space_index: u32, key: [u8; KEY_LEN]) {
-        if self.refused.contains(space_index, key) {
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        if self.refused.contains(wanted.space_index, wanted.key) {
             return;
         }
         if self.wants.len() < MAX_PENDING {
-            self.wants.push_back((space_index, key));
+            self.wants.push_back(wanted);
         } else {
             self.kept_back = true;
         }
@@ -217,16 +227,19 @@ impl<C: Wire> Transfer<C> {
         directory: &Directory<V>,
         session_key: SessionKey,
     ) -> Option<PatternRequest> {
-        let (space, _) = *self.wants.front()?;
+        let space = self.wants.front()?.space_index;
         let view = &directory.at(space)?.view;
         let mut wants: Vec<Want> = Vec::new();
         let mut bytes = 0;
         while wants.len() < MAX_WANTS && bytes < FRAME_TARGET {
-            if self.wants.front().is_none_or(|(space_index, _)| *space_index != space) {
+            if self.wants.front().is_none_or(|wanted| wanted.space_index != space) {
                 break;
             }
-            let Some((_, key)) = self.wants.pop_front() else { break };
-            let want = want_of(view, key, session_key);
+            let Some(wanted) = self.wants.pop_front() else { break };
+            let want = match wanted.newer {
+                Some(holds) => Want { key: wanted.key, holds, context: Vec::new() },
+                None => want_of(view, wanted.key, session_key),
+            };
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (WANT_NODE + WANT_ENTRY) * want.context.len();
             self.awaited.insert((space, want.key));

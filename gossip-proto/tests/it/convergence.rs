@@ -1,9 +1,12 @@
 //! Convergence: after a session, both sides are equal, or differ less.
 
 use crate::common::{
-    self, State, Store, content, content_digest, dots, join, node_id, sync, sync_with, version,
+    self, Contact, State, Store, content, content_digest, dots, join, node_id, read, sync,
+    sync_with, version,
 };
-use engram_gossip_proto::{Compression, Ending, PatternContent, SessionConfig, limits};
+use engram_gossip_proto::{
+    Compression, Ending, Message, PatternContent, SessionConfig, Want, limits,
+};
 use proptest::prelude::*;
 
 /// One write at one of two replicas, and whether the other replica received it immediately.
@@ -274,6 +277,43 @@ fn siblings_and_deletions_of_one_id_meet() {
     let live = [(node_id(1), version(1), digest(1))];
     assert_eq!(dots(&record), live.into(), "a concurrent write survives a deletion");
     assert_eq!(record.suppressed, [(digest(2), 1)]);
+}
+
+/// The requests of a session, in order; true if the opener sent one.
+fn wants(contact: &Contact) -> Vec<(bool, Want)> {
+    let message = |(by_opener, frame): &(bool, Vec<u8>)| (*by_opener, read(frame).unwrap());
+    let wants = |(by_opener, message)| match message {
+        Message::PatternRequest(request) => {
+            (request.wants.into_iter()).map(|want| (by_opener, want)).collect()
+        }
+        _ => Vec::new(),
+    };
+    contact.frames.iter().map(message).flat_map(wants).collect()
+}
+
+#[test]
+fn the_older_side_requests_briefly() {
+    let mut older = State::default();
+    older.submit(1, 1, content("a", 1));
+    older.submit(2, 2, content("a", 2));
+    let mut newer = older.clone();
+    newer.submit(2, 3, content("a", 3));
+    let mut counts = Vec::new();
+    for older_opens in [true, false] {
+        let (a, b) = (Store::new(older.clone()), Store::new(newer.clone()));
+        let contact = if older_opens { sync(&a, &b) } else { sync(&b, &a) };
+        assert_eq!(contact.opener.result, Ending::InSync);
+        let wants = wants(&contact);
+        counts.push(wants.len());
+        if let [(opener_first, first), (opener_answers, answer)] = &wants[..] {
+            assert_eq!((*opener_first, *opener_answers), (!older_opens, older_opens));
+            assert_eq!((first.holds.len(), first.context.len()), (2, 2));
+            assert_eq!((answer.key, answer.holds.len(), answer.context.len()), (first.key, 1, 0));
+            assert!(first.holds.contains(&answer.holds[0]), "the content that both hold");
+        }
+    }
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2], "the side that receives the listing requests first");
 }
 
 #[test]
