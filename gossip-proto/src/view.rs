@@ -237,3 +237,10 @@ pub trait View {
     /// trees that may follow. A view with clocks must implement this method.
     fn repin(&mut self) {}
 }
+
+/// Runs `work` on the clocks of a view, if it has any.
+pub(crate) fn ask<T>(view: &impl View, work: impl FnOnce(&mut dyn Clocks) -> T) -> Option<T> {
+    let (mut work, mut answer) = (Some(work), None);
+    view.with_clocks(&mut |clocks| answer = work.take().map(|work| work(clocks)));
+    answer
+}

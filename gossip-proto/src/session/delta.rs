@@ -1,25 +1,24 @@
 //! Delta by clocks: each side sends its version summary, then the records above the other side's
 //! summary.
 
+mod space;
 mod unoffered;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use self::space::{Delta, Untaken};
 use super::directory::{Directory, Hosted};
 use super::names::Names;
-use super::receive::Arrived;
 use super::stream::{Stream, Told};
 use super::transfer::QueuedRecord;
 use crate::clocks::short_node;
 use crate::limits::{MAX_NEWS, MAX_SUMMARIES, MAX_SUMMARY};
-use crate::message::{RangeAnswer, RangeOffer, VersionBase, Versions, range_of};
+use crate::message::{RangeAnswer, RangeOffer, Versions};
 use crate::record::NodeId;
-use crate::tag::{self, KEY_LEN, SessionKey};
-use crate::{
-    Clocks, Intake, Message, ProtocolViolation, SessionError, ShortNode, VersionRange,
-    VersionSummary, View,
-};
+use crate::tag::SessionKey;
+use crate::view::ask;
+use crate::{Intake, Message, ProtocolViolation, SessionError, ShortNode, VersionSummary, View};
 
 /// The spaces that are synced by clocks; the delta of each ends when the comparison of its trees
 /// begins.
@@ -49,84 +48,6 @@ enum Sending {
     KeptBack,
 }
 
-/// The delta of one space.
-pub(super) struct Delta {
-    /// This side's summary, read before the tree was pinned.
-    ours: VersionSummary,
-    /// The peer's summary, once it has arrived. This side's declarations raise it.
-    theirs: Option<VersionSummary>,
-    /// The nodes of the peer's summary, ascending: the peer knows their ids.
-    known: Vec<ShortNode>,
-    /// The nodes of this side's summary, once the peer has sent records.
-    nodes: Option<Names>,
-    tell: Tell,
-    offer: Offer,
-    answer: Answer,
-    stream: Option<Stream>,
-    /// Keys of records that the peer sent although they are above its summary; they need not be
-    /// sent back.
-    over: BTreeSet<[u8; KEY_LEN]>,
-    /// Whether a side declined a range, or the peer accepts no records although this side has some
-    /// for it.
-    left_out: bool,
-    /// Whether this side expects records without an offer.
-    expects: bool,
-    /// Whether the comparison of the trees has begun.
-    ended: bool,
-}
-
-/// The form in which to send this side's summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tell {
-    Relative,
-    Whole,
-    /// Whole, with a request for the peer's whole summary.
-    WholeForWhole,
-    Told,
-}
-
-/// The state of this side's offer of ranges.
-enum Offer {
-    /// Waiting for the peer's summary.
-    Waiting,
-    /// The peer's summary arrived.
-    Due,
-    /// Waiting for the peer's answer.
-    Made(RangeOffer),
-    /// The ranges to send are known.
-    Settled,
-}
-
-/// The state of this side's answer to the peer's offer of ranges.
-enum Answer {
-    /// No offer has arrived.
-    NoOffer,
-    /// Waiting to be sent.
-    Due(RangeAnswer),
-    Sent,
-}
-
-impl Answer {
-    fn take_due(&mut self) -> Option<RangeAnswer> {
-        if !matches!(self, Self::Due(_)) {
-            return None;
-        }
-        match core::mem::replace(self, Self::Sent) {
-            Self::Due(answer) => Some(answer),
-            Self::NoOffer | Self::Sent => None,
-        }
-    }
-}
-
-/// The numbers of records in the offered ranges that this side does not take.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Untaken {
-    /// Number of records that another session is fetching, or that this side cannot accept.
-    pub(super) left: u64,
-    /// Number of records that another session has received since this one began.
-    pub(super) came: u64,
-}
-
 impl Deltas {
     pub(super) fn new(peer: Option<ShortNode>, intake: Intake) -> Self {
         Self { peer, unoffered: MAX_NEWS, intake, ..Self::default() }
@@ -143,20 +64,7 @@ impl Deltas {
         // The tree is pinned after the summary was read, so it contains everything that the summary
         // covers.
         space.view.repin();
-        let mut delta = Delta {
-            ours,
-            theirs: None,
-            known: Vec::new(),
-            nodes: None,
-            tell: Tell::Relative,
-            offer: Offer::Waiting,
-            answer: Answer::NoOffer,
-            stream: None,
-            over: BTreeSet::new(),
-            left_out: false,
-            expects: false,
-            ended: false,
-        };
+        let mut delta = Delta::new(ours);
         if self.intake != Intake::Offered {
             delta.expect_any(&space.view);
         }
@@ -303,30 +211,8 @@ impl Deltas {
         space: &impl View,
     ) -> Result<(), SessionError> {
         let Some(delta) = self.get_mut(versions.space) else { return Ok(()) };
-        if delta.theirs.is_some() {
-            return Err(SessionError::Violation(ProtocolViolation::SecondSummary));
-        }
-        if versions.repeat {
-            delta.tell = Tell::Whole;
-        }
-        let base = match &versions.base {
-            VersionBase::Whole => Some(VersionSummary::default()),
-            VersionBase::Yours if delta.tell == Tell::Told => Some(delta.ours.clone()),
-            VersionBase::Yours => {
-                return Err(SessionError::Violation(ProtocolViolation::UnknownBase));
-            }
-            VersionBase::Kept(id) => ask(space, |clocks| clocks.base(id)).flatten(),
-        };
-        let Some(base) = base else {
-            delta.tell = Tell::WholeForWhole;
-            return Ok(());
-        };
-        let told = versions.resolve(&base)?;
-        let entries = told.len();
-        delta.known = told.iter().map(|(node, _)| node).collect();
-        delta.theirs = Some(told);
-        delta.offer = Offer::Due;
-        delta.expect_told(space);
+        delta.on_versions(versions, space)?;
+        let entries = delta.known.len();
         self.entries[1] += entries;
         if self.entries[1] > MAX_SUMMARIES {
             let (what, cap) = ("entries of version summaries", MAX_SUMMARIES as u64);
@@ -341,29 +227,9 @@ impl Deltas {
         offer: &RangeOffer,
         space: &impl View,
     ) -> Result<Untaken, SessionError> {
-        const UNEXPECTED: SessionError =
-            SessionError::Violation(ProtocolViolation::UnexpectedOffer);
-        let accepts = space.accepts_records();
-        // Another session may have received records since this side sent its summary.
-        let handled = ask(space, |clocks| clocks.summary()).unwrap_or_default();
-        let delta = self.get_mut(offer.space).ok_or(UNEXPECTED)?;
-        if delta.tell != Tell::Told || !matches!(delta.answer, Answer::NoOffer) {
-            return Err(UNEXPECTED);
-        }
-        let mut untaken = Untaken::default();
-        let answer = RangeAnswer::to(offer, |range| {
-            let (node, upper, records) = range;
-            if handled.get(node) >= *upper {
-                untaken.came = untaken.came.saturating_add(*records);
-                return false;
-            }
-            let takes = accepts && space.claim_range(&range_of(range, &delta.ours));
-            untaken.left = untaken.left.saturating_add(if takes { 0 } else { *records });
-            takes
-        });
-        delta.left_out |= untaken.left > 0 || untaken.came > 0;
-        delta.answer = Answer::Due(answer);
-        Ok(untaken)
+        let delta = self.get_mut(offer.space);
+        let delta = delta.ok_or(SessionError::Violation(ProtocolViolation::UnexpectedOffer))?;
+        delta.on_offer(offer, space)
     }
 
     /// Handles the peer's answer to this side's ranges.
@@ -372,20 +238,9 @@ impl Deltas {
         answer: &RangeAnswer,
         session_key: SessionKey,
     ) -> Result<(), SessionError> {
-        const UNEXPECTED: SessionError =
-            SessionError::Violation(ProtocolViolation::UnexpectedAnswer);
-        let delta = self.get_mut(answer.space).ok_or(UNEXPECTED)?;
-        let Offer::Made(offer) = core::mem::replace(&mut delta.offer, Offer::Settled) else {
-            return Err(UNEXPECTED);
-        };
-        answer.check(&offer)?;
-        let taken = offer.ranges.iter().enumerate().filter(|(at, _)| answer.takes(*at));
-        let theirs = delta.theirs.clone().unwrap_or_default();
-        let taken: Vec<_> = taken.map(|(_, range)| range_of(range, &theirs)).collect();
-        let all = taken.len() == offer.ranges.len();
-        delta.left_out |= !all;
-        delta.stream = Some(Stream::new(taken, all, session_key));
-        Ok(())
+        let delta = self.get_mut(answer.space);
+        let delta = delta.ok_or(SessionError::Violation(ProtocolViolation::UnexpectedAnswer))?;
+        delta.on_answer(answer, session_key)
     }
 
     /// The next message about summaries or ranges in this turn.
@@ -415,137 +270,4 @@ impl Deltas {
         self.sending = sending;
         message
     }
-}
-
-impl Delta {
-    /// Whether this side sent its summary, so that the peer may send the records above it.
-    fn told(&self) -> bool {
-        self.tell == Tell::Told
-    }
-
-    /// Whether this side sent its summary and its records, or left the records to a later session.
-    pub(super) fn is_over(&self) -> bool {
-        let sent = match self.offer {
-            Offer::Waiting => true,
-            Offer::Due | Offer::Made(_) => false,
-            Offer::Settled => self.stream.as_ref().is_none_or(Stream::is_done),
-        };
-        self.told() && sent
-    }
-
-    pub(super) fn left_out(&self) -> bool {
-        self.left_out
-    }
-
-    /// Whether a record lies above the summary that this side sent. The summary has no entry of a
-    /// node that this side does not know.
-    pub(super) fn awaits(&self, arrived: &Arrived) -> bool {
-        self.told() && (arrived.has_unknown_nodes() || exceeds(&arrived.context, &self.ours))
-    }
-
-    /// Notes a received record, so that it is not sent back.
-    pub(super) fn note(&mut self, key: &[u8; 32], context: &[(NodeId, u64)]) {
-        let Some(theirs) = &self.theirs else { return };
-        if exceeds(context, theirs) && self.over.len() < MAX_NEWS as usize {
-            self.over.insert(tag::key(key));
-        }
-    }
-
-    /// Whether this side has handled records that the peer has not.
-    pub(super) fn has_news(&self, view: &impl View) -> bool {
-        let Some(theirs) = &self.theirs else { return false };
-        let news = |clocks: &mut dyn Clocks| {
-            clocks.summary().iter().any(|(node, upper)| {
-                clocks.count(&VersionRange { node, above: theirs.get(&node), upper }) > 0
-            })
-        };
-        ask(view, news).unwrap_or(false)
-    }
-
-    fn next_summary(
-        &mut self,
-        space_index: u32,
-        peer: Option<ShortNode>,
-        view: &impl View,
-    ) -> Option<Versions> {
-        let tell = core::mem::replace(&mut self.tell, Tell::Told);
-        let whole = || {
-            let nothing = VersionSummary::default();
-            Versions::relative(space_index, &self.ours, VersionBase::Whole, &nothing)
-        };
-        match (tell, &self.theirs) {
-            (Tell::Told, _) => None,
-            (Tell::Whole, _) => Some(whole()),
-            (Tell::WholeForWhole, _) => Some(Versions { repeat: true, ..whole() }),
-            (Tell::Relative, Some(theirs)) => {
-                Some(Versions::relative(space_index, &self.ours, VersionBase::Yours, theirs))
-            }
-            (Tell::Relative, None) => {
-                let base = ask(view, |clocks| {
-                    let id = clocks.base_with(peer)?;
-                    Some((id, clocks.base(&id)?))
-                });
-                Some(match base.flatten() {
-                    Some((id, base)) => {
-                        Versions::relative(space_index, &self.ours, VersionBase::Kept(id), &base)
-                    }
-                    None => whole(),
-                })
-            }
-        }
-    }
-
-    /// Leaves this side's records to a later session once the peer's summary is known; returns
-    /// whether there are any.
-    fn leave_out(&mut self, view: &impl View) -> bool {
-        if !matches!(self.offer, Offer::Due) {
-            return false;
-        }
-        self.offer = Offer::Settled;
-        self.left_out |= self.has_news(view);
-        self.left_out
-    }
-
-    /// Decides which ranges to send once the peer's summary is known; offers them if they hold more
-    /// than `unoffered` records.
-    fn next_offer(
-        &mut self,
-        space_index: u32,
-        view: &impl View,
-        unoffered: u64,
-        session_key: SessionKey,
-    ) -> Option<RangeOffer> {
-        let (Offer::Due, Some(theirs)) = (&self.offer, &self.theirs) else { return None };
-        let count = |clocks: &mut dyn Clocks| -> Vec<(ShortNode, u64, u64)> {
-            let counted = |(node, upper)| {
-                let range = VersionRange { node, above: theirs.get(&node), upper };
-                let count = if range.above < upper { clocks.count(&range) } else { 0 };
-                (count > 0).then_some((node, upper, count))
-            };
-            self.ours.iter().filter_map(counted).collect()
-        };
-        let ranges = ask(view, count).unwrap_or_default();
-        let records: u64 = ranges.iter().map(|(_, _, count)| *count).sum();
-        if records > unoffered {
-            let offer = RangeOffer { space: space_index, ranges };
-            self.offer = Offer::Made(offer.clone());
-            return Some(offer);
-        }
-        let ranges = ranges.iter().map(|range| range_of(range, theirs)).collect();
-        self.stream = Some(Stream::new(ranges, true, session_key));
-        self.offer = Offer::Settled;
-        None
-    }
-}
-
-/// Whether an entry of `context` lies above `summary`.
-fn exceeds(context: &[(NodeId, u64)], summary: &VersionSummary) -> bool {
-    context.iter().any(|(node, entry)| *entry > summary.get(&short_node(node)))
-}
-
-/// Runs `work` on the clocks of a view, if it has any.
-pub(super) fn ask<T>(view: &impl View, work: impl FnOnce(&mut dyn Clocks) -> T) -> Option<T> {
-    let (mut work, mut answer) = (Some(work), None);
-    view.with_clocks(&mut |clocks| answer = work.take().map(|work| work(clocks)));
-    answer
 }

@@ -1,9 +1,9 @@
 //! The end of a session: final messages, outcome and failure.
 
-use super::delta::ask;
 use super::turn::Turn;
 use super::{Ending, Outcome, SentRoots, Session, Stage};
 use crate::message::{Done, FinalRoots, WalkedRoot};
+use crate::view::ask;
 use crate::{Compression, Message, ProtocolViolation, Refusal, SessionError, View};
 
 impl<V: View> Session<V> {

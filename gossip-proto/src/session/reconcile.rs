@@ -5,7 +5,6 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Session;
-use super::delta::ask;
 use super::descent::NodeRef;
 use super::names::{Names, NodeNames};
 use super::receive::Arrived;
@@ -18,6 +17,7 @@ use crate::message::{
 use crate::message::{SubtreeResponse, Want};
 use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN};
+use crate::view::ask;
 use crate::{Entry, Event, Prefix, ProtocolViolation, Rejection, SessionError, View};
 
 /// Maximum number of entries that are compared with a listing at once. More entries are compared

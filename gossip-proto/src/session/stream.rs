@@ -3,12 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::delta::ask;
 use super::transfer::QueuedRecord;
 use crate::clocks::short_node;
 use crate::limits::MAX_NEWS;
 use crate::record::NodeId;
 use crate::tag::{KEY_LEN, SessionKey, Tag};
+use crate::view::ask;
 use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, View};
 
 /// Number of records looked up at once, apart from further ones with the last one's version.

@@ -1,7 +1,8 @@
 //! Tells the view which records the peer may send without an offer, so that other sessions leave
 //! them to this one.
 
-use super::{Delta, Deltas};
+use super::Deltas;
+use super::space::Delta;
 use crate::session::directory::Directory;
 use crate::{Unoffered, VersionRange, View};
 

@@ -28,6 +28,20 @@ fn second_version_summary_is_refused() {
 }
 
 #[test]
+fn a_whole_summary_is_requested_once() {
+    let unknown = || versions(VersionBase::Kept([5; 8]), vec![]);
+    let mut victim = Victim::clocked(few());
+    victim.say(&unknown(), true).unwrap();
+    assert!(victim.listen().iter().any(|m| matches!(m, Message::Versions(v) if v.repeat)));
+    assert!(victim.say(&unknown(), true).is_err());
+    assert_eq!(victim.ended(&few()).0, SessionError::Violation(ProtocolViolation::SecondSummary));
+    let mut victim = Victim::clocked(few());
+    victim.say(&unknown(), true).unwrap();
+    victim.listen();
+    victim.say(&versions(VersionBase::Whole, vec![]), true).unwrap();
+}
+
+#[test]
 fn version_summary_beyond_its_base_is_refused() {
     let mut victim = Victim::clocked(few());
     assert!(victim.say(&versions(VersionBase::Yours, vec![(7, 1)]), true).is_err());
