@@ -12,6 +12,8 @@ mod clocks;
 mod common;
 mod compression;
 mod convergence;
+#[cfg(feature = "sim")]
+mod dials;
 mod faults;
 mod fuzz;
 mod golden;
