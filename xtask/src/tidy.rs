@@ -1,6 +1,7 @@
 //! House rules that no compiler checks.
 
 mod alerts;
+mod declared;
 mod dependencies;
 mod doc_commands;
 mod documents;
@@ -22,7 +23,7 @@ use sources::Source;
 
 /// Check the house rules that no compiler checks
 ///
-/// Crates and modules have only permitted dependencies; packages have licences, READMEs and changelogs; no clock,
+/// Crates and modules have only permitted dependencies; every source file is compiled; packages have licences, READMEs and changelogs; no clock,
 /// thread, network or unordered map is used below gossip-net; a test names every limit; no name is retired or too
 /// long; links, commands, code and metric names in documents exist; every alert has a runbook and tests.
 #[derive(Args)]
@@ -56,6 +57,7 @@ impl Tidy {
         for member in &members {
             violations.extend(dependencies::check(member));
             let sources = Source::read_all(member, &["src", "tests"])?;
+            violations.extend(declared::check(&sources));
             violations.extend(modules::check_circles(&member.name, &sources));
             violations.extend(names::check_retired(&sources));
             violations.extend(names::check_tests(&sources));
