@@ -27,7 +27,9 @@ pub enum BindError {
         address: SocketAddr,
     },
     /// Binding the address failed for another reason.
-    #[error("cannot listen on {address}: {source}; use an address of this machine")]
+    #[error(
+        "cannot listen on {address}: {source}; use an address of this machine and a port that this user may open"
+    )]
     Address {
         /// The address.
         address: SocketAddr,
@@ -93,7 +95,7 @@ pub enum SyncError {
     TooSlow,
     /// The peer is already running its maximum number of sessions, or did not allow a stream within
     /// [`FRAME_TIMEOUT`](crate::limits::FRAME_TIMEOUT).
-    #[error("the peer is already running its maximum number of sessions; this node retries later")]
+    #[error("the peer is busy with other sessions; this node retries later")]
     Busy,
     /// The peer refused the session because this node has used up its quota at the peer, or the
     /// peer has exceeded its send rate; this node retries after a pause.

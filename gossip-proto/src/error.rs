@@ -54,7 +54,7 @@ pub enum DecodeError {
     #[error("{0} is not in its canonical form")]
     NotCanonical(&'static str),
     /// A value that this wire version does not define.
-    #[error("{0} has an undefined value")]
+    #[error("{0} has an invalid value")]
     Invalid(&'static str),
     /// Bytes follow the end of the message.
     #[error("{0} bytes follow the end of the message")]
@@ -111,7 +111,7 @@ pub enum SessionError {
         theirs: String,
     },
     /// The peer exceeded a cap of the whole session.
-    #[error("{what}: the peer exceeded the cap of {cap}")]
+    #[error("{what}: the session exceeded the cap of {cap}")]
     OverLimit {
         /// The quantity that exceeds its cap.
         what: &'static str,

@@ -40,7 +40,7 @@ fn describes_a_package(variable: &OsStr) -> bool {
 /// The command in shell syntax, for the root of the repository.
 pub(crate) fn spelled(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
-        Some(format!("{}='{}'", name.to_string_lossy(), value?.to_string_lossy()))
+        Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
     });
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());

@@ -43,28 +43,38 @@ impl Release {
         for member in &libraries {
             refuse_incomplete(member)?;
         }
+        let mut rehearsal = self.publish()?;
+        rehearsal.arg("--dry-run");
+        let checks = [cargo(["xtask", "tidy"]), rehearsal];
+        if !each_passes(checks)? || archive::weigh_each(&libraries)? == Verdict::Failed {
+            return Ok(Verdict::Failed);
+        }
+        if self.archives && archive::test_each(&libraries)? == Verdict::Failed {
+            return Ok(Verdict::Failed);
+        }
+        let published = !self.execute || each_passes([self.publish()?])?;
+        Ok(if published { Verdict::Passed } else { Verdict::Failed })
+    }
+
+    fn publish(&self) -> Result<Command> {
         let mut publish = cargo(["publish", "--workspace", "--target-dir"]);
         publish.arg(archive::empty_target()?);
-        if !self.execute {
-            publish.arg("--dry-run");
-        }
         if self.allow_dirty {
             publish.arg("--allow-dirty");
         }
-        for mut command in [cargo(["xtask", "tidy"]), publish] {
-            if !passes(&mut command)? {
-                eprintln!(
-                    "\nthis command failed; run it alone for details:\n$ {}",
-                    spelled(&command)
-                );
-                return Ok(Verdict::Failed);
-            }
-        }
-        if archive::weigh_each(&libraries)? == Verdict::Failed {
-            return Ok(Verdict::Failed);
-        }
-        if self.archives { archive::test_each(&libraries) } else { Ok(Verdict::Passed) }
+        Ok(publish)
     }
+}
+
+/// Runs commands until one fails.
+fn each_passes<const N: usize>(commands: [Command; N]) -> Result<bool> {
+    for mut command in commands {
+        if !passes(&mut command)? {
+            eprintln!("\nthis command failed; run it alone for details:\n$ {}", spelled(&command));
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Refuses uncommitted changes: packages must match a commit.

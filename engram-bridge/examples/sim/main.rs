@@ -58,7 +58,7 @@ struct Options {
     /// One seed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Print every event. Needs --scenario and --seed.
+    /// Print every event. Needs one --scenario and --seed.
     #[arg(long, requires = "seed", requires = "scenario")]
     trace: bool,
     /// Include the scenarios that take minutes.
@@ -101,7 +101,10 @@ impl Options {
     /// Returns whether every scenario passed.
     fn run(&self) -> Result<bool> {
         let scenarios = self.scenarios()?;
-        if let ([scenario], Some(seed), true) = (&*scenarios, self.seed, self.trace) {
+        if self.trace {
+            let ([scenario], Some(seed)) = (&*scenarios, self.seed) else {
+                return Err("--trace needs one --scenario and --seed".into());
+            };
             return Ok(trace(scenario, seed));
         }
         if !self.json {

@@ -211,14 +211,14 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Reads one line, without its line ending and other white space at its end. Returns the number of
-/// bytes that the line takes in the file; 0 at the end of the file. Skips the rest of a line that is
-/// too long.
+/// bytes that the line takes in the file; 0 at the end of the file. Of a line that is too long, reads
+/// one byte more than is allowed, and skips the rest.
 fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = MAX_SNAPSHOT_LINE as u64 + 1;
-    let mut length = lines.take(most).read_until(b'\n', line)? as u64;
+    let length = lines.take(most).read_until(b'\n', line)? as u64;
     if length == most && line.last() != Some(&b'\n') {
-        length += lines.skip_until(b'\n')? as u64;
+        return Ok(length + lines.skip_until(b'\n')? as u64);
     }
     line.truncate(line.trim_ascii_end().len());
     Ok(length)

@@ -211,4 +211,7 @@ impl View for Recorder {
     fn repin(&mut self) {
         self.view.repin();
     }
+    fn accepts_records(&self) -> bool {
+        self.view.accepts_records()
+    }
 }

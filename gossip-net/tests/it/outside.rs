@@ -33,7 +33,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn every_method_works_outside_of_the_runtime() {
+fn methods_work_outside_of_the_runtime() {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let cluster = Cluster::new();
     let ready = cluster.issue("a");

@@ -79,7 +79,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     /// first, in as many adverts as both waves of a change need, and each call continues with the
     /// next unchanged spaces.
     pub fn advert(&mut self, room: usize) -> Vec<u8> {
-        let repeats = (2 * self.config.advert_fanout).max(1);
+        let repeats = self.config.advert_fanout.saturating_mul(2).max(1);
         self.advert_spaces.next_advert(self.roots.spaces(), room, repeats)
     }
 

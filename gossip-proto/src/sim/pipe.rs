@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parcels_leave_in_order_and_once() {
+    fn segments_leave_in_order_and_once() {
         let mut pipe = Pipe::default();
         let numbers: Vec<_> = (0..3).map(|_| pipe.number()).collect();
         assert_eq!(numbers, [0, 1, 2]);

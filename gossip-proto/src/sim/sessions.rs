@@ -103,11 +103,11 @@ impl<H: Host> World<H> {
             return;
         }
         let Some(found) = self.contacts.get_mut(&contact) else { return };
-        let parcels = match found.transport {
+        let segments = match found.transport {
             Transport::Stream { .. } => found.ends[end].pipe.arrive(number, segment),
             Transport::Frames => Vec::from([segment]),
         };
-        for segment in parcels {
+        for segment in segments {
             self.take(contact, 1 - end, segment);
         }
     }

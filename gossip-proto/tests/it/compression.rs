@@ -47,7 +47,9 @@ fn incompressible_values_stay_unpacked() {
     let mut state = 1u64;
     let mut draw = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        f32::from_bits((state >> 32) as u32 & 0xbfff_ffff)
+        let bits = (state >> 32) as u32;
+        // An exponent of ones would be an infinity or not a number.
+        f32::from_bits(if bits >> 23 & 0xff == 0xff { bits ^ 1 << 23 } else { bits })
     };
     let noise = PatternContent {
         embedding: (0..768).map(|_| draw()).collect(),

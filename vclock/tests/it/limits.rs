@@ -137,19 +137,15 @@ fn the_greatest_16_values_of_a_node_stay() {
     assert_eq!(low, high);
 
     // Greater versions win, and other nodes keep their values.
-    let mut state = crowded(MAX_NODE_DOTS);
-    let mut newer = crowded(MAX_NODE_DOTS);
-    for state in [&mut state, &mut newer] {
-        state.submit(Dot::new(0, 1), 7).expect("a new version");
-        state.submit(Dot::new(2, 1), 7).expect("a new version");
-    }
-    newer
-        .supersede(Dot::new(1, 17), Some(0), |dot| *dot == Dot::new(1, 16))
-        .expect("a new version");
-    let mut older = crowded(MAX_NODE_DOTS);
-    older.join(&newer);
-    assert_eq!(older.of_node(&1).len(), MAX_NODE_DOTS);
-    assert_eq!((older.of_node(&0).len(), older.of_node(&2).len()), (1, 1));
+    let mixed = |first: std::ops::Range<u64>| {
+        let first = first.map(|value| (Dot::new(1, 1), value));
+        let others = [(Dot::new(1, 2), 0), (Dot::new(2, 1), 7)];
+        let live = [(Dot::new(0, 1), 7)].into_iter().chain(first).chain(others).collect();
+        Siblings::from_parts(live, clock(&[(0, 1), (1, 2), (2, 1)])).expect("within the limit")
+    };
+    let (mut low, high): (State, State) = (mixed(1..16), mixed(16..31));
+    assert_eq!(low.join(&high).dropped, 15);
+    assert_eq!(low, high, "the value of version 2 is the smallest, and stays");
 }
 
 #[test]

@@ -11,8 +11,10 @@ const INDEX: &str = "gossip-proto/src/clocks/index.rs";
 const PIECES: &str = "gossip-proto/src/session/pieces.rs";
 const RECEIVE: &str = "gossip-proto/src/session/receive.rs";
 const RECONCILE: &str = "gossip-proto/src/session/reconcile.rs";
+const SPACE: &str = "gossip-proto/src/session/delta/space.rs";
 const STREAM: &str = "gossip-proto/src/session/stream.rs";
 const TRANSFER: &str = "gossip-proto/src/session/transfer.rs";
+const UNOFFERED: &str = "gossip-proto/src/session/delta/unoffered.rs";
 
 const FULL: &str = "refusals::a_full_side_sends_and_gets_nothing";
 const REFUSED: &str = "refusals::a_refused_record_comes_once_a_session";
@@ -42,7 +44,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "session: a refused record is requested again",
         edits: &[Edit {
             file: TRANSFER,
-            from: "if self.refused.contains(space_index, key) {",
+            from: "if self.refused.contains(wanted.space_index, wanted.key) {",
             to: "if false {",
         }],
         suite: &SESSION,
@@ -82,15 +84,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "session: an answer to ranges is not checked",
-        edits: &[Edit { file: DELTA, from: "answer.check(&offer)?;", to: "" }],
+        edits: &[Edit { file: SPACE, from: "answer.check(&offer)?;", to: "" }],
         suite: &SESSION,
         killers: &["misbehaviour::clocks::an_answer_has_one_bit_for_each_range"],
     },
     Mutant {
         name: "session: a range that is not taken counts as sent",
         edits: &[Edit {
-            file: DELTA,
-            from: "delta.left_out |= untaken.left > 0 || untaken.came > 0;",
+            file: SPACE,
+            from: "self.left_out |= untaken.left > 0 || untaken.came > 0;",
             to: "",
         }],
         suite: &SESSION,
@@ -174,8 +176,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "session: a range that was already handled is taken",
-        edits: &[Edit { file: DELTA, from: "if handled.get(node) >= *upper {", to: "if false {" }],
+        edits: &[Edit { file: SPACE, from: "if handled.get(node) >= *upper {", to: "if false {" }],
         suite: &SESSION,
         killers: &["schedule::no_record_arrives_twice"],
+    },
+    Mutant {
+        name: "session: a whole summary is requested again",
+        edits: &[Edit { file: SPACE, from: "self.asked = true;", to: "" }],
+        suite: &SESSION,
+        killers: &["misbehaviour::clocks::a_whole_summary_is_requested_once"],
+    },
+    Mutant {
+        name: "session: an older record is named at length",
+        edits: &[Edit { file: RECONCILE, from: "newer: Some(shared)", to: "newer: None" }],
+        suite: &SESSION,
+        killers: &["convergence::the_older_side_requests_briefly"],
+    },
+    Mutant {
+        name: "session: unoffered records are not announced",
+        edits: &[Edit { file: UNOFFERED, from: "view.expect_unoffered(&Unoffered::Any);", to: "" }],
+        suite: &SESSION,
+        killers: &["offers::a_session_announces_unoffered_records"],
     },
 ];

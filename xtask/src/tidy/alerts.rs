@@ -50,7 +50,21 @@ fn without_runbook(rules: &str, documents: &[Document]) -> Vec<Violation> {
         };
         says.map(|says| Violation { place: format!("{RULES}:{number}"), says })
     };
-    values(rules, "runbook: ").filter_map(broken).collect()
+    let unnamed = alerts(rules).filter(|(_, lines)| values(lines, "runbook: ").next().is_none());
+    let unnamed = unnamed.map(|(number, lines)| {
+        let name = lines.lines().next().unwrap_or_default();
+        Violation { place: format!("{RULES}:{number}"), says: format!("{name}: name its runbook") }
+    });
+    values(rules, "runbook: ").filter_map(broken).chain(unnamed).collect()
+}
+
+/// Finds the alerts, each as the number of its first line and the text from its name on.
+fn alerts(rules: &str) -> impl Iterator<Item = (usize, &str)> {
+    rules.match_indices("- alert: ").map(|(at, mark)| {
+        let text = &rules[at + mark.len()..];
+        let end = text.find("- alert: ").unwrap_or(text.len());
+        (1 + rules[..at].matches('\n').count(), &text[..end])
+    })
 }
 
 /// Finds the values of a key, with the numbers of their lines.
@@ -77,9 +91,15 @@ mod tests {
 
     #[test]
     fn an_alert_without_a_runbook_is_found() {
-        let document = Document { place: "docs/R.md".into(), text: "## A heading\n".to_owned() };
-        let found = without_runbook(RULES, &[document]);
+        let document = || Document { place: "docs/R.md".into(), text: "## A heading\n".to_owned() };
+        let found = without_runbook(RULES, &[document()]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].says.starts_with("R.md#gone"), "{found:?}");
+        let found = without_runbook(
+            "  - alert: One\n    expr: up\n  - alert: Two\n    runbook: R.md#a-heading\n",
+            &[document()],
+        );
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].to_string(), format!("{}:1: One: name its runbook", super::RULES));
     }
 }

@@ -182,6 +182,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let new = path.with_extension("pem.new");
     let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
     written.map_err(|error| {
+        let _ = fs::remove_file(&new);
         format!("cannot replace {}: {error}; it is unchanged", path.display()).into()
     })
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::kind::Kind;
 use super::level::Level;
+use crate::durable::recovery::counted;
 use crate::durable::storage::StorageError;
 use crate::node::telemetry::Warning;
 use crate::replica::{MAX_NODE_DOTS, MAX_SUPPRESSED};
@@ -127,8 +128,9 @@ impl Notice {
                 space,
                 id,
                 &format!(
-                    "more than {MAX_SUPPRESSED} of its contents are suppressed, so {digests} digests \
-                     were dropped; an engine that submits these contents again makes them visible"
+                    "more than {MAX_SUPPRESSED} of its contents are suppressed, so {} dropped; an \
+                     engine that submits these contents again makes them visible",
+                    counted(*digests as u64, "digest was", "digests were")
                 ),
             ),
             StateEvent::Implausible { space, id, node } => {

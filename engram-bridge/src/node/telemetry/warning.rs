@@ -254,7 +254,8 @@ fn date(time: SystemTime) -> String {
 
 fn amount(CapUsage { cap, used, limit }: &CapUsage) -> String {
     match cap {
-        Cap::LiveRecords | Cap::Deletions => format!("{used} of {limit} records"),
+        Cap::LiveRecords => format!("{used} of {limit} records"),
+        Cap::Deletions => format!("{used} of {limit} deletions and suppressed contents"),
         Cap::ContentBytes => format!("{} of {} MiB", used >> 20, limit >> 20),
         Cap::UnlistedEntries => format!("{used} of {limit} entries in one space"),
     }
@@ -264,12 +265,12 @@ fn describe(f: &mut fmt::Formatter<'_>, fault: &ClockFault) -> fmt::Result {
     match fault {
         ClockFault::BeforeBuild { now, built_at } => write!(
             f,
-            "the clock of this machine is at least {} behind: it shows a time before the release of this program",
+            "the clock of this machine is behind: it shows a time up to {} before the release of this program",
             days(*now, *built_at)
         ),
         ClockFault::Ahead { now, told } => write!(
             f,
-            "the clock of this machine is {} ahead of every clock that a peer reported",
+            "the clock of this machine is up to {} ahead of every clock that a peer reported",
             days(*told, *now)
         ),
         _ => f.write_str("the clock of this machine is wrong"),

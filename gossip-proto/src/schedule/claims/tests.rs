@@ -115,7 +115,7 @@ fn further_claims_prolong_none() {
 }
 
 #[test]
-fn peer_with_an_expired_claim_is_distrusted() {
+fn peer_that_fulfils_no_claim_is_distrusted() {
     let mut claims = claims(2);
     assert!(claims.claim(SECOND, &space(), KEY, NOW));
     claims.end(SECOND, NOW);
