@@ -1,4 +1,4 @@
-//! Three nodes wrote one pattern concurrently. Prints what each strategy shows, and why.
+//! Four nodes wrote three versions of one pattern concurrently. Prints what each strategy shows, and why.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, InvalidPattern, KeepBoth, LastWriter, OwnedPattern,
@@ -19,7 +19,7 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
         version([0.8, 0.3, 0.3], &["luke-1", "luke-2", "luke-4"], 0.78, 5),
         version([0.8, 0.2, 0.4], &["luke-2", "luke-3", "luke-3"], 0.81, 2),
     ];
-    // A fourth node found the same pattern as the first, so the version has two confirmations.
+    // A fourth node wrote the same version as the first, so the version has two confirmations.
     nodes[0].confirmations = 2;
 
     let versions = Versions::new(nodes.clone())?;

@@ -6,14 +6,14 @@ use core::fmt;
 use crate::version::short;
 use crate::{Outcome, Reason, Resolution, StrategyId, Versions};
 
-/// A resolution in terms that an operator can check: the rule that decided, its margin, and the contribution of each
-/// version. `Display` writes it in a few lines.
+/// A resolution in terms that an operator can check: the rule that decided, with its margin if it has one, and the
+/// contribution of each version. `Display` writes a line for the rule and one for each version.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The strategy that decided.
     pub strategy: StrategyId,
-    /// The rule that decided, and its margin.
+    /// The rule that decided, with its margin if it has one.
     pub reason: Reason,
     /// The contribution of each version, in the order of [`Versions::as_slice`].
     pub contributions: Vec<Contribution>,
@@ -37,7 +37,7 @@ impl Explanation {
     /// Explains `resolution`, the answer of `strategy` for `versions`.
     ///
     /// # Panics
-    /// If `resolution` is an empty [`Outcome::Kept`], which breaks the law
+    /// If the outcome of `resolution` is an empty [`Outcome::Kept`], which breaks the law
     /// [`Valid`](crate::Law::Valid).
     #[must_use]
     pub fn new<T>(

@@ -37,7 +37,7 @@ use crate::{Resolution, Strategy, Value, Versions};
 ///     }
 /// }
 ///
-/// // The first generator draws few numbers, so ties are frequent. For law `Names`, the second draws
+/// // The first generator draws few different numbers, so ties are frequent. For law `Names`, the second draws
 /// // numbers that ascend with their position.
 /// let laws = Laws::new(|random| random.draw() % 8, |random, place| place as u64 * 8 + random.draw() % 8);
 /// laws.assert(&Greatest);
@@ -86,16 +86,16 @@ enum Cases {
 pub enum Law {
     /// S1: the answer is a function of the set, independent of order and repetition of its versions.
     Set,
-    /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A fold
-    /// over pairs in the order of digests breaks this law, as does "the first version wins": the results of both
-    /// depend on digests, so a writer who can influence a digest can influence the result.
+    /// S1: digests only break ties. In a set without ties, different digests for the versions change nothing. A
+    /// non-associative fold over pairs in the order of digests breaks this law, as does "the first version wins": the
+    /// results of both depend on digests, so a writer who can influence a digest can influence the result.
     Names,
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.
     Total,
-    /// S3: the answer is valid. Its indices are in range, [`Value::validate`] accepts its value, its shares add up to
-    /// 1, its reason is true for the set as far as the suite can check, and the explanation agrees with it. The suite
-    /// does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
+    /// S3: the answer is valid. Its indices are distinct and in range, [`Value::validate`] accepts its value, its
+    /// shares add up to 1, its reason is true for the set as far as the suite can check, and the explanation agrees
+    /// with it. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
     /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.

@@ -40,7 +40,7 @@ pub struct Composed<T> {
     pub shares: Vec<f64>,
 }
 
-/// The rule that decided, and its margin.
+/// The rule that decided, with its margin if it has one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -84,7 +84,8 @@ impl<T> Resolution<T> {
         Self { outcome: Outcome::Kept(indices), reason }
     }
 
-    /// Composes a new value from shares of all versions. The shares must add up to 1.
+    /// Returns a resolution that shows `value`, which is composed of all versions in these shares. The shares must add
+    /// up to 1.
     #[must_use]
     pub const fn blended(value: T, shares: Vec<f64>, reason: Reason) -> Self {
         Self { outcome: Outcome::Composed(Composed { value, shares }), reason }

@@ -5,10 +5,10 @@ use alloc::sync::Arc;
 
 use crate::{Explanation, Resolution, StrategyId, Versions};
 
-/// A rule that decides which value of a set of concurrent versions is visible.
+/// A rule that decides which value or values are visible for a set of concurrent versions.
 ///
-/// Replicas hold the same set and never exchange results, so `resolve` must be a pure function of the set, equal bit
-/// for bit on every node: no clock, no randomness, no memory of earlier calls, no dependence on the order of a hash
+/// Replicas hold the same set and never exchange results, so `resolve` must be a pure function of the set that gives
+/// the same bits on every node: no clock, no randomness, no memory of earlier calls, no dependence on the order of a hash
 /// map, and no float operations except `+ - * /` and the square root, in a fixed order. The rule always receives all
 /// versions in one call, so it need not be associative.
 ///

@@ -9,7 +9,8 @@ use crate::{Outcome, Reason, Resolution, Value};
 
 /// One live version (sibling) of a value.
 ///
-/// Two versions with the same digest are one version: [`Versions::new`] keeps a single copy and adds the confirmations.
+/// Two versions with the same digest and value are one version: [`Versions::new`] keeps a single copy and adds up the
+/// confirmations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Version<T> {
@@ -63,8 +64,8 @@ pub struct Versions<T> {
 
 /// The error for versions that do not form a set that a strategy can resolve.
 ///
-/// Leave out the named version, or correct it where it entered the system: a stored version should
-/// have passed the same checks.
+/// If the error names a version, leave the version out, or correct it where it entered the system: a
+/// stored version should have passed the same checks.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidVersions<E> {
@@ -112,12 +113,12 @@ pub(crate) fn short(digest: &[u8; 32]) -> String {
 impl<T: Value> Versions<T> {
     /// Validates the versions, sorts them by digest and merges equal ones.
     ///
-    /// Confirmations of equal versions add up (saturating at `u32::MAX`), so pass each write once: a version per dot,
-    /// or a version per value with the number of its dots. Takes `O(n log n)` steps and one validation of each value.
+    /// Confirmations of equal versions add up (saturating at `u32::MAX`), so pass each write once: a version per write,
+    /// or a version per value with the number of its writes. Takes `O(n log n)` steps and one validation of each value.
     ///
     /// # Errors
-    /// [`InvalidVersions`] names the first invalid version, in order of digests, and the cause. Contradictions are
-    /// checked last.
+    /// [`InvalidVersions`] if there are no versions, or with the first invalid version in order of digests, and the
+    /// cause. Contradictions are checked last.
     pub fn new(
         versions: impl IntoIterator<Item = Version<T>>,
     ) -> Result<Self, InvalidVersions<T::Invalid>> {
@@ -179,7 +180,7 @@ impl<T> Versions<T> {
         best.expect("a set of versions is never empty")
     }
 
-    /// Chooses the version that [`best_by`](Self::best_by) returns. The reason is [`Reason::Only`] for a single
+    /// Chooses the version that [`best_by`](Self::best_by) finds. The reason is [`Reason::Only`] for a single
     /// version, [`Reason::Digest`] if `order` finds other versions equal to the chosen one, and otherwise
     /// [`Reason::Other`] with the text `rule`.
     pub fn choose_by(

@@ -2,9 +2,10 @@
 //! run. Prints one JSON object per line.
 //!
 //! The floors are the times to write the same bytes to one file with a single sync, to read and
-//! hash them, to put them into a bare redb database, and to read them from it. During a first
-//! submission and during a backup, the benchmark also times readers, writers of another space, and
-//! HTTP requests. Readers and requests have absolute limits.
+//! hash them, and to put the same updates into a bare redb database; sizes are compared with the
+//! size of the contents. The filling and the reading of the bare database are also timed. During a
+//! first submission and during a backup, the benchmark also times readers, writers of another space,
+//! and HTTP requests. Readers and requests have absolute limits.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};

@@ -1,5 +1,6 @@
-//! Measures the memory of a node's process relative to the bytes of its patterns, and the time that
-//! the process takes to start from a store. Prints one JSON object per line.
+//! Measures the memory of a node's process and the file of its store, relative to the bytes of its
+//! patterns or deletions, and the time that the process takes to start from a store. Prints a line
+//! about an empty node, then one JSON object per line.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -76,8 +77,8 @@ impl<'f> Cluster<'f> {
         Self { folder, ca, validity }
     }
 
-    /// Measures a node that starts with `count` patterns on its disk, relative to an empty one. Its memory
-    /// may be at most `budget` times the bytes of the contents.
+    /// Measures a node that starts with `count` patterns on its disk, relative to an empty one. Its additional
+    /// memory may be at most `budget` times the bytes of the contents.
     fn measure_start(&self, count: usize, empty: &Shown, budget: Option<f64>) {
         let whole = snapshot(count);
         let bare = bytes(&whole);
@@ -165,7 +166,7 @@ impl<'f> Cluster<'f> {
         );
     }
 
-    /// Makes a certificate and a key.
+    /// Issues a certificate and a key, and returns the id of the node.
     fn issue(&self, name: &str) -> String {
         let node = self.ca.issue_node(name, self.validity).expect("a certificate");
         self.write(name, ".pem", &node.certificate_pem);
@@ -287,7 +288,7 @@ fn delete(space: &Arc<Space>, count: usize, nodes: u64) -> usize {
     encoded.len()
 }
 
-/// An id or a digest that depends on `n`; ascending for small `n`.
+/// An id or a digest that depends on `n`, ascending with `n`.
 fn id(n: u64) -> [u8; 32] {
     let mut id = [0x5a; 32];
     id[..8].copy_from_slice(&n.to_be_bytes());

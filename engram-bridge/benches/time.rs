@@ -1,5 +1,5 @@
-//! Measures `update_cache`, which Engram's scheduler calls, until the snapshot is durable, and the time until a peer's
-//! change reaches the cache. Both are compared with the time to hash the snapshot once.
+//! Measures `update_cache`, which Engram's scheduler calls, alone and until the snapshot is durable; the time until a
+//! peer's change reaches the cache; and the comparison across ids. The floor is the time to hash the snapshot once.
 
 #[allow(dead_code, unreachable_pub, reason = "Engram's types have more than a benchmark needs")]
 mod chrono {
@@ -53,7 +53,7 @@ impl ConsolidationService for Cache {
 
     fn update_cache(&self, snapshot: &ConsolidationSnapshot, source: ConsolidationCacheSource) {
         self.cache.update_cache(snapshot, source);
-        // Sending fails only at the end, after the receiver was dropped.
+        // Sending fails once the receiver is dropped; nobody waits for the message then.
         _ = self.given.lock().expect("nobody panics").send(());
     }
 

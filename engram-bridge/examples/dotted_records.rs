@@ -1,5 +1,6 @@
-//! A custom view: dotted records of `engram_vclock::Siblings`, compared by an
-//! `engram_merkle::Tree`, and checked by the law suite for views.
+//! A custom view of dotted records: an `engram_vclock::Siblings` holds the values of each record,
+//! an `engram_merkle::Tree` finds the records that differ, and the law suite for views checks the
+//! view.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,8 +19,8 @@ type Values = Siblings<[u8; 32]>;
 #[derive(Clone, Default, PartialEq)]
 struct Stored {
     values: Values,
-    /// The digests that peers suppress, each with its causal length. This store suppresses nothing
-    /// itself.
+    /// The digests that peers have suppressed, each with its causal length. This store suppresses
+    /// nothing itself.
     suppressed: BTreeMap<[u8; 32], u32>,
 }
 
@@ -35,7 +36,7 @@ struct State {
     tree: Tree<Arc<str>, Sha256>,
 }
 
-/// A pinned tree, which shares its nodes with the live tree, and the live store.
+/// The live store, and a pinned tree that shares its nodes with the live tree.
 struct StoreView {
     tree: Tree<Arc<str>, Sha256>,
     store: Store,
@@ -58,7 +59,7 @@ impl Store {
 }
 
 impl State {
-    /// Replaces all values that this node has for `id` with one content.
+    /// Replaces all values of `id` that this node holds with one content.
     fn write(&mut self, id: &str, bytes: &[u8]) {
         self.clock += 1;
         let digest = sha256(bytes);
@@ -69,7 +70,8 @@ impl State {
         self.place(id);
     }
 
-    /// Joins one record; its contents are in `brought` or already stored.
+    /// Joins one record, and returns whether the state of its id changed. Refuses a record that is
+    /// not canonical, and one whose contents are neither in `brought` nor stored.
     fn join(
         &mut self,
         record: &Record,
@@ -124,7 +126,7 @@ fn record(id: &str, stored: &Stored) -> Record {
     Record { id: id.into(), parts: parts.collect(), suppressed: suppressed.collect() }
 }
 
-/// The values of a record; `None` if it is not canonical.
+/// The values of a record; `None` if its parts are not canonical.
 fn values(record: &Record) -> Option<Values> {
     let context = record.parts.iter().map(|part| (part.node, part.entry));
     let live = record.parts.iter().flat_map(|part| {

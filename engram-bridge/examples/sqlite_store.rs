@@ -1,5 +1,5 @@
-//! A custom state store on SQLite. The crate's suite checks it, and a node saves its state to it
-//! and restores it.
+//! A custom state store on SQLite. The crate's suite checks the store; then a node stores its state
+//! and reads it back.
 //!
 //! `cargo run -p engram-bridge --example sqlite_store --features conformance`
 
@@ -25,8 +25,8 @@ const SCHEMA: &str = "
         kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;";
 
-/// Keeps the state in one SQLite file. Each commit is a transaction. Only one store can have
-/// the file open at a time.
+/// Keeps the state in an SQLite database. Each commit is a transaction. Only one store can have the
+/// database open at a time.
 struct SqliteStateStore {
     file: PathBuf,
     open: Mutex<Open>,
@@ -48,7 +48,7 @@ impl SqliteStateStore {
         Self { file: file.into(), open: Mutex::default() }
     }
 
-    /// Locks the file, unless this store has already locked it.
+    /// Locks the database, unless this store has already locked it.
     fn opened(&self) -> Result<MutexGuard<'_, Open>, rusqlite::Error> {
         let mut open = self.open();
         if open.lock.is_none() {

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         service.gossiper().gossip().set_roster(roster.clone());
     }
 
-    // Engram's scheduler does this after each run.
+    // Engram's scheduler calls `update_cache` after each run.
     for (name, service) in &services {
         let patterns = vec![pattern(name, name)?, pattern("shared", name)?];
         let snapshot = ConsolidationSnapshot { patterns, ..ConsolidationSnapshot::default() };
@@ -43,7 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         service.durable().await?;
     }
 
-    // Run rounds until all are equal. In a running cluster, adverts and the timer do this.
+    // Run rounds until all nodes are equal. In a running cluster, adverts and a timer start
+    // sessions.
     let root = |at: usize| services[at].1.gossiper().root_hash();
     while root(0) != root(1) || root(1) != root(2) {
         for (_, service) in &services {
@@ -60,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A node, and the consolidation service for its Engram.
+/// Starts a node; returns its name and the consolidation service for its Engram.
 fn start<'n>(
     name: &'n str,
     ca: &ClusterCa,

@@ -11,11 +11,12 @@ use engram_gossip_net::{Conditions, MemoryNetwork};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-/// Maximum number of bytes per second that each of a hundred idle nodes may send.
+/// Maximum number of payload bytes per second that an idle node may send, on average over a hundred
+/// nodes.
 const OWN: f64 = 160.0;
-/// The same limit including the headers of QUIC, UDP and IP.
+/// The corresponding limit including the headers of QUIC, UDP and IP.
 const ON_THE_WIRE: f64 = 600.0;
-/// Maximum number of seconds until all records are on all nodes.
+/// Maximum number of seconds until all records are on all surviving nodes.
 const NEWS: f64 = 10.0;
 
 fn main() {
@@ -49,7 +50,8 @@ fn idle_hour() {
     print("handshakes", input, all, "handshakes", ("the first ones", first));
 }
 
-/// Measures the traffic of idle nodes: one root advert per second, and the membership's packets.
+/// Measures the traffic of idle nodes: root adverts, one per second or within the membership's
+/// packets.
 fn idle_traffic() {
     for (input, membership) in
         [("100 nodes, static seeds", static_seeds as fn(usize) -> _), ("100 nodes, SWIM", swim)]
@@ -68,8 +70,8 @@ fn rates(input: &str, own: f64, wire: f64) {
     print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
 }
 
-/// Measures how long adverts alone take to spread one new record of each of a hundred nodes to all
-/// nodes.
+/// Measures how long one new record of each of a hundred nodes takes to reach all nodes, or all
+/// surviving ones.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {

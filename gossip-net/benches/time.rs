@@ -73,7 +73,8 @@ fn bare([ours, theirs]: &[Arc<Runtime>; 2]) -> (RawClient, Connection, RawServer
     (client, connection, server)
 }
 
-/// Measures a session between two equal nodes: one request, one response.
+/// Measures a session between two equal nodes, which is one request and one response, and a bare
+/// exchange of as many bytes.
 fn in_sync_check(c: &mut Criterion) {
     let mut group = c.benchmark_group("in_sync_check");
     for (layout, ends) in layouts() {

@@ -70,7 +70,7 @@ impl ClusterCa {
     /// Creates an authority with an ECDSA P-256 key.
     ///
     /// # Errors
-    /// [`IssueError::Failed`] if the system's random number generator fails.
+    /// [`IssueError::Failed`] if the key or the certificate cannot be created.
     pub fn generate(cluster: &str, validity: Validity) -> Result<Self, IssueError> {
         let key = KeyPair::generate().map_err(IssueError::failed)?;
         let mut params = params(&format!("{cluster} gossip CA"), validity)?;

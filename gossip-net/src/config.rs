@@ -28,8 +28,9 @@ pub struct NetConfig {
     pub schedule: ScheduleConfig,
     /// How long a connection without a session may be silent before it is closed. A keep-alive is
     /// sent after a third of this time. `None`, the default, means three times
-    /// [`ScheduleConfig::interval`], but at least three minutes and at most a day. A session closes
-    /// the connection of a silent peer earlier, after [`SessionConfig::idle_timeout`].
+    /// [`ScheduleConfig::interval`], but at least three minutes and at most a day. A session that
+    /// the peer does not answer closes the connection earlier, after
+    /// [`SessionConfig::idle_timeout`].
     pub idle_timeout: Option<Duration>,
     /// The maximum time that a shutdown waits for running sessions. Default: 5 s.
     pub shutdown_grace: Duration,

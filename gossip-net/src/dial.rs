@@ -32,7 +32,7 @@ pub(crate) type Attempt<T = Connection> =
 /// connection that succeeds.
 ///
 /// # Errors
-/// Returns the most informative failure: every other error takes precedence over a time-out.
+/// Returns the first failure other than a time-out, or a time-out if there is no other failure.
 pub(crate) async fn race<T: Send + 'static>(
     attempts: Vec<Attempt<T>>,
     delay: Duration,

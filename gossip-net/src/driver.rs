@@ -67,7 +67,8 @@ impl Shared {
         }
     }
 
-    /// Sends the local roots in one datagram if the peer is connected. The datagram may be lost.
+    /// Sends the local roots, as many as fit in one datagram, if the peer is connected. The
+    /// datagram may be lost.
     fn send_advert(&self, scheduler: &mut Scheduler<NodeId>, peer: NodeId) {
         let Some(peer) = self.peer(&peer) else { return };
         let Some(connection) = peer.state.connection() else { return };
@@ -102,7 +103,7 @@ impl Shared {
         ending.is_some_and(|report| report.outcome.result == Ending::NotAccepted)
     }
 
-    /// Records whether each peer's roots currently agree with this node's.
+    /// Records the current time for each connected peer whose last known roots equal this node's.
     fn note_agreements(&self) {
         let (now, peers) = (Instant::now(), self.peers().clone());
         let agreements: Vec<_> = self

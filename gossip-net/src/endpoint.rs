@@ -97,7 +97,7 @@ impl Socket {
         }
     }
 
-    /// Completes the handshake of a dialling peer and returns its id.
+    /// Completes the handshake of a dialling peer. Returns the connection and the peer's id.
     pub(crate) async fn accept(
         &self,
         incoming: Incoming,

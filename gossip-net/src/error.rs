@@ -1,4 +1,4 @@
-//! The errors of a node, except those of the handshake.
+//! The errors of starting a node, replacing its identity, handling adverts and running sessions.
 
 use std::io;
 use std::net::SocketAddr;
@@ -93,7 +93,8 @@ pub enum SyncError {
     /// The peer ended the session because this node took too long.
     #[error("the peer gave up: this node took too long")]
     TooSlow,
-    /// The peer is already running its maximum number of sessions, or did not allow a stream within
+    /// The peer is already running its maximum number of sessions, another session of this node
+    /// already waits there, or the peer did not allow a stream within
     /// [`FRAME_TIMEOUT`](crate::limits::FRAME_TIMEOUT).
     #[error("the peer is busy with other sessions; this node retries later")]
     Busy,
@@ -118,7 +119,7 @@ pub enum SyncError {
     /// The host's view panicked, which ended only this session.
     #[error("the host's view panicked during the session; see its panic message")]
     Panicked,
-    /// The hosted spaces do not allow a session.
+    /// The hosted spaces, or those of a preview, do not allow a session.
     #[error("cannot open a session: {0}")]
     Setup(#[from] SetupError),
     /// The peer aborted the session because it cannot run sessions or received an invalid frame.
@@ -168,8 +169,8 @@ impl SyncError {
     }
 }
 
-/// The label of a session that the sync machine ended. Only `protocol` means that the peer sent a frame that cannot
-/// be read, or broke a rule of the protocol.
+/// The label of a session that the sync machine ended. Only `protocol` means that the peer sent a
+/// frame that cannot be read, or broke a rule of the protocol.
 const fn of_session(error: &SessionError) -> &'static str {
     match error {
         SessionError::Frame(_) | SessionError::Violation(_) => "protocol",

@@ -36,12 +36,12 @@ pub enum Event {
         peer: NodeId,
         /// The cause. For most causes, its message states the next step.
         cause: HandshakeError,
-        /// Time until the next dial.
+        /// Time until the next dial, if the roster has an address for the peer.
         retry_in: Duration,
     },
     /// A remote dialled this node, and one side refused the other or the handshake failed. No
     /// gossip data was exchanged. A remote that ends its own handshake, or vanishes, is not
-    /// reported. Published once per IP address and [`HandshakeError::reason`] in
+    /// reported. Published at most once per IP address and [`HandshakeError::reason`] in
     /// [`REFUSED_PERIOD`](crate::limits::REFUSED_PERIOD).
     Refused {
         /// The remote address.
@@ -50,7 +50,7 @@ pub enum Event {
         cause: HandshakeError,
         /// Number of refusals since the last event for this address and reason, including this one.
         /// Incomplete only if more than [`MAX_REFUSED_REMOTES`](crate::limits::MAX_REFUSED_REMOTES)
-        /// pairs were refused several times.
+        /// pairs were refused meanwhile.
         times: u64,
     },
     /// A session completed, whichever side opened it.
@@ -123,7 +123,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Waits for the next event. Returns `None` once the node has shut down.
+    /// Waits for the next event. Returns `None` once the node has shut down and no event is left.
     ///
     /// This method is cancel safe.
     pub async fn next(&mut self) -> Option<Event> {

@@ -218,8 +218,9 @@ impl Gossip {
         (*self.shared().roster()).clone()
     }
 
-    /// Replaces the roster. Removed members are disconnected immediately, new members are dialled,
-    /// and the others keep their connections. Concurrent calls take effect one after the other.
+    /// Replaces the roster. Removed members are disconnected immediately, new members that have an
+    /// address are dialled, and the others keep their connections. Concurrent calls take effect one
+    /// after the other.
     pub fn set_roster(&self, roster: Roster) {
         let shared = self.shared();
         let _turn = self.node.roster_turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Handshake errors, and the remedies.
+//! Handshake errors and their remedies.
 
 use quinn::ConnectionError;
 use rustls::CertificateError;

@@ -69,10 +69,12 @@ pub const MAX_CHAIN: usize = 8;
 
 /// How long a peer may take to accept one frame, or to allow a stream: 30 s. Silence is limited by
 /// [`SessionConfig::idle_timeout`](engram_gossip_proto::SessionConfig::idle_timeout); a peer that
-/// has not answered a session with a single byte within that time is considered dead, and its
-/// connection is closed.
+/// has not answered a session of this node with a single byte within that time is considered dead,
+/// and its connection is closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum duration of a session: 10 min. The next session transfers the remaining records.
+/// Maximum duration of a session: 10 min, or
+/// [`SessionConfig::session_timeout`](engram_gossip_proto::SessionConfig::session_timeout) if that
+/// is less. The next session transfers the remaining records.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long the stream of an ended session waits for the end of the peer's direction, which
 /// confirms that this node's last bytes have arrived: 5 s.

@@ -74,11 +74,11 @@ pub(crate) enum LinkEvent {
 /// before the acceptor has verified the dialler's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// The peer has sent nothing yet. A connection that is still open at `until` counts as
+    /// The peer has sent no message yet. A connection that is still open at `until` counts as
     /// accepted.
     Awaited { until: Instant },
-    /// `at` is the time when the peer's dial arrived, or when the peer's first message on our dial
-    /// was processed.
+    /// `at` is the time when the peer's dial arrived, when the peer's first message on our dial was
+    /// processed, or when the wait for that message ended.
     Given { at: Instant },
 }
 
@@ -169,7 +169,7 @@ fn takes_over(older: Side, newer: Side, us_is_smaller: bool) -> bool {
     lost || by_smaller(newer) || !by_smaller(older)
 }
 
-/// Converts the end of a connection into the cause for dialling again.
+/// Converts the error that ended a connection into the cause to report.
 pub(crate) fn diagnose(error: &ConnectionError) -> HandshakeError {
     match Close::of(error) {
         Some(Close::Evicted) => HandshakeError::RefusedNotInRoster,
@@ -186,8 +186,8 @@ mod tests {
 
     /// Returns whether this side dialled the connection that is kept. `order` lists, in order of
     /// completion, whether this side dialled each of the two connections. If it dialled the older
-    /// one, the peer's first message on that connection arrives at `used`. A newer dial from the
-    /// peer arrives a second after the start.
+    /// one, the peer's first message on that connection arrives `used` after the start, or never. A
+    /// newer dial from the peer arrives a second after the start.
     fn survivor(us_is_smaller: bool, order: [bool; 2], used: Option<Duration>) -> bool {
         let start = Instant::now();
         let arrived = start + Duration::from_secs(1);

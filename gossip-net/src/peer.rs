@@ -208,8 +208,9 @@ impl PeerTask {
         }
     }
 
-    /// Passes an input about this peer, with its id, to the scheduler. Returns `None` if the member
-    /// was removed: a member that was added later with the same id has its own task.
+    /// Passes an input about this peer, with its id, to the scheduler. Passes nothing and returns
+    /// `None` if the member was removed: a member that was added later with the same id has its own
+    /// task.
     fn tell<T>(
         &self,
         tell: impl FnOnce(&mut Scheduler<NodeId>, NodeId, Duration) -> T,

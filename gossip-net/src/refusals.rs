@@ -22,7 +22,8 @@ struct Refused {
 
 impl Refusals {
     /// Records a refusal. Returns the number of refusals to report, including this one, or `None`
-    /// if the last report is recent or too many remotes were reported recently.
+    /// if the last report of this address and cause is recent, or too many remotes were reported
+    /// recently.
     pub(crate) fn note(
         &mut self,
         address: IpAddr,

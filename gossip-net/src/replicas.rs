@@ -55,8 +55,8 @@ pub trait Replicas: Send + Sync + 'static {
         Greeting::default()
     }
 
-    /// Handles the greeting of `peer`. Called once per session, before any record from the peer
-    /// is applied.
+    /// Handles the greeting of `peer`. Called at most once per session, before any record from the
+    /// peer is applied.
     ///
     /// An implementation must raise this node's version counter to [`Greeting::known`], so that its
     /// next write supersedes its earlier writes everywhere. It must ignore a value that is
@@ -129,7 +129,7 @@ impl<R: Replicas> Replicated<R> {
         Ok(replicated)
     }
 
-    /// Prepares the arguments of a session; the trial session has no peer.
+    /// Prepares the arguments of a session; the trial session in [`new`](Self::new) has no peer.
     fn setup_with(&self, peer: Option<NodeId>, greeting: Greeting, terms: Terms) -> Setup {
         let peer = peer.map(Into::into);
         let config = SessionConfig { peer, greeting, ..self.config.clone() };

@@ -64,7 +64,8 @@ impl Roster {
     /// addresses have the form `host:port`.
     ///
     /// # Errors
-    /// [`RosterError`] names the first violated rule and the members that violate it.
+    /// [`RosterError`] names the first violated rule and, unless the list is too long, the members
+    /// that violate it.
     pub fn new(members: impl IntoIterator<Item = Member>) -> Result<Self, RosterError> {
         let mut roster = Self::default();
         let mut names = BTreeSet::new();
@@ -102,8 +103,9 @@ impl Roster {
         self.iter().find(|member| member.name == name)
     }
 
-    /// Whether `text` has the form `host:port` of an address, with a port other than 0, and with an
-    /// IPv6 address in brackets. Does not check that the host exists.
+    /// Whether `text` has the form `host:port`, where the port is not 0 and an IPv6 address is in
+    /// brackets. The host must not contain white space, control characters, quotes, slashes or
+    /// other brackets; whether it exists is not checked.
     pub fn is_address(text: &str) -> bool {
         let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]/\"'\\".contains(c);
         text.rsplit_once(':').is_some_and(|(host, port)| {

@@ -24,7 +24,7 @@ const LARGE: usize = 64 << 10;
 /// The end of a session.
 pub(crate) struct Ended {
     pub(crate) result: Result<SessionReport, Failure>,
-    /// The stream, if it must remain open until its last bytes have arrived.
+    /// The remaining step of closing the stream, if any.
     pub(crate) linger: Option<Linger>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -40,7 +40,8 @@ pub(crate) enum Failure {
     /// The session crossed a session that the peer opened, which takes precedence. This node
     /// reopens its own session afterwards.
     Crossed,
-    /// The connection was replaced. The session is reopened on the new connection.
+    /// The connection was replaced, or this node closed it. A session that this node opened is
+    /// reopened on the next connection.
     Replaced,
     /// The peer sent no bytes, so its connection counts as dead.
     Unresponsive,
@@ -160,7 +161,7 @@ impl Driver<'_> {
                 return Ok(());
             }
             if stream.bytes_received > 0 {
-                // In a long session, let the peer's other work run after every frame.
+                // After each received frame, let the other work of the peer's task run.
                 yield_now().await;
             }
             let time_limit = machine.poll_timeout().unwrap_or(SESSION_TIMEOUT);

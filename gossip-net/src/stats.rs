@@ -19,16 +19,16 @@ pub struct Stats {
     pub connections_failed: BTreeMap<&'static str, u64>,
     /// Connections that broke. If a peer closes a connection because it is shutting down, has
     /// evicted this node, no longer accepts this node's certificate, or keeps another connection,
-    /// the connection is counted as failed or replaced instead.
+    /// the connection is not counted here, but usually as failed or replaced.
     pub connections_lost: u64,
-    /// Connections that were replaced by another one to the same peer.
+    /// Connections that were closed in favour of another one to the same peer.
     pub connections_replaced: u64,
     /// Completed sessions, by [`SessionReport::reason`](crate::SessionReport::reason).
     pub sessions: BTreeMap<&'static str, u64>,
     /// Failed sessions, by [`SyncError::reason`](crate::SyncError::reason).
     pub sessions_failed: BTreeMap<&'static str, u64>,
-    /// Sessions that a peer opened and this node refused, because another session with the peer was
-    /// running or no permit was free.
+    /// Sessions that a peer opened and this node refused because another session with the peer was
+    /// running or waiting, or no permit was free.
     pub sessions_refused: u64,
     /// Sessions that a peer opened and this node refused because a rate limit was exceeded, by
     /// limit: `peer_bytes`, `peer_hash_nodes` or `peer_records` of that peer, or the `send_rate` of
@@ -61,12 +61,12 @@ pub struct Stats {
     pub membership_received: u64,
     /// Bytes of membership packets received, excluding envelopes and adverts.
     pub membership_bytes_received: u64,
-    /// Datagrams dropped because a peer exceeded the limit.
+    /// Datagrams dropped because a peer exceeded the rate [`DATAGRAMS`](crate::limits::DATAGRAMS).
     pub datagrams_over_limit: u64,
     /// Malformed datagrams.
     pub datagrams_malformed: u64,
     /// Sessions opened because the roots in an advert differed from the local roots, or because the
-    /// previous session left records to this one.
+    /// previous session left records to this one or to other sessions.
     pub triggers: u64,
     /// Sessions that an advert had requested but that were not opened, because another session had
     /// already delivered the records.

@@ -19,8 +19,8 @@ pub struct PeerStatus {
     pub member: Member,
     /// The state of the connection.
     pub connection: ConnectionState,
-    /// Time since the roots of both nodes were last known to be equal, according to a session or to
-    /// the roots that the peer sent over its current connection. Zero while [in
+    /// Time since the roots of both nodes were last known to be equal, according to a session or,
+    /// while the peer was connected, to its last known roots. Zero while [in
     /// step](Self::is_in_step); `None` if the roots were never known to be equal.
     pub equal_ago: Option<Duration>,
     /// The result of the last session, whichever side opened it.
@@ -29,8 +29,9 @@ pub struct PeerStatus {
     pub sessions: u64,
     /// The agreement according to the peer's last known roots.
     pub agreement: Agreement,
-    /// Number of consecutive sessions of this node that ended without progress and without reaching
-    /// equality. A session that left records to other sessions does not count.
+    /// Number of consecutive completed sessions that this node opened and that neither made
+    /// progress nor ended in sync. A session that left records to other sessions does not count,
+    /// and one that found no common space resets the number.
     pub stalled_sessions: u32,
     /// Number of sessions by result: [`SessionReport::reason`] and [`SyncError::reason`].
     pub outcomes: BTreeMap<&'static str, u64>,
@@ -104,7 +105,7 @@ pub enum ConnectionState {
     },
 }
 
-/// The state of a peer, written by its task and read by others.
+/// The state of a peer, shared by its task and the rest of the node.
 #[derive(Debug)]
 pub(crate) struct PeerState {
     notes: Mutex<Notes>,

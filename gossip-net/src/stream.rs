@@ -13,14 +13,16 @@ use crate::{HandshakeError, SyncError, TimedStep};
 /// The reason for aborting a stream, sent to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Abort {
-    /// The acceptor is already running its maximum number of sessions.
+    /// The acceptor is already running its maximum number of sessions, another session of the
+    /// opener is waiting, or the opener has left the acceptor's roster.
     Busy,
     /// The acceptor has opened a session itself and has the smaller id.
     Crossed,
     /// The opener has used up its quota at the acceptor, or the acceptor has exceeded its send
     /// rate.
     OverAllowance,
-    /// The aborting side cannot run a session, or received an invalid frame.
+    /// The aborting side cannot run a session, or received an invalid frame header or a premature
+    /// end of the stream.
     Failed,
     /// The other side took too long.
     TimedOut,
@@ -93,8 +95,9 @@ pub(crate) struct FrameStream {
 
 /// The remaining step of closing an ended session's stream.
 pub(crate) enum Linger {
-    /// This side sent the last frame. The end of the peer's direction confirms that the whole frame
-    /// arrived; dropping the stream earlier would ask the peer for a reset.
+    /// The peer's direction may still be open, usually because this side sent the last frame. The
+    /// end of that direction confirms that the whole frame arrived; dropping the stream earlier
+    /// would ask the peer to reset the direction.
     Drain(RecvStream),
     /// The peer sent the last frame and has received everything. Only the FIN remains; dropping the
     /// stream sends it. The stream is held until another packet can carry the FIN, because a
@@ -158,7 +161,7 @@ impl FrameStream {
                 self.handed_out = len;
                 return Ok(());
             }
-            // A chunk contains the bytes of one packet.
+            // A chunk usually contains the bytes of one packet.
             let chunk = self.recv.read_chunk(usize::MAX, true).await?;
             let chunk = chunk.ok_or(StreamError::Ended)?.bytes;
             self.bytes_received += chunk.len() as u64;
@@ -187,7 +190,8 @@ pub(crate) fn has_ended(recv: &mut RecvStream) -> bool {
 }
 
 impl StreamError {
-    /// The code to abort the stream with, if the peer can still receive one.
+    /// The code to abort the stream with; `None` if the connection ended or the peer aborted the
+    /// stream.
     pub(crate) fn abort(&self) -> Option<Abort> {
         match self {
             Self::Connection(_) | Self::Aborted(_) => None,

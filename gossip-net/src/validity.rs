@@ -28,7 +28,7 @@ impl Validity {
     }
 
     /// Returns the period in which every certificate of a chain is valid, or `None` if a
-    /// certificate is unreadable.
+    /// certificate is unreadable or the chain is empty.
     pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let each = chain.iter().map(|certificate| {
             let (_, parsed) = parse_x509_certificate(certificate).ok()?;

@@ -22,7 +22,7 @@ pub enum Compression {
 /// The limits and other settings of one session that each side chooses for itself.
 ///
 /// A driver of the [`Scheduler`](crate::schedule::Scheduler) sets `cursor`, `postponed`, `suspects`
-/// and `intake` with [`Terms::apply`](crate::schedule::Terms::apply).
+/// and `intake`, and lowers the budgets, with [`Terms::apply`](crate::schedule::Terms::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// Maximum number of records in one message, 1 to 1,024. A session sends as many messages as it
@@ -31,8 +31,8 @@ pub struct SessionConfig {
     /// Whether to compress records. Default: LZ4.
     pub compression: Compression,
     /// Maximum number of bytes of records that this side sends in the session. The first message of
-    /// records in each turn ignores this budget, so that every session makes progress.
-    /// Default: 256 MiB.
+    /// records in each turn and the remaining pieces of a record that has begun ignore this budget,
+    /// so that every session makes progress. Default: 256 MiB.
     pub send_budget: u64,
     /// Maximum number of bytes that this side accepts from the peer in the session, hashes and
     /// headers included. The hello announces it, so that the peer stops in time.

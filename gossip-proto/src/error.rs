@@ -5,7 +5,8 @@ use alloc::string::String;
 use crate::config::MIN_RECEIVE_BUDGET;
 use crate::{ProtocolViolation, Refusal};
 
-/// Why bytes are not a valid message, advert or content. No part of them was used or stored.
+/// Why bytes are not a valid message, advert, record or content. No part of them was used or
+/// stored.
 ///
 /// If the bytes are from a session, end the session: the stream may be out of step. Ignore an
 /// invalid advert.
@@ -53,7 +54,7 @@ pub enum DecodeError {
     /// A valid value that is not in its canonical form.
     #[error("{0} is not in its canonical form")]
     NotCanonical(&'static str),
-    /// A value that this wire version does not define.
+    /// A value that is malformed or that this wire version does not define.
     #[error("{0} has an invalid value")]
     Invalid(&'static str),
     /// Bytes follow the end of the message.
@@ -79,7 +80,7 @@ pub enum SetupError {
     TooManyParameters(usize),
     /// [`SessionConfig::max_patterns_per_sync`](crate::SessionConfig::max_patterns_per_sync) is
     /// outside its range.
-    #[error("max_patterns_per_sync is {0}; set it to 1 to {cap}", cap = crate::limits::MAX_RECORDS)]
+    #[error("max_patterns_per_sync is {0}; use a value from 1 to {cap}", cap = crate::limits::MAX_RECORDS)]
     MaxPatternsPerSync(u32),
     /// [`SessionConfig::receive_budget`](crate::SessionConfig::receive_budget) has no room for a
     /// frame and the hashes of a session.
@@ -110,8 +111,8 @@ pub enum SessionError {
         /// The value at the peer.
         theirs: String,
     },
-    /// The peer exceeded a cap of the whole session.
-    #[error("{what}: the session exceeded the cap of {cap}")]
+    /// The peer exceeded a cap on the whole session or on the contents ahead of a part.
+    #[error("{what}: the peer exceeded the cap of {cap}")]
     OverLimit {
         /// The quantity that exceeds its cap.
         what: &'static str,
@@ -121,7 +122,7 @@ pub enum SessionError {
     /// The peer ended the session and gave a reason.
     #[error("the peer refused: {0}")]
     RefusedByPeer(Refusal),
-    /// The peer sent nothing within
+    /// The peer sent no whole frame within
     /// [`SessionConfig::idle_timeout`](crate::SessionConfig::idle_timeout).
     #[error("the session ran out of time: the peer was silent for too long")]
     Idle,

@@ -23,11 +23,11 @@ pub enum Kind {
     Refuse = 0,
     /// The hello: parameters, capabilities, and the roots of the sender's spaces.
     MerkleRootExchange = 1,
-    /// Narrows down the spaces that differ, if the hello could not list them.
+    /// Continues to narrow down the spaces that differ after the hellos.
     Spaces = 2,
     /// Digests of subtrees; the receiver descends where its own digests differ.
     SubtreeRequest = 3,
-    /// The entries of small subtrees.
+    /// The entries of small subtrees, or entries that the sender offers.
     SubtreeResponse = 4,
     /// Keys whose records the sender wants.
     PatternRequest = 5,

@@ -38,8 +38,8 @@ pub const MAX_WANT_HOLDS: usize = 256;
 pub const MAX_RECORDS: usize = 1_024;
 /// Maximum number of contents in one `PatternSync`.
 pub const MAX_CONTENTS: usize = 4_096;
-/// Maximum number of distinct nodes in one `PatternRequest`, and of nodes, introduced nodes and node
-/// tags in one `PatternSync`, for each kind separately.
+/// Maximum number of distinct nodes in one `PatternRequest`, and of nodes, introduced nodes and
+/// node tags in one `PatternSync`, for each kind separately.
 pub const MAX_NODE_IDS: usize = 16_384;
 /// Maximum length of a pattern id in bytes.
 pub const MAX_ID: usize = 128;
@@ -68,22 +68,24 @@ pub const MAX_AHEAD: usize = 24 << 20;
 /// Maximum number of subtrees answered in one turn; the others wait for the next turn.
 pub const NODES_PER_TURN: usize = 512;
 /// Maximum number of subtrees, of records to send, and of requests that may wait at any time; the
-/// limit applies to each kind separately. It also limits the entries that a side offers in a
-/// session, and the keys that it remembers as sent by clocks, as refused, or as unsendable without a
-/// name.
+/// limit applies to each kind separately. It also limits the nodes and listings that a side sends
+/// in a session, the entries that it offers, and the keys that it remembers as sent by clocks, as
+/// refused, or as unsendable without a name.
 ///
 /// Further subtrees, records, requests and offers are left to the next session, and the outcome
 /// reports this. Further keys are not remembered: this costs bytes, and further unsendable records
 /// are not counted.
 pub const MAX_PENDING: usize = 32_768;
-/// Maximum number of records that a side may send in a session without a request.
+/// Maximum number of records that the comparison of trees finds and that a side may send in a
+/// session without a request.
 ///
 /// Further records are first offered in a listing, and the receiver requests those that none of its
 /// other sessions is fetching. Thus, a few records cost no extra turn, and many records are not
 /// sent twice.
 pub const MAX_UNASKED: u64 = 128;
-/// Maximum number of records that a side may send by clocks without offering their ranges first.
-/// Also the maximum number of records that it may send above its own version summary.
+/// Maximum number of records of one space that a side may send by clocks without offering their
+/// ranges first. Also the maximum number of records of one space that it may send above its own
+/// version summary.
 pub const MAX_NEWS: u64 = 128;
 /// Maximum number of entries in one version summary. A space with more nodes is compared by its
 /// tree alone.

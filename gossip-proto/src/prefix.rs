@@ -4,8 +4,8 @@ use crate::tag::KEY_LEN;
 
 /// One node of the descent: the keys whose hash begins with the same nibbles (4-bit steps).
 ///
-/// The root is the empty prefix; each step of the descent adds one nibble, so a prefix has
-/// sixteen children.
+/// The root is the empty prefix; each step of the descent adds one nibble, so a prefix of fewer
+/// than 64 nibbles has sixteen children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
     bits: [u8; 32],

@@ -1,4 +1,4 @@
-//! Records: the replicated state of one id.
+//! Records: the replicated state of pattern ids.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -17,13 +17,13 @@ pub(crate) type NodeId = [u8; 32];
 /// A record is a product over nodes: every subset of its parts is itself a record, and joining
 /// subsets that together contain all parts gives the same result as joining the whole record.
 ///
-/// `N` is the number of bytes that name a content or a node: 32 for a digest and an id. See also
+/// `N` is the number of bytes that name a content or a node: 32 for a digest or a node id. See also
 /// [`ShortRecord`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record<const N: usize = 32> {
     /// The pattern id, 1 to 128 bytes, unique within its space.
     pub id: String,
-    /// One part for each node that wrote the id, strictly ascending by node.
+    /// One part for each node that wrote or deleted the id, strictly ascending by node.
     pub parts: Vec<Part<N>>,
     /// The contents that have ever been suppressed, each with its digest and the length of its
     /// causal-length set. A content is suppressed while this length is odd.

@@ -1,9 +1,9 @@
 //! A deterministic simulation: many nodes that run the real
 //! [`Scheduler`](crate::schedule::Scheduler) and the real [`Session`](crate::Session) in virtual
-//! time, over a network whose faults are all drawn from one seed (feature `sim`).
+//! time, over a network whose random faults are all drawn from one seed (feature `sim`).
 //!
 //! - [`World`] owns the nodes, the network and the clock. It never reads the machine's clock,
-//!   starts a thread or iterates over a hash map, so a seed always gives the same run.
+//!   starts a thread or iterates over a hash map, so equal seeds and equal calls give equal runs.
 //! - [`Host`] is the state of a node: the real store, or a model of it.
 //! - [`Network`] delays, loses, duplicates and reorders packets; it clogs links, and cuts them one
 //!   way, both ways or intermittently. A session's frames travel over a reliable stream, as over
@@ -14,8 +14,8 @@
 //! does: a dial takes a handshake of three packets, a silent connection times out, and a restarted
 //! node resets the connections of its previous run.
 //!
-//! A run has two phases: first, faults occur; then everything heals, and the nodes have until a
-//! hard deadline to agree ([`World::run_until_agreed`]).
+//! A typical run has two phases: first, faults occur; then everything heals, and the nodes have
+//! until a hard deadline to agree ([`World::run_until_agreed`]).
 
 mod agreement;
 mod config;

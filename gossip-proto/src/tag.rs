@@ -1,4 +1,4 @@
-//! Digests abbreviated for one session.
+//! Digests and node ids, abbreviated for one session.
 
 use alloc::vec::Vec;
 
@@ -9,8 +9,8 @@ pub const KEY_LEN: usize = 6;
 /// Length of a [`Tag`] in bytes.
 pub const TAG_LEN: usize = size_of::<Tag>();
 
-/// A digest abbreviated for one session. Equal digests have equal tags; different digests have
-/// equal tags with a probability of 2^-40.
+/// A digest, or the id of a node, abbreviated for one session. Equal digests have equal tags;
+/// different digests have equal tags with a probability of 2^-40.
 ///
 /// A collision hides a difference for one session only, because both sides draw a fresh key for
 /// each session. It cannot cause a false *in sync*, because the sides compare full roots at the

@@ -144,8 +144,8 @@ pub trait View {
     /// The hash that places `id` in the tree.
     fn key_of(&self, id: &str) -> [u8; 32];
 
-    /// The digest under which records name `content`. It covers every byte of the content, valid or
-    /// not.
+    /// The digest under which records name `content`. It covers every byte of the content, even if
+    /// the content is invalid.
     ///
     /// The digest of a content never travels with it: the receiver computes it. No record therefore
     /// names a damaged content.

@@ -1,10 +1,9 @@
-//! Reads and writes message bodies. Postcard encodes the values, and each value of variable length
-//! has an explicit limit.
+//! Reads and writes the values of message bodies, adverts, contents and records.
 //!
 //! Postcard encodes plain values and small structs. Lists, strings and byte strings have postcard's
 //! layout but are read here, because their length must be checked against a named cap and against
 //! the remaining bytes before anything is allocated. Reading is strict: a value whose encoding
-//! differs from the writer's, such as an overlong number, is refused, so that each message has
+//! differs from the writer's, such as an overlong number, is refused, so that each value has
 //! exactly one encoding.
 
 use alloc::vec::Vec;
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DecodeError;
 
-/// The unread rest of a body.
+/// The unread rest of the input.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -49,7 +48,7 @@ impl<'a> Reader<'a> {
         self.further(what, 0, cap, least)
     }
 
-    /// Takes the count of a list that has a common cap with `before` other elements.
+    /// Takes the count of a list that shares its cap with `before` other elements.
     pub(crate) fn further(
         &mut self,
         what: &'static str,
@@ -122,7 +121,7 @@ impl<'a> Reader<'a> {
         &mark[..mark.len() - self.rest.len()]
     }
 
-    /// Checks that the whole body was read.
+    /// Checks that the whole input was read.
     pub(crate) fn end(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),

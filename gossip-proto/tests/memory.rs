@@ -1,4 +1,5 @@
-//! Memory that a peer can make this crate allocate, measured by a counting allocator.
+//! Memory that a peer can make this crate allocate, and the memory of a clock index, measured by a
+//! counting allocator.
 
 #[expect(dead_code, unused_imports, reason = "the tests in `it` use the rest")]
 #[path = "it/common/mod.rs"]
@@ -116,7 +117,7 @@ fn session_memory_stays_under_its_cap() {
         side.widen(limits::MAX_WANT_CONTEXT as u8 - 1);
     }
     let [opener, _] = check_session_memory(a, b);
-    assert!(opener > 20_000, "{opener} records were exchanged");
+    assert!(opener > 20_000, "the opener received {opener} records");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn count() {
     HASHES.set(HASHES.get() + 1);
 }
 
-/// SHA-256 that counts its calls, for the two crates that accept a hash function from the caller.
+/// SHA-256 that counts its calls, for the two crates that compute all hashes with a function of the caller.
 #[derive(Clone)]
 struct Counted;
 
@@ -90,7 +90,7 @@ fn main() {
                 let _ = peer.root_hash();
             }
         });
-        // merkle-search-tree hashes internally, so its hashes cannot be counted.
+        // merkle-search-tree hashes its pages internally, so its hashes cannot be counted.
         Counts { hashes: None, ..changes }.report("change", "merkle-search-tree", entries, CHANGES);
     }
 }

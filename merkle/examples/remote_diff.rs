@@ -9,7 +9,7 @@ use engram_merkle::{Digest, Sha256, Tree};
 
 type Replica = Tree<String, Sha256>;
 
-/// Answers requests until the other side is done. Its only state is the tree.
+/// Answers requests until the other side is done. Keeps no state except the tree.
 fn answer(tree: &Replica, key: TagKey, requests: &Receiver<Vec<u8>>, responses: &Sender<Vec<u8>>) {
     for bytes in requests {
         let Ok(request) = Request::from_bytes(&bytes) else { return };
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     there.upsert("pattern_new".into(), Digest::from([3; 32]));
     there.remove(b"pattern_4711");
 
-    // Each side draws a new half of the key at random for each descent.
+    // In a real program, each side draws a new half of the key at random for each descent.
     let key = TagKey::of(*b"8 random", *b"8 others");
     let ((ask, requests), (reply, responses)) = (channel(), channel());
     let other = thread::spawn(move || answer(&there, key, &requests, &reply));

@@ -1,9 +1,9 @@
 //! The storage of the tree: blocks of four binary levels each.
 //!
 //! The block at level L keeps the digests of its binary nodes at the levels L + 1 to L + 4 and,
-//! below them, either its entries (a leaf block) or a block for each of its sixteen slots (a branch).
-//! It is a leaf block if and only if none of its slots has to split, so the storage, like the
-//! digests, depends only on the set of entries.
+//! below them, either its entries (a leaf block) or sixteen slots, of which each that is not empty
+//! has a block (a branch). It is a leaf block if and only if none of its slots has to split, so the
+//! storage, like the digests, depends only on the set of entries.
 
 use alloc::sync::Arc;
 
@@ -104,7 +104,7 @@ impl<K> Node<K> {
 /// A place in the storage: everything below a path.
 pub(crate) struct Place<'a, K> {
     pub(crate) entries: Entries<'a, K>,
-    /// The stored digest, if the path names an inner node or a leaf.
+    /// The stored digest, if the path names a leaf, or an inner node other than the root.
     pub(crate) digest: Option<Digest>,
 }
 

@@ -16,8 +16,8 @@ use crate::{Digest, Entry};
 /// A change to one key: the hash of the key, and its new entry, if there is one.
 pub(crate) struct Change<K> {
     pub(crate) key_hash: Digest,
-    /// The key and its new value; `None` removes the key. Applying the change takes the value and
-    /// leaves `None`.
+    /// The key and its new value; `None` removes the key. Applying the change takes both and leaves
+    /// `None`.
     pub(crate) outcome: Option<(K, Digest)>,
 }
 

@@ -4,8 +4,8 @@ use core::str::FromStr;
 
 /// A 32-byte hash of a key, of a value or of a node of the tree.
 ///
-/// Digests are ordered bytewise, and the tree keeps its entries in this order. They print as
-/// 64 lower-case hexadecimal digits and parse from 64 digits of either case.
+/// Digests are ordered bytewise, and the tree keeps its entries in this order of their key hashes.
+/// Digests print as 64 lower-case hexadecimal digits and parse from 64 digits of either case.
 ///
 /// ```
 /// use engram_merkle::Digest;

@@ -15,7 +15,7 @@ pub(crate) const SLOTS: Heap = 16;
 /// A set of nodes of a block, one bit each.
 pub(crate) type Mask = u32;
 
-/// All nodes of a block except the block itself, whose digest its parent stores.
+/// All nodes of a block except the block itself, whose digest is stored above the block.
 pub(crate) const ALL: Mask = !0b11;
 
 /// The nodes on the path from the block to the slot `nibble`, from depth 1 down.

@@ -42,7 +42,7 @@ impl Node {
         now: u64,
     ) -> Result<(), Box<dyn Error>> {
         self.clock.observe(seen.get(&self.name), now)?;
-        let random = now; // Ask a random number generator.
+        let random = now; // In a real program, ask a random number generator.
         let dot = Dot::new(self.name, self.clock.next(now, random));
         self.cart.write(dot, items, seen)?;
         Ok(())

@@ -11,7 +11,7 @@ const BUILT_AT: u64 = 1_750_000_000_000_000_000;
 
 fn main() -> Result<(), SiblingsError> {
     let now = 1_800_000_000_000_000_000;
-    let random = 0x5eed; // Ask a random number generator.
+    let random = 0x5eed; // In a real program, ask a random number generator.
 
     // A first process writes, and a peer joins the state.
     let mut clock = HybridClock::new(BUILT_AT);

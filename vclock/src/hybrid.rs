@@ -34,8 +34,8 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// use engram_vclock::HybridClock;
 ///
 /// let mut clock = HybridClock::new(1_700_000_000_000_000_000);
-/// let now = 1_800_000_000_000_000_000; // Ask the operating system.
-/// let random = 0x5eed; // Ask a random number generator.
+/// let now = 1_800_000_000_000_000_000; // In a real program, ask the operating system.
+/// let random = 0x5eed; // In a real program, ask a random number generator.
 /// let first = clock.next(now, random);
 /// assert_eq!(first >> 10, now >> 10);
 ///
@@ -169,7 +169,7 @@ impl fmt::Display for Implausible {
         let (Self { version, limit }, years) = (self, MAX_AHEAD / YEAR);
         write!(
             f,
-            "version {version} is above {limit}, {years} years after the wall clock and the build date; \
+            "version {version} is above {limit}, {years} years after the later of the wall clock and the build date; \
              it was not observed; check the wall clocks of this node and of the writer"
         )
     }

@@ -1,4 +1,4 @@
-//! Measures the values that have budgets, each together with its reference in the same run.
+//! Runs the benchmarks, and compares each value with a reference from the same run or with an absolute limit.
 
 mod budgets;
 mod estimate;
@@ -18,8 +18,8 @@ use estimate::Estimates;
 
 /// Run the benchmarks, and compare the results with their budgets
 ///
-/// Measures every value in the same run as its reference: the bare cost of the work, or an alternative crate. Exits
-/// with status 1 if a budget is not met.
+/// Compares every value with an absolute limit, or with a reference that is measured in the same run, such as the bare
+/// cost of the work or an alternative crate. Exits with status 1 if a budget is not met.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// The part to measure
@@ -129,8 +129,8 @@ fn measure_times(benchmark: &Benchmark, home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a benchmark that prints its own results, and reads the JSON object on each line of its
-/// output.
+/// Runs a benchmark that prints its own results, and reads those lines of its output that are JSON
+/// objects.
 fn measure_sizes(benchmark: &Benchmark) -> Result<Vec<Measured>> {
     let mut command = benchmark.command();
     eprintln!("$ {}", spelled(&command));

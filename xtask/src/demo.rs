@@ -31,8 +31,9 @@ use run::Run;
 /// Watch real nodes converge on real patterns
 ///
 /// Builds the node, issues temporary certificates, starts one process per node on this machine, and replays the
-/// consolidation snapshots of each node to its process. When all roots are equal, compares every node's visible
-/// patterns byte for byte with those of the others, and with the union of the input. Ctrl-C ends the demo cleanly.
+/// consolidation snapshots of each node to its process. When all roots are equal, or the time is up, compares every
+/// node's visible patterns byte for byte with those of the others, and with the union of the input. Ctrl-C ends the
+/// demo cleanly.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// Number of nodes, up to 16; nodes beyond the files start empty [default: one per file, at least 3]

@@ -44,7 +44,7 @@ fn each(member: &Member) -> Vec<Command> {
     [without(member)].into_iter().chain(named).collect()
 }
 
-/// Checks a crate with only its required dependencies.
+/// Returns the command that checks a crate without features.
 pub(crate) fn without(member: &Member) -> Command {
     cargo(["check", "--no-default-features", &format!("--package={}", member.name)])
 }

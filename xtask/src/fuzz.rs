@@ -15,8 +15,8 @@ use crate::workspace::target_folder;
 /// Fuzz the parsers of the wire format and of the Merkle tree, and whole sessions
 ///
 /// Needs cargo-fuzz (`cargo install cargo-fuzz`); works with a stable compiler. Starts from the committed corpus, and
-/// stores new inputs in the crate's folder fuzz/corpus. Stores a failing input in its folder fuzz/artifacts, and prints
-/// the command that repeats it.
+/// stores new inputs in the crate's folder fuzz/corpus. Stores a failing input in the crate's folder fuzz/artifacts,
+/// and prints the command that repeats it.
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// Run only these targets

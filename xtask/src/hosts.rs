@@ -1,5 +1,5 @@
-//! Hosts in network namespaces, connected by a router over links that lose, delay, reorder or
-//! duplicate packets, or limit their size.
+//! Hosts in network namespaces, connected by a router over links that may lose, delay, reorder or
+//! duplicate packets, or limit their size or rate.
 
 use std::fs;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! All workflows of this repository: `cargo xtask` without arguments lists them.
 //!
-//! One file per command. No command links the product: each calls cargo or the product's own binaries, like a user.
+//! One file per command. No command links the product: those that need it run cargo or its own binaries, like a user.
 
 mod bench;
 mod certs;

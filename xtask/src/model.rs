@@ -14,8 +14,8 @@ use crate::command::{cargo, spelled};
 ///
 /// Runs random histories and all short histories of every fault class, and random histories in which sessions run
 /// record by record. Each printed row is one class, or one class under one session condition. Forbidden violations
-/// fail the search; accepted ones are the losses that the rules document. Prints each violation with its shortest
-/// history. The model is in vclock/tests/rules; the counterexamples of weaker rules are ordinary tests there.
+/// fail the search; accepted ones are the documented limits of the rules. Prints each violation with its shortest
+/// history. The model is in vclock/tests/rules; the counterexamples to weaker rules are ordinary tests there.
 #[derive(Args)]
 pub(crate) struct Model {
     /// Run only these searches

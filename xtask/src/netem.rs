@@ -1,4 +1,4 @@
-//! Runs real nodes on separate hosts, on a network that loses, delays, reorders and duplicates packets.
+//! Runs real nodes on separate hosts, on a network that loses, delays, reorders or duplicates packets.
 
 use std::process::{Command, Stdio};
 

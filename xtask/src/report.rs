@@ -1,4 +1,4 @@
-//! A page with all measurements: budgets, simulation, compression.
+//! A page with all measurements: benchmarks, bytes of the protocol, simulated clusters.
 
 mod page;
 
@@ -101,7 +101,7 @@ fn pictures(folder: &Path) -> Result<Vec<String>> {
     paths.iter().map(|path| Ok(std::fs::read_to_string(path)?)).collect()
 }
 
-/// Describes the machine and the commit, one line each.
+/// Describes the commit, its date, the processor and the compiler.
 fn origin() -> Result<Vec<(&'static str, String)>> {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =

@@ -26,8 +26,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
 
     /// Checks all laws on one case.
     ///
-    /// Purity comes before the laws that compare answers to different sets, because an impure strategy also breaks
-    /// those laws.
+    /// Purity comes before the laws [`Law::Set`], [`Law::Single`] and [`Law::Names`], because an impure strategy can
+    /// also break those laws.
     pub(super) fn run(mut self) -> Checked<Seen> {
         let versions = self.versions()?;
         let answer = self.answer(Generator::Value, &versions)?;
@@ -102,7 +102,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         })
     }
 
-    /// Resolves the set twice, and compares the answers.
+    /// Resolves the set twice, compares the answers, and checks the identity.
     fn resolved_twice(&self, versions: &Versions<T>) -> Checked<Resolution<T>> {
         let (resolution, again) = (self.resolved(versions)?, self.resolved(versions)?);
         self.expect(Law::Pure, alike(&resolution, &again), || {
@@ -202,7 +202,7 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         let itself = same(answer.resolution.visible(&answer.versions), &version.value);
         self.expect(Law::Single, itself, || {
             let (digest, value) = (short(&version.digest), &version.value);
-            format!("the only version, {digest}, is {value:?}, and it shows {}", answer.shown())
+            format!("the only version, {digest}, is {value:?}, but is shown as {}", answer.shown())
         })
     }
 

@@ -9,7 +9,7 @@ use super::{Law, Random};
 use crate::Value;
 use crate::value::same;
 
-/// A generator, with the name of its parameter in [`Laws::new`](super::Laws::new).
+/// A generator; `Display` writes the name of its parameter in [`Laws::new`](super::Laws::new).
 #[derive(Clone, Copy)]
 pub(super) enum Generator {
     Value,
@@ -20,7 +20,8 @@ pub(super) enum Generator {
 pub(super) const LARGEST: usize = 64;
 
 impl<T: Value + Clone + Debug> Subject<'_, T> {
-    /// Checks that there are cases, that `value` draws different values, and that `distinct` draws no equal values.
+    /// Checks that there are cases, that `value` draws different values, and, unless the strategy is exempt from
+    /// [`Law::Names`], that `distinct` draws no equal values.
     pub(super) fn input(&self, seed: u64, number: u32) -> Checked {
         self.expect(seed, Law::Input, number > 0, || "cases(0) checks nothing".into())?;
         let values = self.drawn(Generator::Value, seed, &mut Random::new(seed), LARGEST)?;

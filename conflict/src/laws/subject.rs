@@ -65,7 +65,7 @@ impl<'a, T> Subject<'a, T> {
     }
 }
 
-/// Calls code under test. Returns the text of the panic if the code panics.
+/// Calls the user's code. Returns its result, or the text of its panic.
 #[cfg(feature = "std")]
 pub(super) fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
@@ -76,7 +76,7 @@ pub(super) fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Calls code under test. Without std, a panic cannot be caught.
+/// Calls the user's code. Without std, a panic cannot be caught.
 #[cfg(not(feature = "std"))]
 pub(super) fn attempt<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     Ok(call())

@@ -49,10 +49,11 @@ pub struct Conflict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConflictKind {
-    /// Two ids for one memory: most episodes are the same, but the nodes consolidated them
+    /// Two ids for one memory: many episodes are the same, but the nodes consolidated them
     /// differently.
     DivergentConsolidation,
-    /// Similar patterns from different episodes: two nodes formed the same concept independently.
+    /// Similar patterns with few or no episodes in common: two nodes formed the same concept
+    /// independently.
     ConcurrentCreation,
     /// Two contents under one id, written concurrently.
     ConcurrentUpdate,

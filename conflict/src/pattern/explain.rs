@@ -8,14 +8,14 @@ use crate::pattern::citation::{added, union};
 use crate::version::short;
 use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 
-/// A resolution in terms that an operator can check: the rule that decided, its margin, and the contribution of each
-/// version with its citations. `Display` writes it in a few lines.
+/// A resolution in terms that an operator can check: the rule that decided, with its margin if it has one, and the
+/// contribution of each version with its citations. `Display` writes a line for the rule and one for each version.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The strategy that decided.
     pub strategy: StrategyId,
-    /// The rule that decided, and its margin.
+    /// The rule that decided, with its margin if it has one.
     pub reason: Reason,
     /// The contribution of each version, in the order of [`Versions::as_slice`].
     pub contributions: Vec<Contribution>,
@@ -130,7 +130,7 @@ impl fmt::Display for Contribution {
     }
 }
 
-/// A number of citations, in words.
+/// A number of citations, followed by the noun in the singular or plural.
 struct Citations(usize);
 
 impl fmt::Display for Citations {

@@ -7,7 +7,7 @@ use crate::pattern::citation::distinct;
 
 /// The number of distinct episodes that each of two patterns cites, and the number that both cite.
 ///
-/// Repeated citations count once, because the engine repeats them for technical reasons.
+/// Repeated citations count once: the engine lists an episode twice only because its store yields it twice.
 ///
 /// ```
 /// use engram_conflict::pattern::{Containment, Overlap};
@@ -67,7 +67,7 @@ impl Overlap {
         }
     }
 
-    /// Whether one set of episodes contains the other.
+    /// Returns the relation of the left set of episodes to the right one.
     pub fn containment(&self) -> Containment {
         let covers = (self.shared == self.left, self.shared == self.right);
         match covers {
@@ -87,7 +87,7 @@ impl Containment {
     }
 }
 
-/// The order of sets: `Less` is a strict subset; `None` if neither contains the other.
+/// The order of sets: `Less` is a strict subset; `None` if neither contains the other, or if one is empty.
 impl From<Containment> for Option<Ordering> {
     fn from(containment: Containment) -> Self {
         match containment {

@@ -36,7 +36,7 @@ pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Merged {
-    /// A new embedding; `None` to share the embedding of the base pattern.
+    /// A new embedding; `None` to keep the embedding of the base pattern.
     pub embedding: Option<Vec<f32>>,
     /// The citations, sorted.
     pub citations: Vec<String>,

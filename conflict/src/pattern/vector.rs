@@ -3,11 +3,10 @@
 //!
 //! A sum of floats depends on its order, so the order is part of the definition here: element `i`
 //! is added to lane `i % 32`, and then the upper half of the lanes is added to the lower until one
-//! sum is left. Compilers turn 32
-//! independent lanes into vector instructions of any width without changing a bit. There is no
-//! fused multiply-add (it rounds once, and a machine without it rounds twice) and no `min` or
-//! `max` of floats (they do not define the sign of a zero); the square root is correctly rounded
-//! everywhere.
+//! sum is left. Compilers turn 32 independent lanes into vector instructions of any width without
+//! changing a bit. There is no fused multiply-add (it rounds once, and a machine without it rounds
+//! twice) and no `min` or `max` of floats (they do not define the sign of a zero); the square root
+//! is correctly rounded everywhere.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -27,8 +26,9 @@ const FAST: core::ops::RangeInclusive<f64> = 1e-20..=1e30;
 ///
 /// Returns `None` if the angle is undefined: the dimensions differ, a vector is zero or empty, or a
 /// component is NaN or infinite. The products are summed in 32 fixed lanes of `f32`, and the lanes
-/// in `f64`. If a sum in `f32` would overflow or underflow, all sums are computed in `f64`. The
-/// absolute error is below `3e-6` at 768 dimensions; the bits are the same on every machine.
+/// in `f64`. If a squared length is outside `1e-20..=1e30`, where a sum in `f32` could overflow or
+/// lose precision, all sums are computed in `f64`. The absolute error is below `3e-6` at 768
+/// dimensions; the bits are the same on every machine.
 ///
 /// ```
 /// assert_eq!(engram_conflict::pattern::cosine(&[3.0, 4.0], &[3.0, 4.0]), Some(1.0));
@@ -170,7 +170,7 @@ impl Sketch {
         let step = f64::from(greatest) / f64::from(Self::STEPS);
         let (mut sketch, mut error) = (Self::NOTHING, 0.0);
         for (steps, &component) in sketch.head.iter_mut().zip(head) {
-            // A head of zeros has no steps: the cast turns NaN into 0.
+            // The step of a head of zeros is 0, so the quotient is NaN; the cast turns NaN into 0.
             *steps = libm::round(f64::from(component) / step) as i16;
             let off = f64::from(component) - f64::from(*steps) * step;
             error += off * off;
@@ -184,8 +184,9 @@ impl Sketch {
     /// Whether the cosine of the two vectors is certainly below `bound`.
     ///
     /// By the Cauchy-Schwarz inequality, the tails add at most the product of their lengths, and a rounding error adds
-    /// at most its length times the length of the other head, which is at most 1 before rounding. Rounding to `f32`
-    /// changes either side of the comparison by less than 1e-5; the margin is a hundred times that.
+    /// at most its length times the length of the other head, which is at most 1 before rounding; the two errors
+    /// together add at most the product of their lengths. Rounding to `f32` changes either side of the comparison by
+    /// less than 1e-5; the margin is a hundred times that.
     pub(crate) fn certainly_below(&self, other: &Self, bound: f32) -> bool {
         let products = self.head.iter().zip(&other.head);
         let heads: i32 = products.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
@@ -301,7 +302,7 @@ mod tests {
         }
     }
 
-    /// Rounding removes almost half a step from each component, always in the direction of the other vector.
+    /// Rounding removes almost half a step from each component of `a` but the first, always in the direction of `b`.
     #[test]
     fn rounding_never_rules_out_a_pair() {
         let mut a = [0.49 / f32::from(Sketch::STEPS); Sketch::HEAD];

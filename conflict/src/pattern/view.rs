@@ -69,7 +69,7 @@ type Slot = u32;
 /// The number of sketches in a part.
 const PART: usize = 32;
 
-/// The hash of an episode's id: an index of hashes takes a tenth of the memory of an index of ids.
+/// The hash of an episode's id: an index of hashes takes much less memory than an index of ids.
 ///
 /// Two episodes with equal hashes count as one. Among a million ids, the probability that any two have equal hashes is
 /// 3e-8. A writer who crafts an id with the hash of another id gains nothing, because that writer could also cite the
@@ -90,7 +90,7 @@ struct Node<K, P> {
     squared_length: f64,
     /// The number of distinct episodes that the pattern cites.
     episodes: u32,
-    /// All patterns that may influence the decision about this one, or be influenced by it.
+    /// All patterns with which this one can be grouped, or with which it disputes an episode.
     edges: Vec<Edge>,
     /// The slot of the representative, or the pattern's own slot if it is a representative.
     representative: Slot,

@@ -1,5 +1,4 @@
-//! Tests that bad input gives an error that names the version and the cause, or a documented
-//! result.
+//! Tests that bad input gives an error that names the cause, or a documented result.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, CrossIdView, InvalidPattern, KeepBoth, LastWriter,

@@ -1,4 +1,5 @@
-//! Tests the faults that the suite names: impure calls, changing identities, false explanations and unsound input.
+//! Tests that the suite names planted faults, such as impure calls, changing identities, false explanations and
+//! unsound input.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -253,7 +254,7 @@ fn changed_single_version_is_shown() {
     // The message contains a digest and a one-digit number.
     let detail = broken(&laws(), &Planted::resolve(wrong)).detail;
     let words: Vec<&str> = detail.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-    let ["the", "only", "version", digest, "is", value, "and", "it", "shows", shown, ..] =
+    let ["the", "only", "version", digest, "is", value, "but", "is", "shown", "as", shown, ..] =
         words[..]
     else {
         panic!("{detail}")
@@ -334,7 +335,7 @@ fn panic_of_an_own_law_is_refused() {
     refused(&laws, "the check of law own panics: no law");
 }
 
-/// The values of `distinct` ascend, but not by the measure of the strategy.
+/// The values of `distinct` ascend, but some are equal by the measure of the strategy.
 #[test]
 fn ties_that_the_strategy_finds_are_refused() {
     let tens = |_, versions: &Set| {

@@ -7,7 +7,7 @@ use engram_conflict::pattern::{
 use engram_conflict::{Law, Laws, Outcome, Reason, Strategy, Version, Versions};
 use std::sync::Arc;
 
-/// Every strategy of the crate, with the laws from which it is exempt.
+/// Every strategy of the crate, with the law from which it is exempt, if any.
 fn strategies() -> [(Box<dyn Strategy<OwnedPattern>>, Option<Law>); 5] {
     [
         (Box::new(ConfidenceVoting), None),

@@ -21,7 +21,7 @@ fn from_scratch(patterns: &Patterns, rules: Rules) -> Vec<Line> {
     naive::lines(&view)
 }
 
-/// Rules under which the excerpt has many conflicts of every kind.
+/// Rules under which the excerpt has many conflicts of every kind that can occur between different ids.
 fn mixed() -> Rules {
     let thresholds = Thresholds::default().ownership_cosine(0.84);
     Rules::default().thresholds(thresholds).concept_cosine(0.96)
@@ -70,11 +70,11 @@ fn synthetic(random: &mut Random, number: usize, dimension: usize) -> Vec<(Strin
     (0..number).map(make).collect()
 }
 
-/// Applies random edits, one by one and in batches. After each step, the view equals a rebuilt one.
+/// Applies random edits, one by one or in batches. After each step, the view equals a rebuilt one and the naive one.
 #[test]
 fn incremental_view_matches_rebuilt_and_naive() {
     for seed in 0..12 {
-        // Comparisons of 300 dimensions can end early; those of 5 cannot.
+        // A sketch covers all of 5 components, but only the first 96 of 300.
         let dimension = [5, 300][seed as usize % 2];
         let rules = [Rules::default(), mixed()][seed as usize / 2 % 2];
         let mut random = Random(seed);

@@ -32,7 +32,7 @@ fn most_confident(versions: &Versions) -> usize {
     versions.best_by(|a, b| a.value.confidence.total_cmp(&b.value.confidence))
 }
 
-/// A correct value with one change: the most confident version, with the citations of all.
+/// Shows the most confident version with the citations of all, after `change`.
 fn voted(versions: &Versions, change: impl FnOnce(&mut OwnedPattern)) -> Answer {
     let base = most_confident(versions);
     let mut value = versions[base].value.merged(Merged::of(base, versions));
@@ -94,7 +94,7 @@ fn counts_its_own_calls() {
         Law::Pure,
         Rule(move |versions: &Versions| {
             let nth = calls.fetch_add(1, Ordering::Relaxed) as usize;
-            // The base changes every three calls, so resolving a set twice in a row rarely detects the fault.
+            // The base changes every three calls, so resolving a set twice in a row often misses the fault.
             let base = nth / 3 % versions.len();
             Merged::of(base, versions).over(base, versions, RULE)
         }),

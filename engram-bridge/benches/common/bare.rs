@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS13;
 
-/// A connection to a server that answers each request with the number of bytes that it asks for.
+/// A connection to a server that answers each request with as many bytes as the request asks for.
 /// Both ends use quinn's default settings and the cipher that nodes negotiate.
 pub(crate) struct Bare {
     pub(crate) connection: Connection,
@@ -53,7 +53,7 @@ impl Bare {
     }
 }
 
-/// Sends `up` bytes on a fresh stream and receives `down` bytes.
+/// Sends `up` bytes, but at least 8, on a fresh stream, and receives `down` bytes.
 pub(crate) async fn exchange(connection: &Connection, up: usize, down: usize) {
     let (mut send, mut recv) = connection.open_bi().await.expect("it is connected");
     let mut request = (down as u64).to_le_bytes().to_vec();

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use engram_bridge::snapshot_file::{FileSnapshot, SnapshotFile};
 use engram_bridge::{ConsolidationSnapshot, ENGRAM_DIMENSION, SemanticPattern};
 
-/// Returns a snapshot of `count` patterns, each with a unique id and embedding. The lengths and
-/// most of the numbers are those of real patterns. Each repetition of a real pattern has different
-/// episode ids, and its numbers are in a different order. Otherwise, the comparison across ids
-/// would treat all repetitions as one memory.
+/// Returns a snapshot of `count` patterns, each with a unique id and embedding. The dimension, the
+/// number of episodes and most components are those of real patterns. Each repetition of a real
+/// pattern has different episode ids, and its components are in a different order. Otherwise, the
+/// comparison across ids would treat all repetitions as one memory.
 pub(crate) fn snapshot(count: usize) -> ConsolidationSnapshot {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixture/small/node-c.jsonl");
     let mut file = SnapshotFile::open(&file, ENGRAM_DIMENSION).expect("the fixture is there");

@@ -23,11 +23,11 @@ pub struct Clustered {
     stats: Mutex<ConsolidationStats>,
     /// The pattern that the engine last submitted under each id. Unchanged patterns are not copied again.
     submitted: Mutex<HashMap<String, Arc<bridge::SemanticPattern>>>,
-    /// The merged snapshot in Engram's types, converted again only after a change.
+    /// The latest merged snapshot and its conversion, which is repeated only after a change.
     converted: Mutex<Option<Converted>>,
 }
 
-/// A merged snapshot and its patterns in Engram's types.
+/// A merged snapshot, and its patterns in Engram's type.
 struct Converted {
     merged: bridge::ConsolidationSnapshot,
     patterns: Vec<SemanticPattern>,
@@ -41,12 +41,14 @@ impl Clustered {
         Self { service, stats, submitted, converted: Mutex::default() }
     }
 
-    /// Waits until every snapshot submitted before this call is durable. Stopping the node also waits for this.
+    /// Waits until every snapshot submitted before this call has been stored. Returns the report on the last one,
+    /// or the error if that one could not be stored. Stopping the node also waits for this.
     pub async fn durable(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.service.durable().await
     }
 
-    /// Returns the report on the last snapshot, with the rejected patterns and the reasons.
+    /// Returns the report on the last snapshot, with the rejected patterns and the reasons; or the error if the
+    /// snapshot could not be stored.
     pub fn last_report(&self) -> Result<SubmitReport, Incomplete<StorageError>> {
         self.service.last_report()
     }

@@ -26,7 +26,7 @@ use crate::adapter::Clustered;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads the section of Engram's configuration file; `None` if Engram runs without a cluster.
+/// Reads the section `consolidation_gossip` of Engram's configuration file; `None` if the file has no such section.
 pub fn read_section(path: &Path) -> Result<Option<ClusterConfig>, Error> {
     match ClusterConfig::load_section_with(path, "consolidation_gossip", env::vars_os()) {
         Ok(config) => Ok(Some(config)),
@@ -65,7 +65,7 @@ impl Cluster {
         Ok(Arc::new(Clustered::new(service.with_observer(metrics).start()?)))
     }
 
-    /// Calls `open` with each hosted space, including those that peers create, every second until the cluster stops.
+    /// Every second until the cluster stops, calls `open` with each hosted space whose name is valid in Engram.
     pub fn open_spaces<F>(&self, open: impl Fn(MemorySpaceId) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -115,7 +115,7 @@ impl Cluster {
     }
 }
 
-/// Records the metrics of the cluster in Engram's own registry.
+/// Records the metrics of a space's consolidation runs in Engram's own registry.
 pub struct EngramMetrics {
     labels: [(&'static str, String); 2],
 }

@@ -1,6 +1,6 @@
-// A stand-in for the parts of `engram-core` that a cluster uses, with its paths, names, fields and
-// signatures at revision 5d54816. Engram is not published to a registry, so this crate cannot
-// depend on it.
+// A stand-in for the parts of `engram-core` that a cluster uses, with its paths, names and
+// signatures at revision 5d54816, and with the two methods that step 1 of the guide adds. Engram is
+// not published to a registry, so this crate cannot depend on it.
 //
 // The function bodies are minimal, and written for this example.
 

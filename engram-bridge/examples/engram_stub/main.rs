@@ -1,7 +1,7 @@
-//! Three Engram instances, each with its own scheduler, converge on the same patterns, including
+//! Three Engram instances, each with its own schedulers, converge on the same patterns, including
 //! those of a space that one of them creates at run time. A clean stop stores the snapshots that
-//! are still queued. A stand-in with Engram's paths and signatures replaces Engram; with the real
-//! Engram, all other code is the same.
+//! are still queued. A stand-in with Engram's paths and signatures replaces Engram; the real Engram
+//! uses `adapter.rs`, `cluster.rs` and `swim.rs` unchanged.
 //!
 //! `cargo run -p engram-bridge --example engram_stub --features http,redb`
 
@@ -62,7 +62,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Returns the store of a space. The first request that names the space creates the store.
+    /// Returns the store of a space. The first call for the space creates the store.
     fn create_or_get(&self, id: &MemorySpaceId) -> Result<Arc<MemoryStore>, MemorySpaceError> {
         let mut stores = self.stores.lock().expect("no code panics while it holds this lock");
         if let Some(store) = stores.get(id) {
@@ -194,7 +194,9 @@ async fn restart_late(engram: Engram, folder: &Path) -> Result<Engram, Error> {
     let patterns = store.consolidation_snapshot(0).patterns;
     let stored = patterns.iter().filter(|pattern| pattern.id.starts_with(&of_own)).count();
     assert_eq!(stored, LATE, "{name}");
-    println!("{name} restarted with all {stored} patterns that it had received before it stopped");
+    println!(
+        "{name} restarted with all {stored} patterns that its engine had submitted before the stop"
+    );
     Ok(again)
 }
 

@@ -9,7 +9,7 @@ use engram_bridge::net::{ADVERT_ROOM, AdvertError, CONSOLIDATION_ROOT};
 /// The longest datagram that Engram sends.
 const MAX_DATAGRAM: usize = 1_400;
 
-/// Appends the roots of this node to an encoded SWIM message, if they fit.
+/// Appends roots of this node to an encoded SWIM message, if [`ADVERT_ROOM`] bytes still fit into the datagram.
 pub fn append_roots(datagram: &mut Vec<u8>, gossiper: &ConsolidationGossiper) {
     if datagram.len() + ADVERT_ROOM <= MAX_DATAGRAM {
         let mut metadata = BTreeMap::new();

@@ -16,7 +16,7 @@ fn read() -> io::Result<Vec<Costs>> {
 }
 
 /// Writes these results to the baseline, one per line for readable diffs. Keeps the lines of
-/// scenarios that were not run.
+/// existing scenarios that were not run.
 ///
 /// # Errors
 /// The file cannot be read or written.

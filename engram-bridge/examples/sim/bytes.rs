@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// Print one JSON array instead of a table.
     #[arg(long)]
     json: bool,
-    /// Also measure a million entries, which takes a minute and 3 GB.
+    /// Also measure a million entries, which takes a minute and 3 GB of memory.
     #[arg(long)]
     large: bool,
     /// Measure the patterns in this folder of consolidation snapshots: node-a.jsonl, node-b.jsonl
@@ -41,7 +41,7 @@ struct Weight {
     reference: String,
     /// The value divided by the reference.
     ratio: f64,
-    /// Maximum ratio.
+    /// Maximum ratio; `f64::MAX` if there is no budget.
     budget: f64,
     met: bool,
 }
@@ -89,7 +89,7 @@ impl Weight {
         Self { name, input, value, unit, reference, ratio, budget, met: ratio <= budget }
     }
 
-    /// The value of another method, compared with ours. It has no budget.
+    /// The value of one method, compared with that of our descent. It has no budget.
     fn beside(name: &'static str, input: String, value: f64, unit: &'static str, of: f64) -> Self {
         let reference = (format!("ours, {of} {unit}"), of);
         Self::new(name, input, (value, unit), reference, f64::MAX)

@@ -82,12 +82,12 @@ impl Conversation {
         }
     }
 
-    /// Bytes of all frames without their contents.
+    /// Bytes of all frames, without the contents of the patterns.
     pub(crate) fn bytes_beside_contents(&self) -> usize {
         self.bytes() - self.content_bytes
     }
 
-    /// Half the number of turns up to the one with the first records.
+    /// Half the number of turns up to and including the first one with records; 1 if there is none.
     pub(crate) fn round_trips_to_records(&self) -> f64 {
         let turns: Vec<_> = self.frames.chunk_by(|(a, ..), (b, ..)| a == b).collect();
         let has_records = |turn: &&[(bool, Kind, usize)]| {

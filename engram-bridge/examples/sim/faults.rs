@@ -19,7 +19,7 @@ use crate::spread;
 const STEPS: usize = 60;
 /// Maximum duration of a step.
 const STEP: Duration = Duration::from_secs(1);
-/// The probability that a version summary is changed in transit.
+/// The probability that an attempt is made to change a version summary in transit.
 const CHANGED: f64 = 0.5;
 /// The probability that a frame is cut short, which ends its session.
 const CUT: f64 = 0.01;
@@ -177,7 +177,7 @@ impl Trial {
         }
     }
 
-    /// Stops a node while it sends a burst.
+    /// Writes a burst at a node and stops the node soon afterwards, unless [`DOWN`] nodes are down.
     fn crash(&mut self, node: usize) {
         let down = (0..self.world.len()).filter(|node| !self.world.is_up(*node)).count();
         if down < DOWN {
@@ -204,7 +204,7 @@ impl Trial {
         self.world.restart(node, replica);
     }
 
-    /// Partitions the cluster, permanently or intermittently.
+    /// Cuts the cluster in two, in one or both directions, continuously or intermittently.
     fn part(&mut self) {
         let mut nodes: Vec<usize> = (0..self.world.len()).collect();
         self.random.shuffle(&mut nodes);

@@ -29,7 +29,7 @@ impl Pace {
         })
     }
 
-    /// Number of patterns that have been created once the load has lasted for `age`.
+    /// Number of patterns that are due once the load has lasted for `age`.
     fn due(self, nodes: usize, age: Duration) -> u32 {
         let per_second = match self {
             Self::PerMinute(count) => f64::from(count) / 60.0,

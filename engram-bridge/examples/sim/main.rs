@@ -1,8 +1,7 @@
-//! Simulates clusters with the production scheduler, sessions and store at their default settings:
-//! `cargo xtask sim`.
+//! Simulates clusters with the production scheduler, sessions and store: `cargo xtask sim`.
 //!
-//! `run` runs scenarios by name and checks them, `bytes` measures the messages of the protocol, and
-//! `list` prints the scenarios.
+//! `run` runs scenarios and checks them, `bytes` measures the messages of the protocol, and `list`
+//! prints the scenarios.
 
 mod baseline;
 mod bytes;
@@ -46,7 +45,7 @@ enum Task {
     List,
 }
 
-/// Runs scenarios, and fails if one exceeds its bound or its baseline.
+/// Runs scenarios, and fails if one violates a rule or exceeds a bound or its baseline.
 #[derive(Args, Default)]
 struct Options {
     /// The scenarios; all quick ones by default.
@@ -58,7 +57,7 @@ struct Options {
     /// One seed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Print every event. Needs one --scenario and --seed.
+    /// Print every event of one run. Needs exactly one --scenario, and --seed.
     #[arg(long, requires = "seed", requires = "scenario")]
     trace: bool,
     /// Include the scenarios that take minutes.

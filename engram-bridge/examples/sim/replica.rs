@@ -24,7 +24,8 @@ const TODAY: Timestamp = Timestamp::from_nanoseconds(1_767_225_600_000_000_000);
 pub(crate) struct Replica(Arc<Store>);
 
 impl Replica {
-    /// An empty node with the number `node`. `random` determines the lowest bits of its versions.
+    /// An empty node with the number `node`. `random` is the source of the random part of its
+    /// versions.
     pub(crate) fn new(node: usize, spaces: &[SpaceId], random: Random) -> Self {
         Self::with_dimension(node, spaces, random, DIMENSION)
     }
@@ -115,7 +116,7 @@ impl Host for Replica {
 /// A live write: its node, its version and the digest of its content.
 pub(crate) type Dot = ([u8; 32], u64, [u8; 32]);
 
-/// An environment whose clock is fixed at [`TODAY`]. `random` determines the lowest bits of
+/// An environment whose clock is fixed at [`TODAY`]. `random` is the source of the random part of
 /// versions.
 fn environment(mut random: Random) -> Environment {
     Environment::new(|| TODAY, move || random.bits())

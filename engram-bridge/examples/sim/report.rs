@@ -31,10 +31,10 @@ pub(crate) struct Line {
 pub(crate) struct Costs {
     #[serde(flatten)]
     pub(crate) line: Line,
-    /// Mean bytes that a node received, until all nodes agreed, for records that it already had.
+    /// Mean bytes that a node received, until all nodes agreed, for records that changed nothing.
     pub(crate) wasted_per_node: u64,
-    /// The fraction of the received record bytes that belong to records that the receiver already
-    /// had. It has a fixed bound instead of a baseline.
+    /// The fraction of the received record bytes that belongs to records that changed nothing. It
+    /// has a fixed bound instead of a baseline.
     #[serde(skip)]
     pub(crate) redundant: f64,
     /// The fraction of the sessions with a difference that still needed a descent after the delta
@@ -103,11 +103,11 @@ impl Report {
 
     /// The meaning of the columns.
     pub(crate) const LEGEND: &str = "\
-        All nodes have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
+        Schedulers and sessions have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
         rounds         intervals of the timer (60 s) that began before all nodes agreed\n\
         seconds        virtual time from the change, or from the healing, until all nodes agreed\n\
         bytes/node     bytes of frames and adverts that a node sent until all nodes agreed\n\
-        wasted/node    bytes that a node received for records that it already had\n\
+        wasted/node    bytes that a node received for records that changed nothing\n\
         redundant      the fraction of wasted bytes among the bytes of all received records\n\
         descents       fraction of the sessions with a difference that compared trees after the delta by clocks\n\
         sessions/node  sessions that a node took part in\n\
@@ -209,7 +209,7 @@ fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {
     let (name, limit) = (scenario.name, scenario.max_redundant());
     let complaint = || {
         format!(
-            "{name}: receivers already had {redundant} of the record bytes; the limit is {limit}"
+            "{name}: {redundant} of the received record bytes changed nothing; the limit is {limit}"
         )
     };
     (redundant > limit).then(complaint)

@@ -24,15 +24,16 @@ pub(crate) enum Tracing {
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
-    /// The measured time until all nodes agreed; `None` if they never did.
+    /// The measured time, in most scenarios until all nodes agreed; `None` if it exceeded its
+    /// limit.
     pub(crate) agreed: Option<Duration>,
     /// Mean bytes that a node sent until all nodes agreed.
     pub(crate) bytes_per_node: u64,
     /// Total sessions until all nodes agreed.
     pub(crate) sessions: u64,
-    /// Bytes of records that all nodes together received until all nodes agreed.
+    /// Bytes of frames with records that all nodes together received until all nodes agreed.
     pub(crate) payload: u64,
-    /// The part of `payload` in records that the receiver already had.
+    /// The part of `payload` in records that changed nothing at their receiver.
     pub(crate) wasted: u64,
     /// Number of records received.
     pub(crate) records: u64,

@@ -49,7 +49,7 @@ pub(crate) enum Change {
     One,
     /// This number of patterns at one node.
     Many(u32),
-    /// One pattern at each node.
+    /// One pattern at each node that does not crash.
     All,
 }
 
@@ -98,8 +98,8 @@ impl Scenario {
         }
     }
 
-    /// The maximum fraction of received record bytes that belong to records that the receiver already
-    /// had. A changed summary hides from a sender which records the receiver has.
+    /// The maximum fraction of received record bytes that belongs to records that changed nothing.
+    /// A changed summary hides from a sender which records the receiver has.
     pub(crate) const fn max_redundant(&self) -> f64 {
         match self.plan {
             Plan::Faults => 0.25,
@@ -165,7 +165,8 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "100 new patterns a minute for two minutes: the longest time until all nodes have a \
          pattern";
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
-        "one pattern per node and second for ten seconds: the longest time until all nodes have it";
+        "one pattern per node and second for ten seconds: the longest time until all nodes have a \
+         pattern";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 2 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),

@@ -1,4 +1,5 @@
-//! Measures the time until the running nodes are connected while most members are silent.
+//! Measures the time until the first node is connected to other running nodes while most members
+//! are silent.
 
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ pub(crate) fn meeting(nodes: usize, living: usize, moment: Moment, setting: Sett
     }
 }
 
-/// The time until the first node is connected to all of `peers`.
+/// The time until the first node is connected to all of `peers`; `None` after [`TIME_LIMIT`].
 fn until_met(world: &mut World<Replica>, peers: std::ops::Range<usize>) -> Option<Duration> {
     let begin = world.now();
     while !peers.clone().all(|peer| world.are_connected(0, peer)) {

@@ -16,7 +16,7 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// How long two halves are partitioned: long enough that connections are lost and dials back off.
 const APART: Duration = Duration::from_secs(600);
 
-/// Changes records at some nodes, and measures the time until all nodes have them.
+/// Writes patterns at some nodes, and measures the time until all running nodes have them.
 pub(crate) fn spread(
     nodes: usize,
     change: Change,
@@ -38,8 +38,8 @@ pub(crate) fn spread(
     finish(&mut world, setting, written)
 }
 
-/// Partitions a cluster into two halves for [`APART`], by the end of which each must agree
-/// internally, and measures the time from healing until all nodes agree.
+/// Partitions a cluster into two halves for [`APART`], and measures the time from healing until all
+/// nodes agree. Before healing, the most common root must be that of exactly half of the nodes.
 pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
@@ -81,7 +81,7 @@ pub(crate) fn rush(nodes: usize, patterns: u32, setting: Setting) -> Run {
     finish(&mut world, setting, written)
 }
 
-/// A cluster of empty nodes with default settings.
+/// A cluster of empty nodes that have run for [`SETTLING`].
 pub(crate) fn settled(nodes: usize, conditions: &Conditions, setting: Setting) -> World<Replica> {
     let mut random = Random::new(setting.seed ^ 0x6e6f_6465_7321);
     let space = [default_space()];

@@ -29,7 +29,7 @@ pub type OpenStore<'o> = dyn FnMut(&Path) -> Result<Arc<dyn StateStore>, Storage
 
 /// Checks that the stores opened by `open` satisfy the contract of [`StateStore`].
 ///
-/// Opens stores at paths below `root`, which must not exist yet; a store without files may treat the paths as
+/// Opens stores at paths below `root`; these paths must not exist yet. A store without files may treat them as
 /// mere names. Drops or closes a store before it opens its path again, except when it checks that a second
 /// opening is refused. Makes several hundred commits.
 ///

@@ -21,7 +21,7 @@ use crate::replica::state::{SpaceState, StoredRow};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Migration {
-    /// The state of the store before. Damaged rows are not migrated.
+    /// The state of the store before the migration. Damaged rows are not migrated.
     pub recovery: Recovery,
     /// The number of spaces in the store.
     pub spaces: usize,

@@ -23,14 +23,15 @@ pub enum Recovery {
         /// The number of records.
         records: u64,
     },
-    /// Some rows were damaged or missing, and were skipped.
+    /// Some rows were damaged or missing. Damaged rows were skipped.
     Repaired {
         /// The number of records kept.
         records: u64,
         /// The spaces and ids of lost records, at most [`MAX_NAMED_LOSSES`]. A placeholder stands
         /// for an unreadable id.
         lost: Vec<(SpaceId, String)>,
-        /// The number of rows that were damaged, or that referenced damaged or missing rows; at least 1.
+        /// The number of rows that were damaged, or that referenced damaged or missing rows; at least 1, even if only
+        /// the stored root shows that rows are missing.
         rows: u64,
     },
     /// The store could not be read. It was set aside, and the node starts with an empty one.
@@ -106,7 +107,7 @@ pub enum OpenError {
         /// The schema of the store: the first four bytes of the row `owner` in
         /// [`Table::Meta`](crate::durable::Table::Meta).
         found: u32,
-        /// The schema that this version reads: 5 since version 0.1.0.
+        /// The schema that this version reads: 6 since version 0.1.0.
         known: u32,
     },
     /// Another node wrote the store.

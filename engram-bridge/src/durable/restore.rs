@@ -60,7 +60,10 @@ impl Hosting {
     }
 }
 
-/// Reads the hosted spaces from `store`. Skips damaged rows; sets the store aside if it cannot be read at all.
+/// Reads the hosted spaces from `store`. Skips damaged rows; sets the store aside if it is damaged as a whole.
+///
+/// # Errors
+/// [`OpenError`] if the store cannot be read for another reason, or cannot be set aside.
 pub(crate) fn restore(
     store: &dyn StateStore,
     node: NodeId,
@@ -141,7 +144,7 @@ struct Loaded {
     owner: Option<Owner>,
     unhosted: BTreeSet<SpaceId>,
     spaces: BTreeMap<SpaceId, LoadedSpace>,
-    /// Edits that remove damaged, unreferenced and duplicate rows, and correct the owner and root rows.
+    /// The edits that repair the rows of the owner and of the hosted spaces.
     repairs: Batch,
     damaged: u64,
     lost: Vec<(SpaceId, String)>,
@@ -151,7 +154,7 @@ struct Loaded {
 #[derive(Default)]
 struct LoadedSpace {
     rows: Vec<(Arc<str>, StoredRow)>,
-    /// The contents in the rows of the records; once the space is settled, all contents.
+    /// The contents in the rows of the records; after [`Loaded::settle`], all contents that records reference.
     contents: Contents,
     /// The contents in rows of their own.
     own_rows: Contents,

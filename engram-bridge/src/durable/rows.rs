@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::durable::storage::{StateStore, StorageError, Table};
 
-/// The bytes of rows that one thread passes to the other at a time. The last row of a part may exceed it.
+/// The number of bytes of rows at which a part is complete and passed to the other thread.
 const PART: usize = 64 << 10;
 /// The maximum number of parts that wait to be handled.
 const WAITING: usize = 2;

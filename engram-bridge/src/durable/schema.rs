@@ -2,7 +2,7 @@
 //!
 //! Damage to a row is detected, unless it affects only the mark of a content's origin. The digest of a
 //! content protects the content: it is the key of the content's row, or the record in the same row names it.
-//! A checksum protects every other row.
+//! Checksums protect everything else.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -72,12 +72,12 @@ impl Owner {
         checked(key, bytes)
     }
 
-    /// Reads the schema of a row. All versions store it at the same position.
+    /// Reads the schema from an owner row. All versions store it at the same position.
     pub(crate) fn schema(bytes: &[u8]) -> Option<u32> {
         bytes.first_chunk().map(|schema| u32::from_le_bytes(*schema))
     }
 
-    /// Decodes a row of this schema.
+    /// Decodes an owner row of this schema; `None` if it is damaged or of another schema.
     pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> Option<Self> {
         let mut bytes = Cursor::new(unchecked(key, bytes)?);
         if bytes.array()? != SCHEMA.to_le_bytes() {
@@ -244,7 +244,7 @@ fn shared(name: NodeId, names: &mut Names) -> Arc<NodeId> {
     name
 }
 
-/// Encodes a record and its checksum, followed by the content in the same row, if any.
+/// Encodes the last submission, a record and a checksum, followed by the content in the same row, if any.
 pub(crate) fn encode_record(
     key: &[u8],
     record: &Record,

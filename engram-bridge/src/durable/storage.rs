@@ -18,9 +18,9 @@ pub use redb::RedbStateStore;
 /// crate has two implementations: [`RedbStateStore`] (in a file, feature `redb`) and [`MemoryStateStore`] (in
 /// memory, for tests).
 ///
-/// Only one opening of the stored data may exist at a time: two nodes on one store would overwrite each other's
-/// rows. An implementation refuses a second opening with [`StorageError::InUse`], immediately or in its first
-/// call, until the first opening is [closed](Self::close) or dropped.
+/// Only one store at a time may have the stored data open: two nodes on the same data would overwrite each
+/// other's rows. If another store has the data open, an implementation fails with [`StorageError::InUse`],
+/// immediately or in its first call, until that store is [closed](Self::close) or dropped.
 ///
 /// Calls may block on a disk. The caller makes one commit at a time; the other methods may run during a commit.
 /// The suite in `conformance` (feature `conformance`) checks an implementation.
@@ -52,7 +52,8 @@ pub trait StateStore: Send + Sync {
     }
 
     /// Checks, without changing a row, that a restart would find the data that this store holds open. A
-    /// [`Binding`](crate::Binding) calls it every ten seconds. By default it returns `Ok`.
+    /// [`Binding`](crate::Binding) calls it every ten seconds, unless changes already fail. By default it returns
+    /// `Ok`.
     ///
     /// # Errors
     /// [`StorageError::Replaced`] if the data was removed or replaced.

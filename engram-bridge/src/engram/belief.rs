@@ -80,7 +80,7 @@ impl RecentUpdates {
         !std::mem::replace(&mut self.served, true)
     }
 
-    /// Keeps the collected updates for the next service.
+    /// Keeps the newest collected updates, at most [`MAX_UNSERVED_UPDATES`], for the next service.
     pub(crate) fn end_service(&mut self) {
         self.served = false;
         while self.collected.len() > MAX_UNSERVED_UPDATES {

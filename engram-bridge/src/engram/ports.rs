@@ -45,7 +45,7 @@ pub struct ConsolidationStats {
 pub enum ConsolidationCacheSource {
     /// The background scheduler of this node.
     Scheduler,
-    /// A request that found the cache empty.
+    /// A request that found the cache empty, or an operation such as [`Space::forget`](crate::Space::forget).
     OnDemand,
     /// Other nodes. Engram has no such variant: its adapter maps this one to `OnDemand`.
     Gossip,
@@ -64,7 +64,8 @@ pub struct BeliefUpdateRecord {
     pub novelty: f32,
     /// When this node saw the change.
     pub generated_at: Timestamp,
-    /// When the snapshot that caused the change was made; for gossip, when the change arrived.
+    /// When the snapshot that caused the change was made; for gossip, when the change arrived; for an operation, when
+    /// it was executed.
     pub snapshot_generated_at: Timestamp,
     /// Where the change comes from.
     pub source: ConsolidationCacheSource,

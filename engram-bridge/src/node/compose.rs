@@ -58,7 +58,7 @@ pub enum StartError {
     /// The peers do not form a valid roster.
     #[error("[[peers]]: {0}")]
     Roster(#[from] RosterError),
-    /// The store cannot be used with this configuration. Nothing in it was changed.
+    /// The store at `store.path` cannot be opened. Nothing in it was changed.
     #[error("store.path: {0}")]
     Store(#[from] OpenError),
     /// The store that was passed to [`Node::start_with`] cannot be used. Nothing in it was changed.
@@ -90,7 +90,7 @@ impl Node {
     /// `[http]`: the program starts an `http::Server` for it.
     ///
     /// # Errors
-    /// [`StartError`] names the key, the file or the address that prevents the start.
+    /// [`StartError`] states what prevents the start.
     pub fn start(config: &ClusterConfig) -> Result<Self, StartError> {
         Self::start_in(config, stored(config)?)
     }
@@ -98,7 +98,7 @@ impl Node {
     /// Like [`start`](Self::start), with a given state store. Ignores `store.path`.
     ///
     /// # Errors
-    /// [`StartError`] names the key, the file or the address that prevents the start.
+    /// [`StartError`] states what prevents the start.
     pub fn start_with(
         config: &ClusterConfig,
         store: Arc<dyn StateStore>,
@@ -140,7 +140,7 @@ impl Node {
         self.binding.stop().await
     }
 
-    /// Hosts `space` from now on, announces it to the peers, and returns its gossiper. To add a
+    /// Hosts `space` from now on, announces it to the peers, and returns its gossiper. Adding a
     /// space that is already hosted is cheap, so a program may call this method wherever it creates
     /// or opens Engram's store of a space. See [`Binding::add_space`].
     ///
@@ -258,7 +258,7 @@ impl ClusterConfig {
     /// become, a folder for the state. Starts nothing.
     ///
     /// # Errors
-    /// [`StartError`] names the key, the file or the address that would prevent the start.
+    /// [`StartError`] states what would prevent the start.
     pub fn check(&self, now: SystemTime) -> Result<Identity, StartError> {
         let identity = identity(self)?;
         identity.check(now).map_err(BindError::from)?;

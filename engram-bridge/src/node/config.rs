@@ -97,7 +97,8 @@ pub struct NodeConfig {
     pub replaces: Vec<NodeId>,
 }
 
-/// The section `[tls]`: paths of PEM files, relative to the folder of the configuration file.
+/// The section `[tls]`: paths of PEM files. [`ClusterConfig::load`] resolves relative paths against
+/// the folder of the configuration file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TlsConfig {
@@ -188,8 +189,9 @@ pub struct SwimTimes {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StorageConfig {
-    /// A folder that only this node uses, relative to the folder of the configuration file; created
-    /// if missing. Without it, the state is in memory only and ends with the process.
+    /// A folder that only this node uses; created if missing. A relative path is resolved like the
+    /// paths of [`TlsConfig`]. Without a folder, the state is in memory only and ends with the
+    /// process.
     pub path: Option<PathBuf>,
     /// How long a space whose store is new or has lost rows waits for a peer while no session makes
     /// progress; 10 s by default. See [`Binding::with_settle`](crate::Binding::with_settle).
@@ -290,8 +292,9 @@ pub struct ConfigProblem {
     /// [section](ClusterConfig::load_section), it includes the name of the section. For a value from an environment
     /// variable, the variable follows the key, or replaces it if the value could not be applied.
     pub key: String,
-    /// The line of the key, or of the nearest table around it. `None` if the file has neither, or
-    /// if the configuration was not read from a file or text.
+    /// The line of the key, or of the nearest table around it. `None` if the file has neither, if
+    /// the value comes from an environment variable, or if the configuration was not read from a
+    /// file or text.
     pub line: Option<usize>,
     /// The fault, and advice for correcting it.
     pub message: String,

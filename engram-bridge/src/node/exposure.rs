@@ -24,7 +24,7 @@ impl ClusterConfig {
     }
 }
 
-/// The permissions of a file on Unix; none if it does not exist.
+/// The permissions of a file or a folder; none if the system does not report them.
 fn permissions(path: &Path) -> u32 {
     #[cfg(unix)]
     {

@@ -5,13 +5,13 @@
 //! | `/health/alive` | 200 as long as the process runs |
 //! | `/health/ready` | 200 if the node can store changes and either has no peers, or is connected to one and has been equal to one; else 503; both list the warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::metrics::METRICS) |
-//! | `/cluster/consolidation` | the node, its spaces, its traffic |
+//! | `/cluster/consolidation` | the node, its warnings, spaces, caps, writes and traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
 //! | `/cluster/consolidation/diff?peer=` | the changes on this node since it was last equal to the peer |
 //! | `/cluster/consolidation/plan?peer=` | the changes that a sync with the peer would make on both sides |
-//! | `/cluster/consolidation/map` | the fill of each slot of the tree, and the slots where peers differ |
+//! | `/cluster/consolidation/map` | the fill of each slot of the tree, and for each peer the slots that changed here since the two nodes were last equal |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
-//! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`; `after=` continues |
+//! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`, continued by `after=`; and the conflicts across ids |
 //! | `/cluster/consolidation/explain?id=` | the versions of a pattern, their writers, and the decision of the strategy |
 //! | `/cluster/consolidation/updates` | the latest changes to visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
@@ -21,7 +21,7 @@
 //! with stable names, errors included: `{"error": "cause; next step"}`. Their strings escape characters that control a
 //! terminal or the direction of text.
 //!
-//! There are two ways to use this module: [`Server`] listens by itself, with its own limits;
+//! There are two ways to serve the routes: [`Server`] listens by itself, with its own limits;
 //! [`axum_0_8`] provides the routes to a host with an existing axum application.
 
 mod answer;
@@ -37,7 +37,7 @@ pub use server::{Listening, Server, ServerError};
 use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;
 
-/// Returns the JSON answer of `/cluster/consolidation/explain`; `None` if `space` has never held
+/// Returns the JSON answer of `/cluster/consolidation/explain`; `None` if `space` holds no record of
 /// the pattern.
 pub fn explanation(node: &Telemetry, space: &Space, id: &str) -> Option<String> {
     let known = space.explain(id)?;

@@ -27,12 +27,12 @@ pub struct Metric {
     pub name: &'static str,
     /// The type of the metric.
     pub kind: MetricKind,
-    /// The unit, which the name contains; `None` for plain counts.
+    /// The unit, which the name contains; `None` if the values have none.
     pub unit: Option<&'static str>,
     /// The meaning of its values.
     pub help: &'static str,
-    /// The names of its labels. Their values come from fixed sets, from the roster and from the
-    /// hosted spaces, never from patterns.
+    /// The names of its labels. Their values come from fixed sets, from the configuration, from the
+    /// roster and from the hosted spaces, never from patterns.
     pub labels: &'static [&'static str],
     read: fn(&Reading) -> Vec<Sample>,
 }

@@ -1,5 +1,5 @@
-//! Events of a node as text for a log (feature `metrics`): with the names of the nodes, the cause and the next step.
-//! Repeats are counted.
+//! Events of a node as text for a log (feature `metrics`): with the names of the nodes, the cause and, for most faults,
+//! the next step. Repeats are counted.
 
 mod episodes;
 mod kind;
@@ -26,12 +26,12 @@ use crate::node::telemetry::Telemetry;
 use crate::spaces::event::StateEvent;
 use crate::spaces::store::Store;
 
-/// The interval at which due counts of repeats are collected.
+/// The interval at which due lines are collected.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The notices of a node, for the log of its host: refusals, faults of clocks and disks, and changes in the state of
-/// peers. A successful session produces no notice. [`next`](Self::next) returns the first notice of a kind and each new
-/// fault in full, and [repeats](Repeats) as counts.
+/// The notices of a node, for the log of its host, such as refusals, failed sessions, faults of clocks and disks, and
+/// changes in the state of peers. A successful session produces no notice. [`next`](Self::next) returns the first notice
+/// of a kind and each new fault in full, and [repeats](Repeats) as counts.
 pub struct Notices {
     name: String,
     /// Weak, so that the notices do not keep the store alive.

@@ -76,7 +76,7 @@ pub struct RejectedLine {
     pub reason: String,
 }
 
-/// A file of snapshots cannot be opened or read.
+/// A file of snapshots cannot be opened or read, or is empty.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotFileError {
@@ -101,7 +101,8 @@ impl SnapshotFile {
     /// `dimension` numbers long.
     ///
     /// # Errors
-    /// [`SnapshotFileError`] if the file cannot be read, is not a regular file, or is empty.
+    /// [`SnapshotFileError`] if the file, or an `embeddings.f32` that it needs, cannot be read or is not
+    /// a regular file, or if the file is empty.
     pub fn open(path: &Path, dimension: usize) -> Result<Self, SnapshotFileError> {
         let failed = |source| SnapshotFileError::Io { path: path.to_owned(), source };
         let mut file = Self {

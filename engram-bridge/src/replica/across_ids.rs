@@ -122,13 +122,13 @@ pub struct AcrossIdsStats {
     pub disputed: u64,
     /// Changed patterns that have not been compared yet.
     pub pending: u64,
-    /// Whether the space has more visible patterns than [`AcrossIds::max_patterns`]. The other
-    /// fields are then 0.
+    /// Whether the space had more visible patterns than [`AcrossIds::max_patterns`] at the last
+    /// comparison. The other fields are then 0.
     pub over_limit: bool,
 }
 
 impl PatternRole {
-    /// The name of the role in answers and metrics.
+    /// The name of the role in answers.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

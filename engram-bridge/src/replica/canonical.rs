@@ -135,7 +135,8 @@ pub(crate) fn max_encoded_len(pattern: &SemanticPattern) -> usize {
     FIXED_LEN + pattern.id.len() + 4 * pattern.embedding.len() + episodes
 }
 
-/// The total length of the fields of fixed size in the canonical form: lengths, counts and numbers.
+/// The total length of the fields of fixed size in the canonical form: the length of the id, the time, the strength,
+/// the confidence and two counts.
 const FIXED_LEN: usize = 4 + 8 + 4 + 4 + 4 + 4;
 
 #[cfg(test)]

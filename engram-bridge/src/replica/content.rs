@@ -72,7 +72,7 @@ pub enum PatternError {
         /// The value.
         value: f32,
     },
-    /// A peer sent a pattern in another form than the canonical one.
+    /// A peer sent a pattern that is not in canonical form.
     #[error("its episodes are not in ascending order, or it contains a negative zero")]
     NotCanonical,
     /// The strength is NaN, infinite or negative. Values slightly above 1 are valid: the engine
@@ -169,8 +169,8 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer: Introducer::Engine }, digest })
     }
 
-    /// Validates a content from a peer with the digest that [`wire_digest`] computed. A content that is
-    /// not canonical is refused: it would have another digest.
+    /// Validates a content from a peer. `digest` is its [`wire_digest`]. A content that is not canonical
+    /// is refused: its canonical form would have a different digest.
     pub(crate) fn from_wire(
         mut content: PatternContent,
         digest: Digest,
@@ -201,7 +201,7 @@ impl Content {
         Ok(Self { held: Held { pattern, introducer }, digest })
     }
 
-    /// Decodes a stored content; `None` if it does not match the digest `claimed`, or is not canonical.
+    /// Decodes a stored content; `None` if it does not match the digest `claimed`, or cannot be decoded.
     pub(crate) fn from_stored(
         bytes: &[u8],
         introducer: Introducer,

@@ -14,7 +14,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Uses `clock` for versions and reports, and `random` for the lowest bits of versions.
+    /// Uses `clock` for versions and reports, and `random` for the random part of versions.
     ///
     /// Neither has to be reliable: the versions of a process ascend even if the clock stops, jumps
     /// or runs backwards, and even if random numbers repeat. However, peers refuse versions that

@@ -9,7 +9,8 @@ pub(crate) fn half(value: f32) -> f32 {
     f16::from_f32(value).to_f32() + 0.0
 }
 
-/// Whether half precision represents each number exactly.
+/// Whether half precision represents each number exactly. No negative zero, NaN or infinity counts
+/// as represented.
 pub(crate) fn is_half(numbers: &[f32]) -> bool {
     numbers.iter().all(|number| number.is_finite() && half(*number).to_bits() == number.to_bits())
 }

@@ -65,7 +65,8 @@ impl DotIssuer {
         self.minted -= covered;
     }
 
-    /// The number of dots issued since the process started, without those of reissued and covered writes.
+    /// The number of dots that [`next_dot`](Self::next_dot) issued since the process started, without
+    /// those of covered writes.
     pub(crate) const fn minted(&self) -> u64 {
         self.minted
     }

@@ -38,8 +38,8 @@ impl SpaceState {
 
     /// Plans the join of `arrived` into the row of `change`.
     ///
-    /// `arrived` must name only plausible versions, and only contents that are held or were
-    /// delivered with it.
+    /// `arrived` must name only plausible versions. The contents of the dots that the join keeps must
+    /// be held or delivered with it.
     pub(crate) fn plan_join(
         &self,
         mut change: Change,

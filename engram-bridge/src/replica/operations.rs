@@ -28,7 +28,7 @@ pub enum Citations {
     AsGiven,
 }
 
-/// A change, and the suppression faults to report.
+/// A change, and the limits of suppression that it reached.
 pub(crate) struct Planned {
     pub(crate) change: Change,
     pub(crate) faults: Vec<SuppressionFault>,

@@ -126,7 +126,7 @@ impl Record {
         Ok((record.id, taken))
     }
 
-    /// The record in its wire form, without its id; `None` if it is not canonical.
+    /// Returns the record that a wire form encodes, without its id; `None` if the form is not canonical.
     fn of_wire(record: &wire::Record) -> Option<Self> {
         let context = record.parts.iter().map(|part| (part.node, part.entry)).collect();
         let live = record.parts.iter().flat_map(|part| {

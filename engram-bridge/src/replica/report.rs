@@ -140,8 +140,7 @@ pub enum Submitted {
     /// Its content was forgotten on purpose and stays forgotten. No version was written; this node's versions with
     /// other contents were removed.
     Suppressed,
-    /// It belongs to the merged view that was handed out before, for example as a blend of several versions;
-    /// nothing was written.
+    /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,
     /// It waits for the first contact of the space. Until then, the merged view shows it if its id has
     /// no visible pattern.

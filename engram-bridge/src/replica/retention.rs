@@ -69,7 +69,7 @@ impl Retention {
                 (Reverse(confidence(pattern)), Reverse(time(pattern)))
             });
             ranked.truncate(most);
-            // Their positions have the given order again.
+            // Restore the given order.
             ranked.sort_unstable();
             return ranked.into_iter().map(|at| Arc::clone(&patterns[at])).collect();
         }

@@ -63,7 +63,7 @@ pub(crate) struct SpaceState {
     /// comparisons are off.
     uncompared: Option<BTreeSet<Arc<str>>>,
     view_changed_at: Timestamp,
-    /// The time of the latest snapshot or change. It survives a restart.
+    /// The time of the latest snapshot or change. Stored with each change and when the store is closed.
     generated_at: Timestamp,
     refused: Refused,
     /// Ids whose stored rows are unknown, since a failed commit may have taken effect.
@@ -310,7 +310,7 @@ impl SpaceState {
         &self.updates
     }
 
-    /// The index of the records by version, with the version summary of the space.
+    /// The index of the records by version, which contains the version summary of the space.
     pub(crate) const fn clocks(&mut self) -> &mut ClockIndex {
         &mut self.clocks
     }

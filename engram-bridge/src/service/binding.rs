@@ -29,7 +29,8 @@ pub const DEFAULT_SETTLE: Duration = Duration::from_secs(10);
 ///
 /// A binding announces local changes and added spaces to the peers, hosts the spaces that peers name if the store
 /// learns spaces, and passes the members of the roster to the store. It decides when a space stops waiting for its
-/// first contact, compares the visible patterns across ids, and retries writes periodically after a storage failure.
+/// first contact, compares the visible patterns across ids, checks periodically that the stored data is in its place,
+/// and retries writes periodically after a storage failure.
 ///
 /// Cheap to clone. It works until all clones, and every [`ConsolidationGossiper`](crate::ConsolidationGossiper)
 /// made from them, have been dropped.

@@ -98,7 +98,7 @@ impl ConsolidationGossiper {
     /// Submits the patterns that this node's engine consolidated, and announces the changes to the
     /// peers.
     ///
-    /// Despite its name, which Engram's plan prescribes, it replaces nothing: it keeps the patterns
+    /// Despite its name, which Engram's plan prescribes, it rebuilds nothing: it keeps the patterns
     /// that peers contributed, and those of this node that the engine lost in a restart. See
     /// [`Space::submit`].
     ///
@@ -149,7 +149,7 @@ impl ConsolidationGossiper {
         self.space.resolve(pattern, citations)
     }
 
-    /// Statistics of the space, and of the network of the whole node.
+    /// Statistics of the space, and of the writes and the network of the whole node.
     pub fn stats(&self) -> GossipStats {
         let (space, writes) = (self.space.stats(), self.space.write_stats());
         GossipStats { space, writes, network: self.gossip().stats() }

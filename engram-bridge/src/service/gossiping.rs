@@ -32,9 +32,9 @@ use crate::spaces::error::Incomplete;
 ///   unless the service already has it. [`durable`](Self::durable) waits until they are stored.
 /// - Contributions of peers reach the inner service soon after they arrive; one call may pass on
 ///   many changes.
-/// - `cached_snapshot` returns the merged view, together with this engine's patterns that the cluster
-///   [refused](crate::replica::MergedView::refused); `recent_updates` lists its changes, each with the node that wrote
-///   it if it came from a peer.
+/// - `cached_snapshot` returns the merged view, together with this engine's
+///   [refused](crate::replica::MergedView::refused) patterns whose ids have no visible pattern; `recent_updates` lists
+///   the changes to the view, each with the node that wrote it if it came from a peer.
 /// - Each changed belief is appended to the belief log, at the path of the inner service's alert
 ///   log, as one line of JSON in Engram's format. A space has one such log at most, and therefore
 ///   one service at a time.
@@ -151,8 +151,8 @@ impl GossipingConsolidationService {
     }
 
     /// Waits until every snapshot passed to `update_cache` before the call is durable, and the
-    /// inner service has the merged view that includes it. [`Node::stop`](crate::Node::stop) waits
-    /// for it, too. Returns the [`last_report`](Self::last_report) at that time.
+    /// inner service has the merged view that includes it. [`Node::stop`](crate::Node::stop) also
+    /// waits for these snapshots. Returns the [`last_report`](Self::last_report) at that time.
     ///
     /// This method does not wait for a first contact: the patterns that the report counts as `waiting` are only in
     /// memory until the first contact ends or the node stops.
@@ -315,8 +315,7 @@ impl Follow for Shared {
 }
 
 impl ConsolidationService for GossipingConsolidationService {
-    /// The merged view of the durable state; `None` until this node consolidates or receives a
-    /// pattern.
+    /// The merged view; `None` until this node consolidates or receives a pattern.
     fn cached_snapshot(&self) -> Option<ConsolidationSnapshot> {
         let merged = self.shared.merged();
         let anything = !merged.patterns.is_empty() || self.shared.local().snapshots > 0;

@@ -138,7 +138,8 @@ impl Handed {
         runs.flat_map(|(source, count)| (0..*count).map(|_| *source))
     }
 
-    /// Appends the patterns of an earlier snapshot whose ids this one lacks.
+    /// Merges an earlier snapshot into this one: appends the patterns whose ids this one lacks. Drops the patterns of
+    /// an echo.
     fn unite(&mut self, earlier: Self) {
         self.merged = earlier.merged;
         *self.merged.entry(earlier.source).or_default() += 1;

@@ -56,7 +56,7 @@ mod tests {
     use crate::spaces::error::AddSpaceError;
     use crate::spaces::store::StoreConfig;
 
-    /// A store that counts the checks of its place.
+    /// A store that counts the calls of `check_in_place`.
     #[derive(Default)]
     struct Checked {
         rows: MemoryStateStore,

@@ -11,7 +11,7 @@ use crate::replica::content::PatternError;
 
 const UNCHANGED: &str = "nothing was changed";
 
-/// Why an operation on a pattern failed. Nothing was changed.
+/// Why an operation on a pattern failed. No record was changed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SubmitError {

@@ -16,7 +16,8 @@ pub const STATE_EVENT_QUEUE: usize = 1_024;
 #[non_exhaustive]
 pub enum StateEvent {
     /// A write of this process was reissued, because a later version of this node arrived that this process did not
-    /// write. Either a second process writes under the same key, or the clock was set back.
+    /// write: a second process writes under the same key, the clock was set back, or an older copy of the store was
+    /// restored.
     Reissued {
         /// The space.
         space: SpaceId,
@@ -58,11 +59,12 @@ pub enum StateEvent {
         /// The node that wrote the versions.
         node: NodeId,
     },
-    /// A member writes versions ahead of this node's clock: one of the two clocks is wrong.
+    /// A member wrote a version more than [`CLOCK_TOLERANCE`](crate::replica::CLOCK_TOLERANCE) ahead of this node's
+    /// clock: one of the two clocks is wrong. Published once for each member.
     ClockAhead {
         /// The member.
         node: NodeId,
-        /// The time by which the versions are ahead, in nanoseconds.
+        /// The time by which the version is ahead, in nanoseconds.
         ahead: u64,
     },
     /// A record from a peer, or a part of it, was refused because of a cap.

@@ -9,13 +9,13 @@ use crate::replica::report::RejectedPattern;
 /// Receives the statistics of consolidation, for a metrics registry. Without an observer,
 /// [`Telemetry`](crate::telemetry::Telemetry) still exports them for Prometheus.
 ///
-/// A background task of the service calls the methods and waits for them, so they should return
-/// quickly.
+/// A background task calls the methods and waits for them, so they should return quickly.
 pub trait ConsolidationObserver: Send + Sync {
-    /// Called after the snapshot of each `update_cache` was submitted, even if nothing changed.
+    /// Called after the snapshot of each `update_cache` was submitted, even if nothing changed or a part could not be
+    /// stored.
     fn on_run(&self, run: &ConsolidationRun);
 
-    /// Called when the engine or the peers change visible beliefs. Does nothing by default.
+    /// Called after the engine, a peer or an operator changed visible beliefs. Does nothing by default.
     fn on_updates(&self, updates: &[BeliefUpdateRecord]) {
         let _ = updates;
     }

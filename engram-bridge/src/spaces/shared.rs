@@ -175,7 +175,7 @@ impl Shared {
         self.count(|stats| stats.implausible_members = refused);
     }
 
-    /// Whether a version of any node is plausible now.
+    /// Whether a version, of this or another node, is plausible now.
     pub(crate) fn is_plausible(&self, version: u64) -> bool {
         HybridClock::new(BUILT_AT).is_plausible(version, nanoseconds(self.now()))
     }

@@ -30,8 +30,8 @@ use crate::spaces::shared::Shared;
 use crate::spaces::stats::WriteStats;
 
 /// The right to change a space, held from the planning of a change until the change is visible. Readers do
-/// not need it. They never see a change that a crash could undo, because a change becomes visible only once
-/// it is durable.
+/// not need it. They never see a change to a record that a crash could undo, because such a change becomes
+/// visible only once it is durable.
 pub(crate) struct Writer<'s> {
     _alone: MutexGuard<'s, ()>,
 }
@@ -155,7 +155,8 @@ impl Space {
         self.shared.stats()
     }
 
-    /// The root, the number of records (deletions included) and the number of changes so far.
+    /// The root, the number of records (deletions included), and the number of changes since the process
+    /// started.
     pub fn summary(&self) -> Summary {
         self.state().summary()
     }
@@ -177,7 +178,7 @@ impl Space {
         !self.shared.journal.is_failing()
     }
 
-    /// Calls `work` with the index of the space's records by version, and with its version summary.
+    /// Calls `work` with the index of the space's records by version, which contains the version summary.
     pub(crate) fn with_clocks(&self, work: &mut dyn FnMut(&mut dyn Clocks)) {
         work(self.state_mut().clocks());
     }

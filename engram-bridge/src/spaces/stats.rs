@@ -26,10 +26,11 @@ pub struct GossipStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
-    /// Versions that this node wrote, deletions included. Reissued writes are not counted.
+    /// Versions that this node wrote, deletions included, without the writes that the arrival of a record reissued.
     pub written: u64,
     /// Writes of this node that were reissued, because a later version of this node arrived that this process did not
-    /// write. Either a second process writes under the same key, or the clock was set back.
+    /// write: a second process writes under the same key, the clock was set back, or an older copy of the store was
+    /// restored.
     pub reissued: u64,
     /// Writes of this node that were not reissued, because too many of its dots were live under one id.
     pub given_up: u64,
@@ -65,9 +66,9 @@ pub struct WriteStats {
     pub commits: u64,
     /// The total time of all commits, failed ones included.
     pub commit_time: Duration,
-    /// Bytes of the store; `None` if nothing is stored.
+    /// Bytes of the store; `None` if nothing is stored, or if the size is unknown.
     pub stored_bytes: Option<u64>,
-    /// Stored records, those of unhosted spaces included; `None` if nothing is stored.
+    /// Stored records, those of unhosted spaces included; `None` if nothing is stored, or if the number is unknown.
     pub stored_records: Option<u64>,
     /// Batches that could not be stored.
     pub storage_failures: u64,

@@ -72,7 +72,7 @@ pub struct StoreConfig {
     /// submitted. The precision must be the same on all nodes.
     pub precision: Precision,
     /// The strategy that chooses the visible pattern among several versions. Nodes with different strategies
-    /// still sync, but show different patterns.
+    /// still sync, but may show different patterns.
     pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     /// The limit on the patterns that this node shows. It may differ between nodes.
     pub retention: Retention,
@@ -278,9 +278,9 @@ impl Store {
     /// returns it unchanged.
     ///
     /// [`Node::add_space`](crate::Node::add_space) and [`Binding::add_space`](crate::Binding::add_space) also
-    /// announce the space to the peers and wait for the first contact; this method is for a store without
-    /// gossip. It affects only this process: add the space to [`StoreConfig::spaces`] to host it after a
-    /// restart, too. Reads the whole store if it holds state of the space.
+    /// announce the space to the peers and hold submissions back until the first contact is over; this method is
+    /// for a store without gossip. It affects only this process: add the space to [`StoreConfig::spaces`] to host it
+    /// after a restart, too. Reads the whole store if it holds state of the space.
     ///
     /// # Errors
     /// [`AddSpaceError`] if there are too many spaces, if the stored state cannot be read, or if the store is
@@ -482,8 +482,8 @@ impl Store {
         total(self.iter().map(|space| space.withdraw_node(node)))
     }
 
-    /// Writes a copy of the store to the new folder `to` while the node runs. Neither readers nor writers wait
-    /// for it.
+    /// Writes a copy of the store to `to`, which must not exist, while the node runs. Neither readers nor writers
+    /// wait for it.
     ///
     /// To restore the copy, use it as the node's store, at any path and on any machine, and start the node under the
     /// same key. The node gets later writes from its peers.

@@ -17,7 +17,7 @@ use crate::replica::record::Record;
 use crate::replica::state::SpaceState;
 use crate::spaces::shared::Shared;
 
-/// The contents of a delivery, each validated.
+/// The contents of a delivery, each with the outcome of its validation.
 pub(crate) type VerifiedContents = BTreeMap<Digest, Result<Content, Rejection>>;
 
 /// The reason why a part of a record, or all of it, is refused.
@@ -46,7 +46,7 @@ pub(crate) struct Admission<'a> {
     state: &'a SpaceState,
     shared: &'a Shared,
     contents: &'a VerifiedContents,
-    /// The node's usage, records of this delivery included.
+    /// The node's usage, including the records of this delivery that were admitted so far.
     usage: Usage,
     unlisted: u64,
 }
@@ -90,7 +90,7 @@ impl<'a> Admission<'a> {
         refusals
     }
 
-    /// Leaves out the parts whose contents are neither held under this id nor delivered.
+    /// Leaves out the parts that name a content that is neither held under this id nor delivered and valid.
     fn restrict_contents(
         &self,
         id: &str,

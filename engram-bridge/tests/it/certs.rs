@@ -13,15 +13,15 @@ fn impossible_validities_are_refused() {
     let at = folder.path();
     for days in ["0", "99999999", "4294967296", "99999999999999999999"] {
         let said = fails(&["certs", "ca", "--days", days], at);
-        assert!(said.contains("--days") && said.contains("write 1 to 29"), "{said}");
+        assert!(said.contains("--days") && said.contains("use a value from 1 to 29"), "{said}");
         let said = fails(&["init", "--nodes", "2", "--days", days], at);
-        assert!(said.contains("--days") && said.contains("write 1 to 3650;"), "{said}");
+        assert!(said.contains("--days") && said.contains("use a value from 1 to 3650;"), "{said}");
         assert_eq!(names(at), Vec::<String>::new());
     }
     succeeds(&["certs", "ca", "--days", "30"], at);
     for (days, complaint) in [("0", "expire immediately"), ("31", "outlive its authority")] {
         let said = fails(&["certs", "node", "--name", "a", "--days", days], at);
-        assert!(said.contains(complaint) && said.contains("write 1 to 30;"), "{said}");
+        assert!(said.contains(complaint) && said.contains("use a value from 1 to 30;"), "{said}");
     }
     assert_eq!(names(at), ["ca.key", "ca.pem"]);
     // A certificate may be valid until its authority expires, but no longer. The default stays
@@ -33,7 +33,7 @@ fn impossible_validities_are_refused() {
     };
     assert_eq!(end("a.pem"), end("ca.pem"));
     let said = fails(&["certs", "rotate", "a.pem", "--days", "31"], at);
-    assert!(said.contains("outlive its authority; write 1 to 30;"), "{said}");
+    assert!(said.contains("outlive its authority; use a value from 1 to 30;"), "{said}");
     succeeds(&["certs", "rotate", "a.pem", "--days", "29"], at);
     assert_ne!(end("a.pem"), end("ca.pem"));
     succeeds(&["certs", "rotate", "a.pem"], at);

@@ -1,5 +1,5 @@
-//! `check` and `run` refuse the same configurations with the same texts, and give the same
-//! warnings.
+//! `check` and `run` refuse the same configurations, with the same cause and next step, and both
+//! warn of an exposed key. Also tests the outputs of other commands.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,7 +30,8 @@ fn edit(node: &Path, from: &str, to: &str) {
     fs::write(path, text.replace(from, to)).unwrap();
 }
 
-/// Returns the error of a node after `spoil` has changed its folder.
+/// Changes a node's folder with `spoil`, and returns the error of `check`. The error of `run` must
+/// have the same cause and next step.
 fn refused(spoil: impl FnOnce(&Path, &ClusterCa)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 2).remove(0);

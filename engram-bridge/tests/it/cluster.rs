@@ -30,7 +30,7 @@ fn ids(space: &Space) -> BTreeSet<String> {
     space.view().patterns.iter().map(|pattern| pattern.id.clone()).collect()
 }
 
-/// Patterns derived from real ones, with the same dimension.
+/// Real patterns under new ids.
 fn invented(prefix: &str, count: usize) -> ConsolidationSnapshot {
     let last = snapshots("node-a").pop().unwrap();
     let patterns = (0..count).map(|n| {

@@ -1,5 +1,5 @@
-//! `cluster.toml`: all keys, all problems with their keys and lines, and the variables that
-//! override keys.
+//! `cluster.toml`: its keys, the reported problems with their keys and lines, and the variables
+//! that override keys.
 
 use std::ffi::OsString;
 use std::fs;

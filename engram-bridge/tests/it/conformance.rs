@@ -46,7 +46,7 @@ enum Fault {
     None,
     /// Every fifth batch is ignored.
     LosesAWrite,
-    /// The last batch is applied only with the next one, so a restart loses it.
+    /// Each batch is kept only with the next one, so a restart loses the last batch.
     LosesAWriteAtTheEnd,
     /// The edits of a batch take effect from the last to the first.
     ReordersABatch,
@@ -58,7 +58,7 @@ enum Fault {
     SharesAFolder,
     /// The edits of a batch take effect one by one.
     TearsBatches,
-    /// A scan returns a row twice.
+    /// A scan returns each row twice.
     RepeatsRows,
     /// A scan returns the rows of the last table first.
     ReversesTables,
@@ -301,7 +301,7 @@ fn every_kind_of_breach_is_found() {
     }
 }
 
-/// Tests a backup that overwrites a file, and one that lacks a row.
+/// Tests a backup that overwrites an existing store, and one that lacks the rows of a table.
 #[test]
 fn a_bad_backup_is_found() {
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -348,7 +348,7 @@ fn a_bad_backup_is_found() {
     }
 }
 
-/// A key may be long, and a violation is printed on one line.
+/// A key may be long, so a violation shows only its start.
 #[test]
 fn a_violation_shows_the_start_of_a_key() {
     let of = |key: Vec<u8>| Violation::Lost { step: "a step", table: Table::Meta, key }.to_string();

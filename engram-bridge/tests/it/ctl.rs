@@ -102,7 +102,7 @@ fn every_step_of_the_runbook_is_a_request() {
     assert!(process.ends());
     assert!(fails(&state, &node).contains("is it running"));
     assert!(!Path::new(&socket).exists());
-    // Each request produced an event.
+    // These requests, and the failed ones, produced events of the node.
     for code in [
         "submitted",
         "explained",

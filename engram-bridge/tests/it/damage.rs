@@ -1,5 +1,6 @@
-//! Flips bytes of a store, and truncates it at any position: the node starts, names the dropped
-//! rows, shows only written patterns, and is complete again after one session.
+//! Flips bits of a store, and truncates it at many positions: the node starts, names the dropped
+//! records whose ids it can read, shows only written patterns, and is complete again after one
+//! session.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,7 +132,8 @@ fn a_file_may_be_damaged_at_every_byte() {
     println!("{:?}", damage_file(1));
 }
 
-/// Damages every row at every byte of its key and its value.
+/// Removes each row, flips a bit in each byte of its key and its value, and truncates its value to
+/// each length.
 fn damage_rows() -> Found {
     let kept = MemoryStateStore::new();
     let peer = left(kept.clone());

@@ -1,5 +1,6 @@
 //! Real processes on disks that refuse writes: they start, serve the patterns they have, refuse
-//! changes with the system's error, and recover by themselves.
+//! changes with the system's error, and recover by themselves. Also tests a folder that is in use,
+//! and one that was moved.
 
 #![cfg(target_os = "linux")]
 
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::common::process::{Process, fails, init, line, succeeds};
 use crate::kill::{Cluster, DEADLINE};
 
-/// Runs the node from a shell that first runs `setup`.
+/// Returns a command that runs the node from a shell, which first runs `setup`.
 pub(crate) fn node_after(setup: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{setup} && exec \"$0\" \"$@\"")]);
@@ -52,7 +53,8 @@ fn started(cluster: &mut Cluster) -> (String, u64, String) {
     (found.unwrap(), patterns.unwrap(), refused.unwrap())
 }
 
-/// A node that was killed with acknowledged patterns on its disk.
+/// Returns a cluster whose first node was killed, and the number of snapshots that this node
+/// acknowledged.
 fn killed() -> (Cluster, u64) {
     let mut cluster = Cluster::new(0);
     cluster.start(0, Some(0));

@@ -68,7 +68,8 @@ fn run_with_retries(world: &mut World<Node>, rounds: u32) {
     }
 }
 
-/// The failure causes one event, no record is sent again, and the node recovers by itself.
+/// The failure causes one event, each peer sends each record at most once meanwhile, and the node
+/// recovers by itself.
 #[test]
 fn an_hour_of_a_full_disk_is_one_event() {
     let kept = MemoryStateStore::new();
@@ -100,7 +101,7 @@ fn an_hour_of_a_full_disk_is_one_event() {
     while let Ok(event) = events.try_recv() {
         failures += usize::from(matches!(event, StateEvent::Storage { failure: Some(_) }));
     }
-    assert_eq!(failures, 1, "one event for the episode");
+    assert_eq!(failures, 1, "one event for the failure");
 
     kept.fail(None);
     run_with_retries(&mut world, 7);

@@ -1,4 +1,5 @@
-//! Checks that the guide quotes the examples, which are compiled and run.
+//! Checks that the guide quotes the examples, which are compiled and run, shows a valid section,
+//! and lists items that resolve.
 
 /// The text without white space, and without the commas that a formatter adds when it breaks a
 /// line.

@@ -30,7 +30,8 @@ const SNAPSHOTS: usize = 400;
 /// The pattern that all nodes write repeatedly.
 const SHARED: &str = "shared";
 
-/// A seeded generator, so that a failure can be reproduced as far as the scheduler allows.
+/// A seeded generator, so that a failure can be reproduced as far as the timing of the processes
+/// allows.
 struct Random(u64);
 
 impl Random {
@@ -62,12 +63,12 @@ pub(crate) struct Cluster {
     lost: [String; 3],
     /// For each node, older copies of its file.
     copies: [Vec<Vec<u8>>; 3],
-    /// The id and the content of every dot seen on a disk.
+    /// The id and the digest of the content of every dot seen on a disk.
     dots: BTreeMap<Dot, (String, [u8; 32])>,
 }
 
 impl Cluster {
-    /// Creates nodes whose submissions wait `settle_seconds` for a first contact.
+    /// Creates the files of three nodes with this value of `store.settle_seconds`.
     pub(crate) fn new(settle_seconds: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: String| folder.path().join(name);
@@ -166,7 +167,9 @@ impl Cluster {
         1
     }
 
-    /// Opens a copy of the killed node's file: every acknowledged snapshot must be in it.
+    /// Opens a copy of the killed node's file, and keeps another copy. Every acknowledged snapshot
+    /// that earlier damage cannot have destroyed must be in the file, and no dot may name two
+    /// contents.
     pub(crate) fn inspect(&mut self, node: usize) {
         let (source, copy) = (self.path(NAMES[node]), self.path("copy"));
         if !source.join("state.redb").exists() {
@@ -253,8 +256,8 @@ impl Cluster {
                 let pattern = shown[0].get(&id).unwrap_or_else(|| panic!("{id} is lost"));
                 assert_eq!(pattern["source_episodes"], json!([id]));
             }
-            // A node has one live version of the shared pattern: its latest acknowledged one, or a
-            // later one.
+            // Of the versions of the shared pattern that a node wrote after the last damage to its
+            // store, one is live: its latest acknowledged one, or a later one.
             let Some((cycle, number)) = acknowledged.last() else { continue };
             let cited = shown[0][SHARED]["source_episodes"].as_array().unwrap();
             let least = id(node, *cycle, *number);
@@ -274,7 +277,7 @@ impl Cluster {
     /// Truncates, alters or removes the file of a stopped node, or replaces it with an older copy.
     fn spoil(&mut self, node: usize, cycle: usize, random: &mut Random) {
         self.spoilt[node] = self.acknowledged[node].len();
-        // The last id of the cycle: the process may have written more than it acknowledged.
+        // Above all ids of the cycle: the process may have written more than it acknowledged.
         self.lost[node] = id(node, cycle, SNAPSHOTS);
         let file = self.path(NAMES[node]).join("state.redb");
         let mut bytes = fs::read(&file).unwrap();

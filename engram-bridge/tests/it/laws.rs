@@ -155,8 +155,8 @@ proptest! {
         }
     }
 
-    /// L4: every operation inflates, so joining the state before it into the state after it changes
-    /// nothing.
+    /// L4: every operation inflates the state, so joining the state before it into the state after
+    /// it changes nothing.
     #[test]
     fn prop_operations_inflate(history in history()) {
         let world = World::new();

@@ -1,4 +1,4 @@
-//! All integration tests in one binary, to link only once.
+//! The integration tests, except those in `tests/state`, in one binary that is linked only once.
 
 mod common;
 

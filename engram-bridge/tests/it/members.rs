@@ -91,7 +91,8 @@ impl Members {
         child.wait().unwrap();
     }
 
-    /// Waits until all others see `whom` with this liveness; returns its latest incarnation.
+    /// Waits until all others see `whom` with this liveness, in incarnation `life` or a later one.
+    /// Returns the latest incarnation that they see.
     fn until_all_see(&mut self, whom: usize, liveness: &str, life: u64) -> u64 {
         let others: Vec<_> = self.running.keys().copied().filter(|node| *node != whom).collect();
         let key = |node: &usize| (*node, NAMES[whom].to_owned());

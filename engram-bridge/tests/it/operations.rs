@@ -144,7 +144,7 @@ fn retention_hides_and_removes_nothing() {
     let view = keeper.view();
     let ids: Vec<_> = view.patterns.iter().map(|pattern| pattern.id.as_str()).collect();
     // Patterns p_4 to p_7 are from the last three microseconds; p_5 is the most confident, followed
-    // by p_4 and p_7.
+    // by p_4 and p_7, of which p_7 is newer.
     assert_eq!((ids, view.hidden), (vec!["p_5", "p_7"], 6));
     assert_eq!(other.view().hidden, 0);
     // The state and the records sent are the same as those of a node without a retention limit.
@@ -260,7 +260,7 @@ fn operation_first_applies_waiting_patterns() {
     assert_eq!((view.len(), view[0].source_episodes[0].as_str()), (1, "episode-2"));
 }
 
-/// An operation that cannot be stored leaves the waiting pattern as it was, on the disk too.
+/// An operation that cannot be stored leaves the waiting pattern and the disk as they were.
 #[test]
 fn failed_operation_leaves_waiting_patterns() {
     let kept = MemoryStateStore::new();
@@ -309,7 +309,8 @@ fn restart_resumes_waiting_for_contact() {
     assert!(only_space(&open(1, kept).unwrap()).await_contact());
 }
 
-/// A clock that was eleven years ahead is corrected; the versions written under it are dropped.
+/// A clock that was eleven years ahead is corrected. The versions written under it are dropped, and
+/// the writes are reissued.
 #[test]
 fn implausible_own_versions_can_be_dropped() {
     const YEAR: i64 = 365 * 86_400 * 1_000_000_000;

@@ -144,7 +144,7 @@ fn a_damaged_store_is_not_migrated() {
     assert_eq!(rows(&kept), before);
 }
 
-/// A damaged record is not migrated, and the result names it.
+/// A record that is missing from a store is not migrated, and the result reports the loss.
 #[test]
 fn a_migration_names_lost_records() {
     let kept = MemoryStateStore::new();

@@ -1,5 +1,5 @@
 //! Real processes whose store is removed or replaced while they run: they accept no changes until
-//! the file is back or a backup is in its place.
+//! the file is back, and a backup rescues their state.
 
 #![cfg(target_os = "linux")]
 

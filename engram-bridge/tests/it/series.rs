@@ -1,4 +1,5 @@
-//! Every series that an alert or a panel uses is present in the first scrape of a real node.
+//! Every series that an alert or a panel uses is present in the first scrape of a real node, except
+//! those that need a session with a peer or a consolidation service.
 
 use std::collections::BTreeMap;
 
@@ -66,10 +67,10 @@ fn series_of_alerts_and_panels_exist_at_start() {
     }
 }
 
-/// Labels whose values a cluster chooses.
+/// Labels whose values depend on the cluster or the scrape.
 const CHOSEN: [&str; 6] = ["instance", "job", "peer", "space", "strategy", "version"];
 
-/// The tests of the alerts use only label values that a node writes.
+/// Checks that the tests of the alerts use only label values that a node writes.
 fn check_label_values(first: &Samples) {
     let tests = include_str!("../../dashboard/alerts.test.yml");
     let written = tests.split("series: '").skip(1).map(|rest| rest.split('\'').next().unwrap());

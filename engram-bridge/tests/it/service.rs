@@ -44,7 +44,7 @@ impl Witness {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits until the inner service has received `patterns` patterns.
+    /// Waits until the last snapshot that the inner service received has `patterns` patterns.
     async fn until(&self, patterns: usize) {
         let mut calls = self.calls.subscribe();
         let enough = |_: &usize| self.seen().last().is_some_and(|(count, _)| *count == patterns);

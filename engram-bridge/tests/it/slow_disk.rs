@@ -1,4 +1,5 @@
-//! Requests during a slow commit: they are answered immediately, on a runtime with a single worker.
+//! HTTP requests during a slow commit and a slow backup: they are answered without waiting for the
+//! disk, on a runtime with a single worker.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};

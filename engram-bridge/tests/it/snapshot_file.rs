@@ -166,7 +166,7 @@ fn an_empty_file_and_a_missing_one_are_named() {
 #[test]
 fn bits_survive_decimal_numbers() {
     // Two f32 values of the engine: the first is written as the shortest decimal of the f32, the
-    // second as the shortest decimal of the same value in f64.
+    // second as the shortest decimal of the f64 with the same value.
     for (text, bits) in [("0.9255867", 0x3f6c_f340), ("0.9506238698959351", 0x3f73_5c16_u32)] {
         let folder = Folder::with(&[snapshot(0, &[with_embedding("p").replace("0.5", text)])]);
         let read = folder.open().unwrap().read_run(0).unwrap().remove(0);

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::common::process::{Process, init, line, succeeds};
 use crate::disks::{is_possible, node_after};
 
-/// Configures a node to open a session every second.
+/// Sets the sync interval of a node to one second.
 fn hurry(node: &Path) {
     let path = node.join("cluster.toml");
     let text = fs::read_to_string(&path).unwrap();
@@ -40,7 +40,7 @@ fn a_full_disk_is_the_cause_of_a_stall() {
     full.event("storage_failure");
     let stalled = peer.event("stalled");
     let reason = stalled["reason"].as_str().unwrap();
-    assert!(reason.contains("it does not currently accept records"), "{stalled}");
+    assert!(reason.contains("the peer does not currently accept records"), "{stalled}");
 
     // After the process has stopped, it reports no more events.
     full.signal("TERM");

@@ -15,7 +15,7 @@ use crate::common::client::get;
 use crate::common::process::*;
 use crate::common::space;
 
-/// Replicas with one space, which is a map of bytes.
+/// Replicas with one space, which is a map of byte strings.
 struct Maps(SpaceId, ByteMap);
 
 impl Replicas for Maps {

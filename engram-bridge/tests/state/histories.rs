@@ -101,7 +101,7 @@ fn random_histories_lose_nothing() {
     run(0..150);
 }
 
-/// 100,000 histories in all, unless the environment sets a different number.
+/// At least 100,000 histories in all, unless the environment sets a different number.
 #[test]
 #[ignore = "takes minutes"]
 fn many_random_histories_lose_nothing() {

@@ -77,7 +77,7 @@ pub(crate) struct Handover {
 /// The current or final state of a session.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The endings for the opener and the acceptor; `None` if the session was cut.
+    /// The endings for the opener and the acceptor; `None` for a side that has not ended.
     pub(crate) endings: [Option<Ending>; 2],
     /// The number of bytes that passed.
     pub(crate) bytes: usize,
@@ -86,7 +86,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Whether both sides sent all known differences.
+    /// Whether both sides ended as [`Ending::InSync`] or [`Ending::Synced`].
     pub(crate) fn is_complete(&self) -> bool {
         let complete =
             |ending: &Option<Ending>| matches!(ending, Some(Ending::InSync | Ending::Synced));
@@ -99,7 +99,7 @@ impl Handover {
         Self::keyed(one, other, config, 0)
     }
 
-    /// A session whose opener uses `key`.
+    /// Begins a session; `key` is the opener's half of the session key.
     pub(crate) fn keyed(
         one: &Arc<Store>,
         other: &Arc<Store>,
@@ -134,15 +134,15 @@ impl Handover {
         passed.is_some()
     }
 
-    /// Passes all frames.
+    /// Passes all remaining frames.
     pub(crate) fn finish(&mut self) -> Report {
         while self.pass_one() {}
         let report = self.report();
-        assert!(report.endings.iter().all(Option::is_some), "both sides wait");
+        assert!(report.endings.iter().all(Option::is_some), "a side has not ended");
         report
     }
 
-    /// The state of the session.
+    /// The current state of the session.
     pub(crate) fn report(&self) -> Report {
         let ending = |end: &End| end.session.outcome().map(|outcome| outcome.result.clone());
         let endings = [ending(&self.opener), ending(&self.acceptor)];

@@ -18,7 +18,8 @@ impl Socket {
     /// Dials a node at up to [`MAX_ADDRESSES`] of its addresses, and accepts no other node.
     ///
     /// # Errors
-    /// [`HandshakeError`]: the most informative failure among the addresses.
+    /// [`HandshakeError::Address`] if this socket can reach none of the addresses; otherwise the
+    /// first failure other than a time-out, or a time-out.
     pub(crate) async fn dial(
         &self,
         target: Target,

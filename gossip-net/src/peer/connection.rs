@@ -27,7 +27,7 @@ pub(super) type Lookup =
 /// A running dial.
 pub(super) type Dial = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
-/// The result of a dial, and the address that it tried in addition to the resolved addresses.
+/// The result of a dial, and the address, if any, that it tried in addition to the resolved ones.
 pub(super) type Dialled = (Result<Connection, HandshakeError>, Option<SocketAddr>);
 
 impl PeerTask {
@@ -104,8 +104,9 @@ impl PeerTask {
         self.note_unreachable(retry.flatten(), cause);
     }
 
-    /// Records that the peer is unreachable and when it is dialled again. Publishes each cause once
-    /// until the peer is connected or gets another address.
+    /// Records that the peer is unreachable and when it is dialled again, and fails the waiting
+    /// requests. Publishes each cause once until the peer is connected or gets another address.
+    /// Does nothing if `retry` is `None`.
     fn note_unreachable(&mut self, retry: Option<(Duration, u32)>, cause: HandshakeError) {
         let Some((retry_in, failures)) = retry else { return };
         let retry_at = self.now + retry_in;
@@ -118,7 +119,8 @@ impl PeerTask {
         }
     }
 
-    /// Dials the peer again if the roster lists another address for it.
+    /// Adopts the peer's address from a new roster. If the address differs and the peer is not
+    /// connected, dials the new one, or fails the waiting requests if there is none.
     pub(super) fn on_moved(&mut self) {
         let address = self.state.notes().member.address.clone();
         if self.address != address {
@@ -129,8 +131,9 @@ impl PeerTask {
         }
     }
 
-    /// Handles the report that the peer answered at another member's address. Dials that address
-    /// unless the peer is connected or being dialled.
+    /// Handles the report that the peer answered at another member's address. Later dials also try
+    /// that address. If it is new, dials the peer now, unless the peer is connected, is being
+    /// dialled, or has no address in the roster.
     pub(super) fn on_sighted(&mut self, address: SocketAddr) {
         let is_new = self.sighted.replace(address) != Some(address);
         if is_new && self.link.is_none() && self.dial.is_none() && self.lookup.is_none() {
@@ -167,7 +170,7 @@ impl PeerTask {
     }
 
     /// Marks the connection as established and announces the roots. Called when the peer has
-    /// accepted this node.
+    /// accepted this node, or is assumed to have done so.
     pub(super) fn prove(&mut self) {
         let Some(link) = &mut self.link else { return };
         if let Proof::Awaited { .. } = link.proof {
@@ -248,7 +251,8 @@ impl PeerTask {
         self.give_up_hopeless_requests();
     }
 
-    /// Closes an unusable connection. The peer is dialled again after a pause.
+    /// Closes an unusable connection. If the peer has an address, it is dialled again after a
+    /// pause.
     pub(super) fn give_up_link(&mut self, why: Close, how: Disconnect, cause: HandshakeError) {
         let Some(link) = self.link.take() else { return };
         why.close(&link.connection);

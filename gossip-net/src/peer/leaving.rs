@@ -19,8 +19,8 @@ impl PeerTask {
         }
     }
 
-    /// Ends the task of a node that shuts down. Waits for running sessions to end and for sent
-    /// bytes to arrive.
+    /// Ends the task when the node shuts down. Waits, within the grace period, for running sessions
+    /// to end and for sent bytes to arrive.
     pub(super) async fn leave_in_order(mut self) {
         self.dial = None;
         self.drop_incoming();

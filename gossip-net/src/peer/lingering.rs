@@ -1,4 +1,4 @@
-//! Streams of ended sessions, kept until their last bytes have arrived.
+//! Streams of ended sessions, kept until they can be closed.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ impl Lingering {
         fin.into_iter().chain(last).min()
     }
 
-    /// Waits until the last bytes have arrived or the deadlines have passed.
+    /// Sends the pending FIN, and waits until the last bytes have arrived or the deadlines have
+    /// passed.
     pub(super) async fn finish(&mut self) {
         self.pending_fin = None;
         for (mut recv, by) in self.draining.drain(..) {

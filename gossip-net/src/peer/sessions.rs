@@ -28,8 +28,8 @@ pub(super) struct Sessions {
     /// The session that the peer opened.
     pub(super) accepted: Option<Running<()>>,
     /// Streams of the peer's sessions that have not been accepted or refused yet, in the order of
-    /// the scheduler's decisions. There are at most two: one whose command is in the mailbox, and
-    /// one behind it.
+    /// the scheduler's decisions. Usually, there are at most two: one whose command is in the
+    /// mailbox, and one behind it.
     incoming: VecDeque<(SendStream, RecvStream)>,
     /// The callers whose requests the next session serves.
     callers: Vec<Answer>,
@@ -160,8 +160,8 @@ impl PeerTask {
         self.sessions.opened = Some(Running { session, work: Work::new(work), serves });
     }
 
-    /// Reports a session that did not begin. [`SessionEnd::Displaced`] reopens it on the next
-    /// connection.
+    /// Reports a session that did not begin. If this node was to open it, [`SessionEnd::Displaced`]
+    /// reopens it on the next connection.
     fn report_unstarted(&self, session: SessionId, end: SessionEnd<'_>) {
         self.tell(|scheduler, id, now| {
             scheduler.handle_session_ended(id, session, end, Used::default(), now);
@@ -196,7 +196,7 @@ impl PeerTask {
         }
     }
 
-    /// Drops the waiting sessions of a lost connection.
+    /// Drops the peer's waiting sessions.
     pub(super) fn drop_incoming(&mut self) {
         if !self.sessions.incoming.is_empty() {
             self.sessions.incoming.clear();
@@ -245,8 +245,8 @@ impl PeerTask {
         self.report(session, ended);
     }
 
-    /// Records and publishes the end of a session. Returns `None` if the session did not take
-    /// place.
+    /// Records and publishes the end of a session. Does nothing and returns `None` if the session
+    /// did not take place.
     fn note_end(&mut self, ended: &Ended) -> Option<Result<SessionReport, SyncError>> {
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),
@@ -263,7 +263,8 @@ impl PeerTask {
         Some(result)
     }
 
-    /// Reports the end of a session to the scheduler.
+    /// Keeps the session's stream if it must linger, and reports the end of the session to the
+    /// scheduler.
     fn report(&mut self, session: SessionId, mut ended: Ended) {
         if let Some(linger) = ended.linger.take() {
             self.lingering.add(linger, self.now);

@@ -1,4 +1,4 @@
-//! The causes that were published since a peer was connected last.
+//! The causes that were published since a peer was last connected or got another address.
 
 use crate::HandshakeError;
 
@@ -10,7 +10,7 @@ const MAX_CAUSES: usize = 16;
 pub(super) struct Told(Vec<HandshakeError>);
 
 impl Told {
-    /// Remembers a cause. Returns whether it is new, so that it is to be published.
+    /// Remembers a cause. Returns whether it is new and must therefore be published.
     pub(super) fn is_new(&mut self, cause: &HandshakeError) -> bool {
         if self.0.contains(cause) {
             return false;

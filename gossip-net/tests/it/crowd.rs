@@ -1,4 +1,4 @@
-//! Many real nodes in one process: adverts alone spread changes, even if nodes crash in the
+//! Many real nodes in one process: adverts alone spread changes, even if nodes stop abruptly in the
 //! meantime.
 //!
 //! `CROWD=100 cargo test --release --all-features --test it -- crowd --nocapture` uses more nodes
@@ -40,7 +40,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
         node.store.write(&node.name);
         node.gossip.announce();
     }
-    // The last tenth of the nodes crashes immediately; records that it has not sent are lost.
+    // The last tenth of the nodes stops immediately; records that it has not sent are lost.
     let dead = nodes.split_off(n - n / 10);
     let dead: BTreeSet<_> = dead.into_iter().map(|node| node.name).collect();
     let expected: BTreeSet<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -52,7 +52,7 @@ async fn many_nodes_converge_while_a_tenth_dies() {
     }
     println!("the running nodes' records are everywhere after {:?}", begun.elapsed());
 
-    // Records that a crashed node has sent to at least one other node arrive everywhere.
+    // Records that a stopped node has sent to at least one running node arrive everywhere.
     let agree = |nodes: &[Node]| nodes.windows(2).all(|p| p[0].store.roots() == p[1].store.roots());
     until_all(&mut nodes, agree).await;
     let sessions: u64 =

@@ -144,8 +144,8 @@ async fn agreement_follows_the_latest_advert() {
     assert_ne!(agreement(&a), Agreement::InStep, "a local write ends the agreement immediately");
 }
 
-/// A peer with equal roots does not lag, even after hours without a session. It lags only after the
-/// connection has ended.
+/// While a connected peer has equal roots, `equal_ago` is zero, even after hours without a session.
+/// It grows only after the connection has ended.
 #[tokio::test(start_paused = true)]
 async fn a_peer_in_step_does_not_lag() {
     let mut config = quiet();

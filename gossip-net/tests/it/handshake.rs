@@ -13,7 +13,7 @@ use engram_gossip_net::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Waits until `node` has refused a handshake, and returns the cause.
+/// Waits until `node` reports a refused handshake, and returns the cause.
 async fn refusal(node: &mut Node) -> HandshakeError {
     node.wait_for(|event| match event {
         Event::Refused { cause, .. } => Some(cause.clone()),
@@ -22,7 +22,7 @@ async fn refusal(node: &mut Node) -> HandshakeError {
     .await
 }
 
-/// Waits until a dial by `node` has failed, and returns the cause.
+/// Waits until `node` reports a peer as unreachable, and returns the cause.
 async fn failed_dial(node: &mut Node) -> HandshakeError {
     node.wait_for(|event| match event {
         Event::Unreachable { cause, .. } => Some(cause.clone()),
@@ -100,7 +100,7 @@ fn start_error(ready: &Ready) -> BindError {
     let store = crate::common::store::Store::new(ready.id(), &["space"]);
     let parameters = crate::common::store::parameters();
     Gossip::bind(quiet(), ready.identity(), Roster::default(), parameters, store)
-        .expect_err("a node with an unacceptable certificate does not start")
+        .expect_err("the node does not start")
 }
 
 #[tokio::test]
@@ -109,7 +109,8 @@ async fn dialler_accepts_only_the_node_it_dials() {
     let [a, c] = take(cluster.start(&["a", "c"], &quiet()));
     let [mut a, mut c] = [a, c];
     let b = cluster.issue("b");
-    // The roster lists the address of `c` for `b`: `c` is a valid member, but it is not `b`.
+    // The roster lists the address of `c` for `b`: the certificate of `c` is valid, but not for
+    // `b`.
     let wrong = absent(&b, &c.gossip.local_addr().to_string());
     a.gossip.set_roster(roster([a.member(), wrong]));
     let expected = HandshakeError::WrongNode { expected: b.id(), found: c.id() };

@@ -1,5 +1,5 @@
-//! Faulty members: their misbehaviour is bounded, counted by reason, and does not affect other
-//! nodes.
+//! Faulty members and unknown remotes: their misbehaviour is bounded, counted by reason, and does
+//! not affect other nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +176,8 @@ async fn advert_flood_is_dropped() {
     assert!(stats.triggers <= 2, "{stats:?}");
 }
 
-/// A node drops its own dial when it keeps the connection that its peer dialled.
+/// A node gives up its own dial when it keeps the connection that its peer dialled. The peer must
+/// not report this as a refusal.
 #[tokio::test(start_paused = true)]
 async fn a_remote_that_gives_up_is_not_refused() {
     let mut scene = Scene::new(&quiet()).await;

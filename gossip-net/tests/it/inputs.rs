@@ -36,7 +36,7 @@ impl Replicas for Asked {
     }
 }
 
-/// A membership that notes of each input whether the node leaves.
+/// A membership that notes for each input whether it is [`MembershipInput::Leaving`].
 #[derive(Default)]
 struct Noted(Mutex<Vec<bool>>);
 
@@ -50,7 +50,7 @@ impl Membership for Noted {
     }
 }
 
-/// The trial session at the start has no peer, so no greeting is made for it.
+/// The trial session at the start has no peer, so the node requests no greeting for it.
 #[tokio::test]
 async fn start_asks_for_no_greeting() {
     let ready = Cluster::new().issue("a");

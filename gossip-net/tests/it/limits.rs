@@ -147,7 +147,7 @@ async fn expired_certificate_ends_its_connection() {
     scene.honest_nodes_sync().await;
 }
 
-/// The limit of the transport applies instead.
+/// The limit of the transport, [`limits::SESSION_TIMEOUT`], applies instead.
 #[tokio::test(start_paused = true)]
 async fn sessions_need_no_time_out_of_their_own() {
     let mut config = quiet();

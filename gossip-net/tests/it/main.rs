@@ -1,4 +1,5 @@
-//! The tests over real QUIC and over the in-memory network, in one binary that is linked only once.
+//! The integration tests, most of them over real QUIC, on loopback or on the in-memory network.
+//! They share one binary, so that it is linked only once.
 //!
 //! `cargo test --all-features --test it -- hostile` runs the tests of one file.
 

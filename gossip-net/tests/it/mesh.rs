@@ -1,4 +1,4 @@
-//! A mesh of real nodes over QUIC on loopback: convergence, adverts, roster, shutdown.
+//! A mesh of real nodes over QUIC: convergence, adverts, roster, shutdown.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -211,7 +211,7 @@ async fn a_restarted_node_is_connected_again_at_once() {
     }
 }
 
-/// The connection of an unanswered dial drains for longer than the shutdown waits.
+/// The connection of an unanswered dial drains for several seconds.
 #[tokio::test]
 async fn shutdown_during_a_dial_frees_the_port() {
     let cluster = Cluster::new();

@@ -240,7 +240,7 @@ async fn lasting_false_root_barely_slows_others() {
     no_dearer(undisturbed, disturbed, "LiesAboutItsRoot");
     let stats = scene.a.gossip.stats();
     assert!(stats.triggers > 0 && stats.adverts_received > 100, "{stats:?}");
-    // After each false advert, the node reacts to fewer adverts from the peer.
+    // After each session without progress, the node reacts more rarely to adverts from the peer.
     assert!(stats.triggers < stats.adverts_received / 10, "{stats:?}");
     let peers = scene.a.gossip.peers();
     let bad = peers.iter().find(|peer| peer.member.id == scene.bad.id()).unwrap();
@@ -279,7 +279,7 @@ async fn read_frame(recv: &mut RecvStream) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn dripping_peer_delays_no_news() {
     let mut config = quiet();
-    // The nodes learn each other's roots only from the adverts below.
+    // The nodes learn of each other's writes only from the adverts below.
     config.schedule.advert_fanout = 0;
     let mut scene = Scene::new(&config).await;
     let connection = scene.connect().await;

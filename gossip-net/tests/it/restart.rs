@@ -115,7 +115,7 @@ async fn crash_in_a_handshake_delays_little() {
             sleep(SECOND / 1000).await;
         }
         let state = &survivor.gossip.peers()[0].connection;
-        assert_eq!(*state, ConnectionState::Dialling, "the killed node has sent nothing");
+        assert_eq!(*state, ConnectionState::Dialling, "the killed node has sent no message");
         pair.kill(killed).await;
         let took = pair.restart(&survivor, true).await;
         assert!(took <= SECOND, "{survivor_is_smaller}: {took:?}");

@@ -81,8 +81,8 @@ async fn connection_of_a_removed_member_is_none() {
     scene.connect().await;
 }
 
-/// The dial of the node with the smaller id replaces an established connection, and is closed
-/// immediately.
+/// The connection that the node with the smaller id dialled replaces an established one, and is
+/// closed immediately.
 #[tokio::test(start_paused = true)]
 async fn closed_replacement_is_no_connection() {
     let network = MemoryNetwork::new(1);

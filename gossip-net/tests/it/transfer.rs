@@ -93,7 +93,8 @@ async fn session_always_receives_one_message() {
     );
 }
 
-/// Returns the time until the second of two nodes has all records of the first.
+/// Returns the time until the second of two nodes has all records of the first. Passes the first
+/// node to `halfway` when the second has half of the records.
 async fn catches_up(config: &NetConfig, halfway: impl FnOnce(&Node)) -> Duration {
     let [a, mut b] = connected(["a", "b"], config).await;
     const RECORDS: usize = 1000;
@@ -150,7 +151,7 @@ async fn refused_session_reopens_after_the_pause() {
     a.gossip.announce();
     b.until(|node| node.store.ids().len() == 2).await;
     sleep(limits::REFUSED_PAUSE * 3).await;
-    // The remaining debt delays these records for a while, and retries are a second apart.
+    // The remaining debt delays these records for a while, and retries are at least a second apart.
     (0..10).for_each(|n| a.store.write(&format!("more {n}")));
     a.gossip.announce();
     b.until(|node| node.store.ids().len() == 12).await;

@@ -56,7 +56,7 @@ impl ClockIndex {
     /// Notes that the context entry of `node` in the record with key hash `key` changed from
     /// `before` to `now`; 0 means no entry.
     ///
-    /// Takes amortised O(log n) time for n entries. Does not change the summary: call
+    /// Takes amortised O(log n) time for n entries. Does not raise the summary: call
     /// [`raise`](Clocks::raise) for this node's own writes once they are durable and in the tree.
     pub fn change(&mut self, key: &[u8; 32], node: &[u8; 32], before: u64, now: u64) {
         if before == now {

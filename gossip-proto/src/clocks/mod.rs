@@ -74,8 +74,8 @@ pub trait Clocks {
     /// The greatest context entry for each node among the held records.
     fn greatest(&self) -> VersionSummary;
 
-    /// The nodes whose entries the summary can hold, by their full ids: those with a context entry in
-    /// a held or [refused](Self::refuse) record, in any order.
+    /// The nodes whose entries the summary can hold, by their full ids: those with a context entry
+    /// in a held or [refused](Self::refuse) record, in any order.
     fn nodes(&self) -> Vec<[u8; 32]>;
 
     /// Number of records in a range.

@@ -1,9 +1,9 @@
 //! The compact, lossless encoding of a batch of records. Each batch has one encoding, except that
 //! the sender chooses how to pack it.
 //!
-//! A batch has two sections. The *fields* hold the nodes, each once, by its id or by a tag; the
-//! records and the declared versions, which refer to a node by its index; and the number of contents. The contents follow,
-//! encoded by their own codec.
+//! A batch consists of its fields and its contents. The *fields* are one [`section`]. They hold the
+//! nodes, by their ids or by tags; the records and the declared versions, which refer to a node by
+//! its index; and the number of contents. The contents follow, encoded by their own codec.
 
 mod fields;
 mod nodes;

@@ -1,4 +1,4 @@
-//! The nodes of a message, each named once; everything else refers to a node by its index.
+//! A table of nodes in a message: each node is named once, and entries refer to it by its index.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -8,11 +8,11 @@ use crate::DecodeError;
 use crate::limits::MAX_NODE_IDS;
 use crate::wire::{Reader, put, put_count};
 
-/// The nodes of a message, ascending, each with its greatest entry in the message. `N` is the number
-/// of bytes that name a node: 32 for an id, 5 for a tag.
+/// Nodes of a message, ascending, each with its greatest entry in the message. `N` is the number of
+/// bytes that name a node: 32 for an id, 5 for a tag.
 ///
 /// An entry is encoded as its distance below the node's greatest entry: the versions in a message
-/// are close together, so the distance takes fewer bytes than the version itself.
+/// are usually close together, so the distance takes fewer bytes than the version itself.
 #[derive(PartialEq, Eq)]
 pub(crate) struct NodeTable<const N: usize = 32>(Vec<([u8; N], u64)>);
 

@@ -1,5 +1,5 @@
-//! The parts and the suppressed digests of a record: one encoding for messages, stores and digests,
-//! which differ only in how they name the node of a part.
+//! The parts and the suppressed digests of a record: one layout for messages, stores and digests,
+//! which differ only in how they name nodes and contents and encode the entry of a part.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -95,18 +95,19 @@ impl Record {
     /// record.
     ///
     /// The layout is that of [`PatternSync`](crate::PatternSync), except that each part names its
-    /// node and its entry in full. A record that breaks a rule of [`Record`] is not decoded again.
+    /// node and its entry in full. If the record breaks a rule of [`Record`],
+    /// [`decode`](Self::decode) refuses the bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_record(out, self, &InFull);
     }
 
-    /// Decodes a record that [`encode`](Self::encode) wrote from the front of `bytes`. Returns it
+    /// Decodes the record at the front of `bytes`, which [`encode`](Self::encode) wrote. Returns it
     /// under the id `id`, which is not checked, with the bytes that follow.
     ///
     /// # Errors
     /// [`DecodeError`] if the bytes are not the encoding of a record. The decoder allocates at most
-    /// a small multiple of their length. It limits a record like a message does, except that any
-    /// number of nodes may have a part.
+    /// a small multiple of their length. The limits are those of a record in a message, except that
+    /// any number of nodes may have a part.
     pub fn decode(id: String, bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
         let mut r = Reader::new(bytes);
         let mut weight = Weight::up_to(usize::MAX);

@@ -25,7 +25,7 @@ const LENGTH_WIRE: usize = 5;
 const ENTRY_WIRE: usize = NodeTable::<32>::ENTRY_WIRE;
 /// Size of a node that is named by a tag and introduced, in bytes.
 const INTRODUCED_WIRE: usize = NodeTable::<TAG_LEN>::NODE_WIRE + size_of::<NodeId>();
-/// Upper bound for the framing of the two sections, in bytes.
+/// Upper bound for the framing of the fields and the contents, in bytes.
 const BATCH_WIRE: usize = 64;
 
 /// The memory that a batch may still unfold to: a small frame must not become a large allocation.

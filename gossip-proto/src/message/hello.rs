@@ -48,7 +48,7 @@ impl Hello {
     pub const ASKS_FOR_LISTINGS: u32 = 16;
 }
 
-/// The versions and the time that the nodes of a session exchange.
+/// The version and the time that a node tells its peer in the hello.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
     /// The greatest version of the receiver's own node that the sender knows; 0 if it knows none.
@@ -85,8 +85,8 @@ pub enum Spaces {
     /// The first nibble of the SHA-256 of a space's name selects its bucket. Answered by a table of
     /// the spaces whose bucket differs.
     Buckets([Option<Tag>; 16]),
-    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in a hello is
-    /// answered by `Digest` if all spaces are equal.
+    /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in the opening
+    /// hello is answered by `Digest` if all parameters and spaces are equal.
     Table {
         /// The buckets that the table covers, one bit each; the sides treat all others as equal.
         buckets: u16,

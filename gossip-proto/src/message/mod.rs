@@ -29,12 +29,12 @@ use crate::{Compression, DecodeError, Kind, frame};
 pub enum Message {
     /// The sender ends the session and gives a reason. There is no answer.
     Refuse(Refusal),
-    /// The hello of both sides. Answered by a hello; the session ends if the digests of the spaces
-    /// are equal.
+    /// The hello of both sides. The opener's is answered by the acceptor's; the session ends after
+    /// them if all parameters and spaces are equal.
     MerkleRootExchange(Hello),
     /// Narrows down the spaces that differ. Answered by `Spaces`, unless it answers a table itself.
-    /// In the same turn, the answer to a table may also contain `Versions`, `SubtreeRequest` or
-    /// `SubtreeResponse`.
+    /// After the answer to a table, `Versions`, `SubtreeRequest` or `SubtreeResponse` may follow in
+    /// the same turn.
     Spaces(Spaces),
     /// Digests of subtrees. Answered by `SubtreeRequest` or `SubtreeResponse` for children that
     /// differ, and by `PatternSync` or an offer (`SubtreeResponse`) for records that the sender
@@ -46,8 +46,9 @@ pub enum Message {
     /// Keys whose records the sender wants. Answered by `PatternSync`, or by a `PatternRequest` for
     /// the same key if the receiver's record is older.
     PatternRequest(PatternRequest),
-    /// Records. Answered by `PatternSync` with the records that differ from the received ones after
-    /// the join, and by `PatternRequest` for records that lack a digest or a content.
+    /// Records. Answered by `PatternSync` with the requested records that differ from the received
+    /// ones after the join, and by `PatternRequest` for records by clocks that lack a digest, a
+    /// node or a content.
     PatternSync(PatternSync),
     /// Final roots. The session ends after two consecutive turns that end with `Done`, if the
     /// second turn contains nothing else.
@@ -56,7 +57,7 @@ pub enum Message {
     /// by `PatternSync` or `RangeOffer`; or by `SubtreeRequest` or `SubtreeResponse` if the
     /// receiver cannot use the summary.
     Versions(Versions),
-    /// The ranges of many records. Answered by `RangeAnswer`.
+    /// The ranges of the records that the sender offers. Answered by `RangeAnswer`.
     RangeOffer(RangeOffer),
     /// The ranges that the sender takes. Answered by `PatternSync`.
     RangeAnswer(RangeAnswer),

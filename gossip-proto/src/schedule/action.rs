@@ -44,7 +44,7 @@ pub enum Action<P> {
         peer: P,
         /// The id of the session.
         session: SessionId,
-        /// The limits of the session.
+        /// The limits of the session, and the state that it continues from.
         terms: Terms,
     },
     /// Run a waiting session that a peer opened.
@@ -124,8 +124,8 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Another session of the peer is already waiting, too many sessions are running in total, or
-    /// the peer is not a member.
+    /// Another session of the peer is already waiting, too many sessions that peers opened are
+    /// running, or the peer is not a member.
     Busy,
     /// This node has opened a session with the peer, and this node's id is the smaller one.
     Crossed,
@@ -168,7 +168,7 @@ pub enum SessionEnd<'a> {
     /// The session has an outcome other than a failure.
     Outcome(&'a Outcome),
     /// The session crossed a session that the peer opened and that takes precedence, or its
-    /// connection was replaced. The scheduler opens it again.
+    /// connection was replaced. The scheduler opens it again if this node opened it.
     Displaced,
     /// The peer refused the session because a quota was exhausted. The scheduler opens it again
     /// after a pause, unless only the host or the timer triggered it.
@@ -204,7 +204,7 @@ pub enum Notice<P> {
     Recovered {
         /// The peer.
         peer: P,
-        /// Number of consecutive sessions without progress.
+        /// Number of consecutive sessions without progress before the recovery.
         sessions: u32,
     },
     /// A session found no space that both sides host. The notice is not repeated until a session

@@ -10,7 +10,7 @@ use crate::{RootAdvert, SpaceId, Summary};
 pub(super) struct AdvertRotation {
     /// The hosted spaces, advertised or not. Used only while not all spaces fit.
     told: BTreeMap<SpaceId, Told>,
-    /// Number of adverts so far.
+    /// Number of adverts so far that could not name all spaces.
     adverts: u64,
 }
 
@@ -18,9 +18,9 @@ pub(super) struct AdvertRotation {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     root: [u8; 32],
-    /// Number of adverts that named this root.
+    /// Number of adverts counted for this root; a new space starts with one less than `repeats`.
     times: usize,
-    /// The last advert that named the space.
+    /// The number of the last advert that named the space; 0 if none has named it.
     last: u64,
 }
 

@@ -11,8 +11,8 @@ use super::{Action, Agreement, Due, Scheduler};
 use crate::{RootAdvert, SpaceId, Summary};
 
 impl<P: Copy + Ord> Scheduler<P> {
-    /// Sets the roots of the hosted spaces, ascending by name. If they changed, a few peers receive
-    /// an advert soon.
+    /// Sets the roots of the hosted spaces, ascending by name. If they changed, a few connected
+    /// peers receive an advert soon.
     pub fn handle_roots(&mut self, spaces: Vec<(SpaceId, Summary)>, now: Duration) {
         let Some(moved) = self.roots.update(spaces, self.last_session) else { return };
         self.peers.values_mut().for_each(|peer| peer.roots.renumber(&moved));
@@ -29,8 +29,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Announces a change, after its hold time, to a few peers that are not known to have it.
     ///
-    /// A little later, a second wave goes to further peers that lack the change. The change then
-    /// spreads faster, especially to the last nodes of a large cluster.
+    /// A little later, a second wave goes to further such peers. The change then spreads faster,
+    /// especially to the last nodes of a large cluster.
     pub(super) fn on_announcement(&mut self, now: Duration) {
         self.has_second_wave = !self.has_second_wave;
         if self.has_second_wave {
@@ -110,8 +110,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// The delay before a session with `peer`. If two nodes receive each other's roots, the node
-    /// with the smaller id opens a session first.
+    /// The fixed part of the delay before a session with `peer` that an advert or an accepted
+    /// session triggers. If two nodes receive each other's roots, the node with the smaller id
+    /// opens a session first.
     pub(super) fn head_start(&self, peer: P) -> Duration {
         if self.us < peer { Duration::ZERO } else { self.config.trigger_jitter }
     }

@@ -12,7 +12,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Number of consecutive failed dials.
+    /// Number of consecutive failures.
     pub(super) fn failures(self) -> u32 {
         self.failures
     }
@@ -31,7 +31,7 @@ impl Backoff {
         pause / 2 + random.duration(pause / 2)
     }
 
-    /// Notes a success.
+    /// Forgets all failures.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }

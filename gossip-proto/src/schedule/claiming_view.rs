@@ -1,5 +1,5 @@
-//! A view whose session requests no record that another session is fetching, and none that this
-//! node recently refused.
+//! A view whose session requests no record that another session is fetching, and whose comparison
+//! of trees requests none that this node recently refused from the same peer.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -51,8 +51,8 @@ pub enum Verdict {
     Refused,
 }
 
-/// A view whose session requests no record that another session of the node is fetching, and none
-/// that the node recently refused.
+/// A view whose session requests no record that another session of the node is fetching, and whose
+/// comparison of trees requests none that the node recently refused from the same peer.
 pub struct ClaimingView<V, C> {
     view: V,
     space: SpaceId,

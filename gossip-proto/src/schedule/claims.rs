@@ -2,8 +2,8 @@
 //!
 //! A node that catches up with several peers at once finds the same differences with each of them.
 //! The first session that requests a record claims it. The others skip the record, and check again
-//! when a session has ended. A claim is only a hint: it saves bytes, and a lost claim costs only
-//! bytes.
+//! when a session has ended or the claims have lapsed. A claim is only a hint: it saves bytes, and
+//! a lost claim costs only bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -49,8 +49,9 @@ impl<P> Holder<P> {
         self.open > 0 || self.has_range || !self.unoffered.is_empty()
     }
 
-    /// Notes a claim. Only the first one sets the time at which the claims lapse: a peer could
-    /// otherwise prolong them by listing further records instead of sending any.
+    /// Notes a claim. Sets the time at which the claims lapse only if the session holds no other
+    /// claim: a peer could otherwise prolong them by listing further records instead of sending
+    /// any.
     fn note_claim(&mut self, now: Duration) {
         if !self.has_claims() {
             self.until = now + CLAIM_TIMEOUT;
@@ -150,7 +151,7 @@ impl<P: Copy + Ord> Claims<P> {
         if is_brought {
             return false;
         }
-        // A session with an untrusted peer may request any record, but does not stop other sessions
+        // A session with an untrusted peer may request the record, but does not stop other sessions
         // from requesting it.
         let Some(holder) = sessions.get_mut(&session) else { return true };
         if holder.is_trusted && *len < MAX_CLAIMS {
@@ -174,8 +175,8 @@ impl<P: Copy + Ord> Claims<P> {
         true
     }
 
-    /// Claims all records of a node until the session ends, unless another session has claimed
-    /// them. Returns whether `session` may take the range.
+    /// Claims all records of a node until the session ends or its claims lapse, unless another
+    /// session has claimed them. Returns whether `session` may take the range.
     pub(super) fn claim_range(
         &mut self,
         session: SessionId,
@@ -215,7 +216,7 @@ impl<P: Copy + Ord> Claims<P> {
     }
 
     /// Notes which records of a space `session` expects to receive without an offer: a claim that
-    /// lasts until the next note.
+    /// the next note for the space replaces.
     pub(super) fn expect_unoffered(
         &mut self,
         session: SessionId,
@@ -262,7 +263,7 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// Notes that a record arrived. Returns its state before.
+    /// Notes that a record arrived. Returns its previous state.
     fn note_delivery(&mut self, space: &SpaceId, key: Key) -> Option<State> {
         let Self { last, sessions, spaces, len, .. } = self;
         let known = spaces.entry(space.clone()).or_default();
@@ -288,8 +289,8 @@ impl<P: Copy + Ord> Claims<P> {
         let Some(holder) = self.sessions.remove(&session) else { return false };
         let has_ranges = holder.has_range || !holder.unoffered.is_empty();
         if holder.open > 0 || has_ranges && holder.until <= now {
-            // The session did not receive all claimed records. Distrust its peer, so that this
-            // cannot happen often.
+            // The session did not receive all claimed records, or its other claims lapsed. Distrust
+            // its peer, so that this cannot happen often.
             self.distrusted.insert(holder.peer, now + DISTRUST);
         }
         self.ranges.retain(|_, claimer| *claimer != session);

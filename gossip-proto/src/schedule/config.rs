@@ -1,4 +1,4 @@
-//! Configuration of the scheduler: intervals, delays and concurrency.
+//! Configuration of the scheduler: intervals, delays, concurrency and rate limits.
 
 use alloc::string::{String, ToString};
 use core::fmt::Display;
@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use super::RateLimits;
 
-/// The intervals, delays and concurrency of a node. The limits that protect it from peers are in
-/// [`limits`](super::limits).
+/// The intervals, delays, concurrency and rate limits of a node. The fixed limits that protect it
+/// from peers are in [`limits`](super::limits).
 ///
 /// ```
 /// use core::time::Duration;
@@ -22,13 +22,15 @@ pub struct ScheduleConfig {
     /// Interval in which the timer starts [`fanout`](Self::fanout) sessions, evenly spread. Adverts
     /// announce changes sooner; the timer makes up for lost adverts. Default: 60 s.
     pub interval: Duration,
-    /// Number of peers that the timer contacts in each interval. Default: 3.
+    /// Number of peers that the timer contacts in each interval, and maximum number of peers that
+    /// [`choose_round`](super::Scheduler::choose_round) returns. Default: 3.
     pub fanout: usize,
     /// Number of connected peers that receive an advert of a local change in each of its two waves.
     /// After these peers have synced, they advertise the change to others. Default: 4.
     pub advert_fanout: usize,
-    /// Interval at which one peer in turn receives the local roots, changed or not; this makes up
-    /// for lost adverts. Default: 1 s.
+    /// Interval at which one connected peer in turn receives the local roots, changed or not,
+    /// unless other packets have carried adverts meanwhile; this makes up for lost adverts.
+    /// Default: 1 s.
     pub advert_interval: Duration,
     /// Time for which a change waits for more changes before it is advertised. Default: 20 ms.
     pub advert_hold: Duration,
@@ -94,7 +96,7 @@ impl ConfigError {
 }
 
 impl ScheduleConfig {
-    /// Checks every value.
+    /// Checks that every value is valid.
     ///
     /// # Errors
     /// [`ConfigError`] names the first invalid field and its rule.

@@ -7,11 +7,11 @@ use super::limits::{MAX_DIALS, MAX_LOST_DIALS, MAX_UNREACHABLE_DIALS};
 pub(super) enum DialClass {
     /// The host waits for the member.
     Requested,
-    /// No failed dial of the member is on record.
+    /// No failure is on record for the member.
     New,
     /// A connection with the member was lost recently.
     Lost,
-    /// The last dial of the member failed.
+    /// The last dial of the member failed, or one side rejected the last connection.
     Unreachable,
 }
 

@@ -14,7 +14,7 @@ use super::{Action, DialFailure, Disconnect, Due, Reach, Scheduler};
 /// The members that wait for a permit, and the permits that dials hold.
 #[derive(Debug)]
 pub(super) struct Dials<P> {
-    /// Entries of members that no longer wait are skipped.
+    /// The waiting members of each class. Entries of members that no longer wait are skipped.
     queues: [VecDeque<P>; DialClass::ALL.len()],
     held: [usize; DialClass::ALL.len()],
     /// Number of running dials, with a permit or without.
@@ -91,9 +91,9 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Notes that no address of a member was found, that a dial failed, or that the peer did not
-    /// accept this node. Drops sessions that the host requested. Returns the pause before the next
-    /// dial and the number of consecutive failed dials; `None` if no dial or lookup of the member
-    /// is running.
+    /// accept this node. Drops the host's pending requests for sessions. Returns the pause before
+    /// the next dial and the number of consecutive failures; `None` if no dial or lookup of the
+    /// member is running.
     pub fn handle_dial_failed(
         &mut self,
         peer: P,
@@ -110,9 +110,9 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Notes that the only connection with a peer has ended. Returns `None` if there was no
     /// connection, or if it was lost: a lost member that has an address is dialled again soon.
-    /// Otherwise returns the same as [`handle_dial_failed`](Self::handle_dial_failed). Drops
-    /// sessions that the host requested, unless the connection was lost and the peer has an
-    /// address.
+    /// Otherwise returns the same as [`handle_dial_failed`](Self::handle_dial_failed), and counts
+    /// the end of the connection as a failure. Drops the host's pending requests for sessions,
+    /// unless the connection was lost and the peer has an address.
     pub fn handle_disconnected(
         &mut self,
         peer: P,
@@ -157,9 +157,10 @@ impl<P: Copy + Ord> Scheduler<P> {
         (pause, failures)
     }
 
-    /// Dials a member immediately, for example because its address may have changed. Abandons a
-    /// running dial of it. Drops sessions that the host requested if the member has no address any
-    /// more. Does nothing if the member is connected.
+    /// Dials a member immediately, for example because its address may have changed; a member that
+    /// is down is still dialled rarely. Abandons a running dial of it. Drops the host's pending
+    /// requests for sessions if the member has no address any more. Does nothing if the member is
+    /// connected.
     pub fn redial(&mut self, peer: P, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer).filter(|peer| !peer.has_link()) else { return };
         found.backoff.reset();
@@ -174,8 +175,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Draws the pause before the first dial. The node with the smaller id dials in the first half
-    /// of the spread, so that dials seldom cross.
+    /// Draws the pause before the first dial of a new or lost member. The node with the smaller id
+    /// dials in the first half of the spread, so that dials seldom cross.
     pub(super) fn first_pause(&mut self, peer: P) -> Duration {
         let half = self.config.dial_spread / 2;
         let head_start = if self.us < peer { Duration::ZERO } else { half };

@@ -43,8 +43,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.consider(peer, now);
     }
 
-    /// Notes the roots with which a session ended. Ignores a preview, because the views of its
-    /// caller need not cover every space.
+    /// Notes the roots with which a session ended. Not called for a preview, because the views of
+    /// its caller need not cover every space.
     fn note_roots(&mut self, peer: P, session: SessionId, outcome: &Outcome) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if outcome.result != Ending::NothingShared {

@@ -14,7 +14,8 @@ pub(super) type ShortRoot = [u8; 8];
 ///
 /// Many peers advertise the same root at about the same time. A session with one of them fetches
 /// the records, so sessions with the others wait until it ends, and then check again. They wait for
-/// a short time only, whatever that session receives: a root is advertised more easily than fetched.
+/// a short time only, whatever that session receives: its peer may have advertised a root whose
+/// records it does not send.
 #[derive(Debug)]
 pub(super) struct InFlightRoots<P> {
     fetched: BTreeMap<P, (Duration, Vec<ShortRoot>)>,

@@ -1,4 +1,4 @@
-//! The fixed limits of the scheduler, and the defaults of its quotas, in one place.
+//! The fixed limits of the scheduler, and the defaults of its quotas.
 
 use core::time::Duration;
 
@@ -25,14 +25,15 @@ pub const PERMIT_HANDSHAKES: u32 = 4;
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake: 5 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time after the end of a connection during which the member counts as lost recently: 2 min.
+/// Time for which a member counts as lost recently after its connection was lost, or after it shut
+/// down or stopped answering: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// A connection that is lost within this time counts as short: 5 s. After more than [`FREE_FLAPS`]
 /// short connections in a row, the pause before the next dial begins at [`SESSION_GAP`] and doubles
 /// with each further one, so that a peer that ends each connection immediately is dialled less and
 /// less often.
 pub const SHORT_CONNECTION: Duration = Duration::from_secs(5);
-/// Number of short connections in a row that lengthen no pause.
+/// Number of short connections in a row that do not lengthen the pause.
 pub const FREE_FLAPS: u32 = 3;
 /// Maximum duration of a handshake with a member that was lost recently: 1.5 s. It is short, so
 /// that a lost packet is followed by a retransmission or by the next dial within a second.
@@ -46,13 +47,14 @@ pub const LOST_PAUSE: Duration = Duration::from_millis(250);
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Minimum pause before reopening a session that a peer refused because a quota was exhausted: 1 s.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-/// Minimum time between two sessions with one peer: 100 ms. A session that the host requests does
-/// not wait, and one that the timer starts waits only after sessions that achieved nothing. The
-/// time doubles with each session that achieves nothing, so that sessions become rarer with a peer
-/// that lies about its roots, refuses the records that it receives, or refuses sessions. For a
-/// session that is triggered by a root that the peer has not advertised before, the time doubles
-/// only with earlier sessions that were triggered by such a root or by a previous session. Sessions
-/// and previews that repeatedly give way to other sessions become rarer in the same way.
+/// Minimum time between two sessions that this node opens with one peer: 100 ms. A session that the
+/// host requests does not wait, and one that the timer starts waits only after sessions that
+/// achieved nothing. The time doubles with each session that achieves nothing, so that sessions
+/// become rarer with a peer that lies about its roots, refuses the records that it receives, or
+/// refuses sessions. For a session that is triggered by a root that the peer has not advertised
+/// before, or by a previous session, the time doubles only with earlier sessions that were
+/// triggered in one of these two ways. Sessions and previews that repeatedly give way to other
+/// sessions become rarer in the same way.
 pub const SESSION_GAP: Duration = Duration::from_millis(100);
 /// Maximum number of doublings of [`SESSION_GAP`].
 pub const MAX_GAP_DOUBLINGS: u32 = 9;
@@ -82,7 +84,7 @@ pub const MAX_AT_ONCE: usize = 1;
 /// costs few bytes, because the claims keep it from requesting them.
 pub const COVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which other sessions do not request the records that one session has requested: 2 s.
-/// The time begins with the first of these records, and [`CLAIM_PACE`] extends it.
+/// The time begins with the request for the first of these records, and [`CLAIM_PACE`] extends it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time by which each requested record that arrives and is accepted extends the claims of its
 /// session, up to [`CLAIM_TIMEOUT`] from then on: 100 ms. The claims of a session thus last while it
@@ -127,8 +129,8 @@ pub const SEND_BURST: u64 = 2;
 /// Number of bytes that a session may receive even if less has accrued: one full frame and room for
 /// hashes.
 pub const LEAST_RECEIVED: u64 = 4 << 20;
-/// Minimum send rate in bytes per second. Below it, a message of records would take longer than
-/// peers wait.
+/// Minimum send rate in bytes per second. At this rate, the debt of one full frame lasts 17 min.
 pub const LEAST_RATE: u64 = 1024;
-/// Interval for checking the time of day while sessions wait for the end of quiet hours: 60 s.
+/// Maximum time between two checks of a debt at the send rate, which changes when quiet hours begin
+/// or end: 60 s.
 pub const CLOCK_CHECK: Duration = Duration::from_secs(60);

@@ -67,7 +67,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Drops the host's requests for a lost peer that this node cannot dial.
+    /// Drops the host's requests for a peer that is not connected and that this node cannot dial.
     pub(super) fn drop_hopeless_requests(&mut self, peer: P) {
         let is_hopeless = |found: &Peer| !found.has_link() && found.reach == Reach::DialsUs;
         if self.peers.get(&peer).is_some_and(is_hopeless) {

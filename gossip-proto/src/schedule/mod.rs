@@ -18,8 +18,8 @@
 //!   releases its permit long before the dial times out.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
 //!   by an advert whose roots differ, the timer, the host, or a previous session that left records
-//!   to the next one. While sessions with a peer achieve nothing, they become rarer, except when a
-//!   new root triggers them.
+//!   to the next one or to other sessions. While sessions with a peer achieve nothing, they become
+//!   rarer; a session that a new root triggers usually waits less.
 //! - **Adverts.** A change is announced in two quick waves, each to a few peers that are not known
 //!   to have it. In addition, one peer in turn receives the roots once per interval.
 //! - **Claims.** If several sessions find the same difference, one of them fetches the records.
@@ -83,8 +83,8 @@ pub use self::token_bucket::Rate;
 ///
 /// `P` identifies a peer. `now` is the time since an arbitrary fixed moment; it must not run
 /// backwards. Calls take time logarithmic in the number of peers, except those for a change to
-/// members, roots or limits, a new member's dial, an advert, a round, and the end of a session for
-/// which others wait: these may visit every peer.
+/// members, roots or limits, a new member's dial, an advert, a round, a peer's session that stops
+/// waiting, and the end of a session for which others wait: these may visit every peer.
 #[derive(Debug)]
 pub struct Scheduler<P> {
     us: P,
@@ -125,7 +125,7 @@ enum Due<P> {
     Round,
     /// The next peer in turn receives the roots.
     Advert,
-    /// A change has been held long enough.
+    /// A wave of adverts announces a change.
     Announcement,
     /// A member is dialled.
     Dial(P),
@@ -147,8 +147,8 @@ pub struct ScheduleStats {
     /// Adverts that no longer needed a session when one was due, because another session had
     /// fetched the records.
     pub triggers_saved: u64,
-    /// Sessions that peers opened and this node refused because another session took precedence, no
-    /// permit was free, or the peer was not a member.
+    /// Sessions that peers opened and this node refused because another session took precedence or
+    /// was already waiting, no permit became free, or the peer was not a member.
     pub sessions_refused: u64,
     /// Sessions that peers opened and this node refused because a quota was exhausted, by quota.
     pub sessions_over_quota: BTreeMap<Scarce, u64>,
@@ -254,8 +254,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Number of consecutive sessions that this node opened with `peer` and that neither made
     /// progress nor ended in sync. A session of either side that does one of these resets the
-    /// number, and so does one of this node that finds no common space; a session that left records
-    /// to others does not count.
+    /// number, and so does one of this node that finds no common space; a session that failed, was
+    /// refused, gave way, or left records to others does not count.
     pub fn stalled_sessions(&self, peer: P) -> u32 {
         self.peers.get(&peer).map_or(0, |peer| peer.stalled_sessions)
     }

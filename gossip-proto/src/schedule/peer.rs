@@ -132,8 +132,8 @@ impl Peer {
         matches!(self.contact, Contact::Dialled | Contact::Connected)
     }
 
-    /// Notes that the connection was lost. Returns the pause before the next dial, which is zero
-    /// except after several short connections in a row.
+    /// Notes that the connection was lost. Returns the additional pause before the next dial, which
+    /// is zero except after several short connections in a row.
     pub(super) fn note_loss(&mut self, now: Duration) -> Duration {
         self.met_until = now + MET_LATELY;
         self.flaps = match now < self.linked_at + SHORT_CONNECTION {

@@ -80,7 +80,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Handles a session that a peer opens. After `Ok`, [`Action::Accept`] or [`Action::Refuse`]
-    /// follows.
+    /// follows, unless the peer abandons the session or is removed first.
     ///
     /// One session with a peer runs at a time. Another may wait for it to end, because the peer may
     /// see the end before this node does. If two sessions cross, the one opened by the node with
@@ -133,8 +133,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Admits or refuses the peer's session if it waited for the reason `why`. A quota may have
-    /// been exhausted meanwhile.
+    /// Admits, queues or refuses the peer's session if it waited for the reason `why`. A quota may
+    /// have been exhausted meanwhile.
     pub(super) fn admit_next(&mut self, peer: P, why: Incoming, now: Duration) {
         let Some(found) = self.peers.get_mut(&peer) else { return };
         if found.incoming.take_if(|incoming| *incoming == why).is_none() {

@@ -99,7 +99,7 @@ impl QuietHours {
 }
 
 impl RateLimits {
-    /// Checks every value.
+    /// Checks that every value is valid.
     ///
     /// # Errors
     /// [`ConfigError`] names the first invalid value and its rule.

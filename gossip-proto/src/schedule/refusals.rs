@@ -102,8 +102,8 @@ impl<P: Copy + Ord> Refusals<P> {
         records.is_some_and(|records| records.values().any(|refused| now < refused.until))
     }
 
-    /// Drops old refusals of records from `peer`: if a record could be requested again, but did not
-    /// arrive for as long as its pause, it has most likely changed.
+    /// Drops old refusals of records from `peer`: if a record could be requested again, but was not
+    /// refused for as long as its pause, it has most likely been accepted or replaced.
     pub(super) fn drop_old(&mut self, peer: P, now: Duration) {
         let Some(records) = self.peers.get_mut(&peer) else { return };
         let before = records.len();

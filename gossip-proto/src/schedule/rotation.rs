@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Random;
 
-/// Visits every peer once before any peer twice, in a new order each round.
+/// Visits every eligible peer once before any peer twice, in a new order each round.
 ///
 /// Random choice could skip a peer for a long time; a fixed order would make all nodes contact the
 /// same peer at the same time.
@@ -19,7 +19,8 @@ impl<P: Copy + Ord> Rotation<P> {
         Self { queue: VecDeque::new() }
     }
 
-    /// Returns up to `count` distinct peers from `eligible`, those that have waited longest first.
+    /// Returns up to `count` distinct peers from `eligible`; those left in the current round come
+    /// first.
     pub(super) fn next(
         &mut self,
         count: usize,

@@ -136,8 +136,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         }
     }
 
-    /// Whether a due session is still needed now. A session that others may make unnecessary is
-    /// postponed until the others have ended or have stopped making progress.
+    /// Whether a due session is still needed now. A session that running ones may make unnecessary
+    /// is postponed until one of them ends, or until they may postpone it no longer.
     fn is_called_for(&mut self, peer: P, now: Duration) -> bool {
         let Some(found) = self.peers.get_mut(&peer) else { return false };
         if found.trigger.is_requested || found.trigger.is_timed {
@@ -238,11 +238,11 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Decides which records a session with `peer` takes without a request. A session that leaves
-    /// records to other sessions does not compare trees. After [`MAX_POSTPONED`] such sessions in a
-    /// row, the next one therefore takes records without an offer. While refusals of the peer's
-    /// records are remembered, a session that would take all records without an offer takes only
-    /// those by clocks, because the records that the comparison of trees finds may be the refused
-    /// ones.
+    /// records to the next one or to other sessions does not compare trees. After [`MAX_POSTPONED`]
+    /// such sessions in a row, the next one therefore takes records without an offer. While
+    /// refusals of the peer's records are in force, a session that would take all records without
+    /// an offer takes only those by clocks, because the records that the comparison of trees finds
+    /// may be the refused ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),
@@ -269,10 +269,10 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.claims.claim(session, space, *key, now)
     }
 
-    /// Claims all records of a node for `session` until it ends, unless another session has claimed
-    /// them. Returns whether `session` may take the range. If the peer has advertised no root of the
-    /// space, it may not if an earlier session expects these records: an advert is news, and to
-    /// leave news to a session with another peer could delay them.
+    /// Claims all records of a node for `session` until it ends or its claims lapse, unless another
+    /// session has claimed them. Returns whether `session` may take the range. `session` may not
+    /// take it if an earlier session expects these records, unless the peer's root of the space is
+    /// known: that root may be news, and waiting for another session could delay news.
     pub fn claim_range(
         &mut self,
         session: SessionId,
@@ -285,7 +285,7 @@ impl<P: Copy + Ord> Scheduler<P> {
         !is_left && self.claims.claim_range(session, space, range, now)
     }
 
-    /// Whether the peer of a session has told its root of a space.
+    /// Whether the root of a space at the peer of a session is known, from an advert or a session.
     fn has_advertised(&self, session: SessionId, space: &SpaceId) -> bool {
         let peer = self.claims.peer(session).and_then(|peer| self.peers.get(&peer));
         peer.is_some_and(|peer| peer.roots.has_told(space, &self.roots))
@@ -335,5 +335,5 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 }
 
-/// Minimum interval of the timer, whatever the fanout.
+/// Minimum mean interval of the timer, whatever the fanout.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);

@@ -56,7 +56,7 @@ impl TokenBucket {
     /// A full bucket.
     pub(super) const FULL: Self = Self { empty_at: Duration::ZERO };
 
-    /// Keeps the level, or the debt, when `next` replaces `rate`.
+    /// Keeps the level, up to the new burst, or the debt, when `next` replaces `rate`.
     pub(super) fn change_rate(&mut self, rate: Rate, next: Rate, now: Duration) {
         let now = shifted(now);
         let unbounded = Rate { burst: u64::MAX, ..rate };

@@ -144,7 +144,7 @@ impl Trigger {
     }
 }
 
-/// The pause after `streak` sessions that achieved nothing.
+/// [`SESSION_GAP`], doubled `streak` times, but at most [`MAX_GAP_DOUBLINGS`] times.
 pub(super) fn gap(streak: u32) -> Duration {
     SESSION_GAP * (1 << streak.min(MAX_GAP_DOUBLINGS))
 }

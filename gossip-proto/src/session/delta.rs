@@ -143,8 +143,8 @@ impl Deltas {
         self.peer
     }
 
-    /// Begins to send no further records: leaves those of spaces whose ranges are not decided yet to
-    /// a later session.
+    /// Stops this side from beginning to send records: leaves those of spaces whose ranges are not
+    /// decided yet to a later session.
     pub(super) fn keep_back(&mut self) {
         if self.sending == Sending::Open {
             self.sending = Sending::Closed;

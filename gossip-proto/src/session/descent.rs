@@ -10,13 +10,14 @@ use crate::prefix::nibble;
 use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
 use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
-/// Maximum number of entries in a subtree that is listed instead of being descended into.
+/// Maximum number of entries in a subtree that is listed instead of being descended into. A subtree
+/// at [`MAX_DEPTH`] is always listed.
 ///
 /// If one of twelve entries differs, a listing costs about 120 bytes. One more level and a listing
 /// of one or two entries cost only 65 bytes, but half a round trip more. A longer listing pays off
 /// only if more than half of its entries differ, and then the records outweigh the hashes by far.
 const LISTED: u64 = 12;
-/// Size of the nodes or listings, in bytes, at which a frame is closed.
+/// Total size of the nodes and listings, in bytes, at which their frames are closed.
 const FRAME_TARGET: usize = 64 << 10;
 /// Maximum size of a line in bytes.
 const LINE_LEN: usize = KEY_LEN + TAG_LEN;
@@ -40,7 +41,7 @@ pub(super) struct Descent {
     sent_this_turn: usize,
     /// Messages that were built together with the previous one and have not been sent yet.
     ready: VecDeque<Message>,
-    /// Listings of entries that the peer lacks.
+    /// Listings that wait to be sent as offers.
     offers: VecDeque<(u32, Listing)>,
     /// Number of entries offered in the session.
     offered: usize,
@@ -82,9 +83,9 @@ impl Descent {
         self.offers.clear();
     }
 
-    /// Offers entries that the peer lacks below a node; the peer requests those that it wants.
+    /// Offers entries below a node; the peer requests those that it wants.
     ///
-    /// Returns false if too many entries are already on offer, so that these have to wait for the
+    /// Returns false if the offer would exceed a limit, so that these entries have to wait for the
     /// next session.
     pub(super) fn offer(
         &mut self,

@@ -13,8 +13,8 @@ use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, 
 
 /// Domain separator of [`digest_of`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
-/// Maximum number of spaces that the first hello lists. A list of this length is hardly longer than
-/// a digest.
+/// Maximum number of spaces that the first hello lists. A list of this length usually takes only a
+/// few dozen bytes more than a digest.
 const TABLE_IN_HELLO: usize = 2;
 /// Maximum number of spaces that a side lists in answer to a digest.
 const TABLE_AT_ONCE: usize = 16;
@@ -75,7 +75,7 @@ impl<V: View> Directory<V> {
         if self.hosted.len() <= TABLE_IN_HELLO { self.own_table(u16::MAX) } else { self.digest() }
     }
 
-    /// The acceptor's answer to a digest that differs.
+    /// The acceptor's answer to a digest, unless everything is equal.
     pub(super) fn narrowing(&mut self, session_key: SessionKey) -> Spaces {
         if self.hosted.len() <= TABLE_AT_ONCE {
             self.own_table(u16::MAX)

@@ -95,8 +95,8 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// Raises the summary and keeps a base for each space with equal roots, because both sides have
-    /// handled the same records there.
+    /// Raises the summary and keeps a base for each space with equal roots whose summary the peer
+    /// sent, because both sides have handled the same records there.
     fn agree(&mut self, all_equal: bool) {
         for (space_index, told) in self.deltas.told() {
             let Some(space) = self.directory.at(space_index) else { continue };

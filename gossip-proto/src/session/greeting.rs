@@ -223,10 +223,10 @@ impl<V: View> Session<V> {
         self.deltas.on_versions(versions, &space.view)
     }
 
-    /// Begins to compare the trees of spaces whose roots still differ after the peer's `Done`,
-    /// unless a side kept records back or the difference can wait for the next session. Leaves the
-    /// difference to the next session if this side starts nothing new. Does nothing while this side
-    /// has records to request.
+    /// Begins to compare the trees of the spaces that are synced by clocks and whose roots still
+    /// differ after the peer's `Done`, unless records were left out or the difference can wait for
+    /// the next session. Leaves the difference to the next session if this side starts nothing new.
+    /// Does nothing while this side has records to request.
     pub(super) fn judge(&mut self) {
         if self.transfer.wants_any() {
             return;

@@ -134,10 +134,10 @@ impl<V: View> Session<V> {
     ///
     /// `key_half` is this side's half of the session key, drawn for this session alone. `spaces`
     /// are the spaces that this side hosts for the peer, each with a freshly pinned view. The
-    /// session syncs those that both sides name.
+    /// session syncs those that both sides host.
     ///
     /// # Errors
-    /// [`SetupError`] names the invalid setting, parameter or space; nothing was sent.
+    /// [`SetupError`] if a setting, the parameters or the spaces are invalid; nothing was sent.
     pub fn open(
         config: SessionConfig,
         parameters: Parameters,
@@ -339,7 +339,7 @@ impl<V: View> Session<V> {
         })
     }
 
-    /// Checks the caps on received bytes and on turns: a frame belongs to a turn that has not ended.
+    /// Checks the caps on received bytes and on turns; the turn of the frame is not counted yet.
     fn check_received(&self) -> Result<(), SessionError> {
         if self.stats.bytes_in > self.config.receive_budget {
             let (what, cap) = ("bytes of a session", self.config.receive_budget);

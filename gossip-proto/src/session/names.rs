@@ -21,7 +21,7 @@ impl Names {
         Self(names)
     }
 
-    /// The only one with this tag, in either set.
+    /// The only digest or id with this tag in both sets together.
     pub(super) fn find(&self, other: &Self, tag: &Tag) -> Option<[u8; 32]> {
         match (self.0.get(tag), other.0.get(tag)) {
             (Some(one), None) | (None, Some(one)) => *one,

@@ -17,11 +17,12 @@ pub enum Ending {
     /// session, a record was refused, or records were left to another or a later session. The next
     /// session continues.
     Synced,
-    /// Both sides sent everything that the wire can carry, yet the final roots differ:
-    /// [`Outcome::unsendable`] names the records that exceed a limit of the wire. The roots stay
-    /// different until these records are rewritten within the limit.
+    /// No budget or cap was reached, yet the final roots differ, and [`Outcome::unsendable`] names
+    /// records that exceed a limit of the wire. The roots stay different until these records are
+    /// rewritten within the limit.
     Unsendable,
-    /// A budget or a cap ended the session before everything was sent. The next session continues.
+    /// A budget or a cap ended the session before everything was sent, or a side accepts no records
+    /// in some of its spaces. The next session continues.
     BudgetSpent,
     /// One side [accepts no records](crate::View::accepts_records) now, and the other keeps its
     /// records for a later session.
@@ -53,7 +54,7 @@ pub struct Outcome {
     pub postponed: bool,
     /// The records of both sides that exceed a limit of the wire; at most
     /// [`MAX_UNSENDABLE`](crate::limits::MAX_UNSENDABLE) of each side. The [`stats`](Self::stats)
-    /// count all of them. Clones of the outcome share this list.
+    /// also count further ones of this side. Clones of the outcome share this list.
     pub unsendable: Arc<[Unsendable]>,
 }
 
@@ -109,7 +110,7 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Bytes received, frame headers included.
     pub bytes_in: u64,
-    /// Bytes sent and received in frames that carry records.
+    /// Bytes sent and received in frames that carry records or contents.
     pub record_bytes: u64,
     /// Tree nodes, listings and requested keys received.
     pub hash_nodes: u64,
@@ -138,11 +139,13 @@ pub struct Stats {
     /// The [`rejected`](Self::rejected) records that were refused because this side's store cannot
     /// write.
     pub unstored: u64,
-    /// Records received that this side did not ask for, and requests for keys that it did not list.
-    /// This side neither stores these records nor answers these requests.
+    /// Records received that this side did not ask for, and requests for keys that it neither
+    /// listed, requested nor synced by clocks. This side neither stores these records nor answers
+    /// these requests.
     pub unasked: u64,
-    /// Records that this side left to another of its sessions, which is fetching them: see
-    /// [`View::claim`](crate::View::claim) and [`View::claim_range`](crate::View::claim_range).
+    /// Records that this side left to another of its sessions, which is fetching or has fetched
+    /// them: see [`View::claim`](crate::View::claim) and
+    /// [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
     /// Offered records that this side did not take, because another of its sessions has received
     /// them since this one began.

@@ -111,7 +111,7 @@ pub(super) enum Omitted {
     /// The part exceeds a limit of the wire, so no peer receives it.
     Unsendable(DecodeError),
     /// The contents of the part exceed the peer's budget for this session. The peer may accept more
-    /// in a later session, because it lowers its budget while a quota is exhausted.
+    /// in a later session, because it lowers its budget while little of a quota is left.
     KeptBack,
 }
 
@@ -291,7 +291,7 @@ impl<C: Wire> Draft<C> {
         draft
     }
 
-    /// Adds a part with its contents, or returns them if the result would not fit into a frame.
+    /// Adds a part with its contents, or returns them if the result would not fit into a message.
     fn add(&mut self, part: Part, contents: Vec<Named<C>>) -> Result<(), (Part, Vec<Named<C>>)> {
         let size = contents
             .iter()

@@ -46,9 +46,9 @@ pub(super) struct Arriving {
 /// A record of a message.
 pub(super) struct Arrived {
     pub(super) key: [u8; 32],
-    /// Without the nodes that this side does not know.
+    /// The context, without the nodes that this side does not know.
     pub(super) context: Vec<(NodeId, u64)>,
-    /// Without the parts and the suppressions that lack a digest or a node.
+    /// The record, without the parts and the suppressions that lack a digest or a node.
     record: Record,
     form: Form,
 }
@@ -69,7 +69,7 @@ impl Arrived {
 enum Form {
     /// With digests.
     Whole,
-    /// With tags. This side found the digest or the node of every tag.
+    /// With tags. This side found the digest or the node of every tag that the join needs.
     Restored,
     /// With tags. This side did not find the digest of a tag in a part of the record.
     LacksDigests,
@@ -86,13 +86,14 @@ pub(super) struct Received {
     pub(super) unasked: u32,
     /// The requested records, with their keys.
     pub(super) requested: Vec<([u8; 32], Record)>,
-    /// The keys of records that lack a content or a digest and were not applied.
+    /// The keys of records that lack a content, a digest or a node and were not applied.
     pub(super) lacking: Vec<[u8; 32]>,
 }
 
 impl<C: Wire> Transfer<C> {
     /// Decodes the contents of a message, and resolves the tags in its records. The contents that
-    /// came ahead are among the returned ones.
+    /// came ahead are among the returned ones. If the message has no records, keeps its contents
+    /// for a later message and returns nothing.
     pub(super) fn open(
         &mut self,
         sync: PatternSync,
@@ -160,11 +161,11 @@ impl<C: Wire> Transfer<C> {
         Received { receipt, unasked, requested, lacking }
     }
 
-    /// Removes the records sent by clocks that lack a digest, or a content that is neither in the
-    /// message nor held; returns their keys, which must be requested. If this node recently refused
-    /// such a record, removes only the parts that lack a digest or a content, because the refusal
-    /// concerned them. A record that lacks a suppressed digest or a node is requested even then: the
-    /// answer has them.
+    /// Removes the records sent by clocks that lack a digest, a node, or a content that is neither
+    /// in the message nor held; returns their keys, which must be requested. If this node recently
+    /// refused such a record, removes only the parts that lack a digest or a content, because the
+    /// refusal concerned them. A record that lacks a suppressed digest or a node is requested even
+    /// then: the answer has them.
     fn leave_incomplete(
         arrived: &mut Vec<Arrived>,
         contents: &[Named<C>],
@@ -233,8 +234,8 @@ impl<C: Wire> Transfer<C> {
     /// Receives the next part of a content.
     ///
     /// # Errors
-    /// Fails if the part does not continue the previous one, or if the completed bytes are not
-    /// exactly one content.
+    /// Fails if the part does not continue the previous one, if the completed bytes are not exactly
+    /// one content, or if the contents ahead exceed a limit.
     pub(super) fn receive_part(
         &mut self,
         part: ContentPart,

@@ -57,9 +57,9 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Serves keys that this side listed or requested itself. In a space that is synced by clocks,
-    /// serves any key: the peer requests a record if it lacks a content that this side assumed it
-    /// to hold.
+    /// Serves keys that this side listed, requested or sent by clocks. While a space is synced by
+    /// clocks, serves any key: the peer requests a record if it lacks a content that this side
+    /// assumed it to hold.
     pub(super) fn on_pattern_request(
         &mut self,
         request: PatternRequest,
@@ -84,7 +84,8 @@ impl<V: View> Session<V> {
     }
 
     /// Sends this side's record, or requests the peer's record if its context covers this record's
-    /// context and differs from it.
+    /// context and differs from it. Does neither if the peer's record is newer in this way, but
+    /// this node recently refused it in another session.
     fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
         let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
         let Some(record) = record else { return };
@@ -290,7 +291,8 @@ impl<V: View> Session<V> {
         self.directory.at(space_index).is_some_and(|space| space.view.has_refused(key))
     }
 
-    /// Requests the peer's records under a key, unless another session is fetching them.
+    /// Requests the peer's records under a key, unless this space accepts none or another session
+    /// is fetching them.
     fn want(&mut self, wanted: Wanted) {
         let Some(space) = self.directory.at(wanted.space_index) else { return };
         let view = &space.view;
@@ -305,8 +307,8 @@ impl<V: View> Session<V> {
         self.transfer.want(wanted);
     }
 
-    /// Sends the entries that the peer lacks below a node, or offers them first if there are many
-    /// or if they were sent before.
+    /// Sends the records that the peer lacks below a node; offers them instead if there are many,
+    /// or if they were already sent by clocks.
     fn give_entries(&mut self, at: NodeRef, lacking: &[Entry]) {
         let was_sent = |entry: &Entry| self.transfer.sent.contains(at.0, tag::key(&entry.key));
         let (sent, unsent): (Vec<Entry>, Vec<Entry>) = lacking.iter().copied().partition(was_sent);
@@ -318,7 +320,7 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Sends or offers all entries below a node, where the peer has none.
+    /// Sends or offers all records below a node, where the peer has none.
     fn give_subtree(&mut self, at: NodeRef) {
         let Some(space) = self.directory.at(at.0) else { return };
         let count = space.view.count(&at.1);
@@ -357,11 +359,12 @@ impl<V: View> Session<V> {
 enum Listed {
     /// All entries of the peer below the node.
     All,
-    /// Entries of the peer that are missing from this side's own listing.
+    /// Entries that the peer offers; it may hold others below the node.
     Offered,
 }
 
-/// The sides that have entries below a child that differs.
+/// The sides that have entries below a child that differs; a child without entries on this side
+/// counts as [`Both`](Self::Both).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     OursOnly,

@@ -6,7 +6,7 @@ use crate::limits::MAX_CONTENT_MEMORY;
 use crate::message::ContentPart;
 use crate::{Compression, ProtocolViolation, SessionError, Wire};
 
-/// Size of one part in bytes. Other streams of the connection can send between two parts.
+/// Maximum size of one part in bytes. Other streams of the connection can send between two parts.
 const PART: usize = 512 << 10;
 
 /// A content that is being sent in parts.
@@ -53,7 +53,7 @@ impl Assembly {
     /// Adds the next part. Allocates for the received bytes only, not for the announced total.
     ///
     /// # Errors
-    /// Fails if the part does not follow the previous one.
+    /// Fails if the part does not follow the previous one, or announces another total.
     pub(super) fn add(&mut self, part: ContentPart) -> Result<(), SessionError> {
         let continues = part.offset as usize == self.encoded.len();
         if part.total as usize != self.total || !continues {

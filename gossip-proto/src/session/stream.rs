@@ -14,8 +14,8 @@ use crate::{Clocks, Prefix, Record, ShortNode, VersionRange, VersionSummary, Vie
 /// Number of records looked up at once, apart from further ones with the last one's version.
 const PAGE: usize = 256;
 
-/// A stream of the records in the ranges that the peer takes, each sent once, followed by the
-/// records above this side's summary.
+/// A stream of the records in the ranges that the peer takes, each sent once. If the peer takes all
+/// ranges, the records above this side's summary follow, unless there are many.
 pub(super) struct Stream {
     /// The ranges, one per node. The session key selects the first node, so that records that are
     /// refused again and again do not delay those of other nodes every time.
@@ -35,7 +35,7 @@ pub(super) struct Stream {
 
 /// The state of the records above this side's summary.
 enum Rest {
-    /// Left to the comparison of the trees.
+    /// Not sent in this session, because the peer did not take all ranges.
     LeftOut,
     /// Waiting until the ranges are sent.
     Due,
@@ -150,8 +150,8 @@ impl Stream {
         }
     }
 
-    /// Declares all versions below that of the next record, or to the end of the range if there is
-    /// none, because the last returned record has been sent. If the next record has the same
+    /// Declares all versions below that of the next record, or up to the end of the range if there
+    /// is none, because the last returned record has been sent. If the next record has the same
     /// version, declares nothing and returns true, because that record must follow.
     fn declare_last(&mut self, range: &VersionRange, next: Option<(u64, [u8; KEY_LEN])>) -> bool {
         let Some(Mark { node, version }) = self.last.take() else { return false };
@@ -212,7 +212,7 @@ impl Stream {
     }
 }
 
-/// Queues a record for a peer whose summary is `theirs`.
+/// Creates the item that sends a record to a peer whose summary is `theirs`.
 fn queue(
     (space_index, key): (u32, [u8; 32]),
     record: &Record,

@@ -20,10 +20,10 @@ use crate::{Message, Prefix, Record, View, Wire, short};
 /// Maximum number of entries of a subtree that is unfolded at once. A larger subtree is unfolded
 /// child by child, so that the queue stays short.
 const UNFOLDED_AT_ONCE: u64 = 4_096;
-/// Size of the wanted keys, in bytes, at which a frame is closed.
+/// Size of the wants, in bytes, at which a frame is closed.
 const FRAME_TARGET: usize = 64 << 10;
 
-/// Sizes of a node and of an entry in a request, in bytes.
+/// Maximum sizes of a node and of an entry in a request, in bytes.
 const WANT_NODE: usize = NodeTable::<32>::NODE_WIRE;
 const WANT_ENTRY: usize = NodeTable::<32>::ENTRY_WIRE;
 
@@ -52,7 +52,7 @@ pub(super) struct QueuedRecord {
 }
 
 impl QueuedRecord {
-    /// Creates an item that does not depend on the previous record.
+    /// Creates an item that is sent with digests and does not depend on the previous record.
     fn whole(space_index: u32, key: [u8; 32], known: Vec<Tag>) -> Self {
         Self { space_index, key, known, follows: false, short: false }
     }
@@ -79,7 +79,7 @@ pub(super) struct Transfer<C> {
     /// side's record, whole or in part.
     asked_back: BTreeSet<(u32, [u8; KEY_LEN])>,
     pushes: VecDeque<SendItem>,
-    /// Number of records to send that the peer did not request.
+    /// Number of records to send that the peer did not request; `u64::MAX` if no more are allowed.
     unasked: u64,
     /// The record being sent.
     sending: Option<Pieces<C>>,
@@ -188,7 +188,8 @@ impl<C: Wire> Transfer<C> {
         }
     }
 
-    /// Queues a request for the peer's records under a key.
+    /// Queues a request for the peer's records under a key, unless this side has refused one of
+    /// them.
     pub(super) fn want(&mut self, wanted: Wanted) {
         if self.refused.contains(wanted.space_index, wanted.key) {
             return;
@@ -210,7 +211,8 @@ impl<C: Wire> Transfer<C> {
         self.awaited.contains(&(space_index, *key))
     }
 
-    /// Ends the peer's turn: requested records have arrived or will not arrive.
+    /// Ends the peer's turn: of the requested records, only those whose keys the peer requested too
+    /// may still arrive.
     pub(super) fn end_of_peers_turn<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,
@@ -250,7 +252,7 @@ impl<C: Wire> Transfer<C> {
         Some(PatternRequest { space, wants })
     }
 
-    /// The next message of this turn that holds records or a part of a content.
+    /// The next message of this turn that holds records, contents or declared versions.
     pub(super) fn next_records<V: View<Content = C>>(
         &mut self,
         directory: &Directory<V>,

@@ -75,7 +75,8 @@ impl Unsent {
 
 fn digest_of(record: &Unsendable) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // No text contains a zero byte that begins the limit, so the hashed bytes are unambiguous.
+    // The text of a limit contains no zero byte, so the last zero byte separates it from the id,
+    // and the hashed bytes are unambiguous.
     hash.update(&record.id);
     hash.update([0]);
     hash.update(&record.what);

@@ -23,7 +23,7 @@ impl Agreement {
         }
     }
 
-    /// Whether all nodes agree.
+    /// Whether all running nodes agree.
     pub(super) fn is_complete(&self) -> bool {
         self.holders.values().all(|roots| roots.len() <= 1)
     }

@@ -10,7 +10,7 @@ use crate::schedule::{DialFailure, Disconnect};
 /// Silence after which a connection times out: QUIC's idle time-out, as gossip-net sets it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Time after which a packet of a handshake is resent: QUIC's first probe time-out. It doubles with
-/// each attempt.
+/// each of the first four attempts.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<H: Host> World<H> {
@@ -80,7 +80,7 @@ impl<H: Host> World<H> {
     }
 
     /// Whether `to` accepts a packet that `from` sent on its connection to this run of `to`. Resets
-    /// the connection if `to` does not have it.
+    /// the connection if `to` is running but does not have it.
     pub(super) fn is_received(&mut self, from: usize, to: usize, run: u32) -> bool {
         if !self.nodes[to].up {
             return false;
@@ -97,8 +97,8 @@ impl<H: Host> World<H> {
     }
 
     pub(super) fn on_reset(&mut self, node: usize, peer: usize, peer_run: u32) {
-        // A reset from the current run of the peer only means that its handshake is not complete
-        // yet.
+        // A reset from the current run of the peer is ignored: most likely, the handshake is not
+        // complete there yet.
         let is_current = self.is_running(peer, peer_run);
         if !is_current && self.nodes[node].links.get(&peer) == Some(&peer_run) {
             self.disconnect(node, peer, Disconnect::Lost);

@@ -22,7 +22,7 @@ pub(super) struct Contact<V: View> {
 pub(super) struct End<V: View> {
     pub(super) node: usize,
     pub(super) stage: Stage<V>,
-    /// The last known run of the node at the other end.
+    /// The run of the node at the other end, as known when the session was opened.
     pub(super) peer_run: u32,
     /// The outgoing stream of this end.
     pub(super) pipe: Pipe,

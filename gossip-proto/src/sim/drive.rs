@@ -104,7 +104,7 @@ impl<H: Host> World<H> {
         });
     }
 
-    /// Handles a change to a node's state by a local write or by a session that has ended.
+    /// Passes the current roots of a node to its scheduler.
     pub(super) fn tell_roots(&mut self, node: usize) {
         let spaces = self.nodes[node].summaries();
         self.tell(node, |scheduler, now| scheduler.handle_roots(spaces, now));

@@ -90,7 +90,8 @@ impl<H: Host> World<H> {
         }
     }
 
-    /// Ends the sessions of a connection that is closed at one of its nodes.
+    /// Ends the sessions of `node` with `peer` at `node`, where their connection is closed; the
+    /// other ends notice later.
     pub(super) fn cut_contacts_between(&mut self, node: usize, peer: usize) {
         let of_both = |end: usize, contact: &Contact<_>| {
             contact.ends[end].node == node && contact.ends[1 - end].node == peer

@@ -6,8 +6,9 @@ use crate::{Parameters, SpaceId, Summary, View};
 
 /// The state of one node: the real store, or a model of it.
 ///
-/// Through this trait, the world only reads. The code that runs the world writes to its hosts
-/// directly and then calls [`World::touch`](super::World::touch).
+/// Through this trait, the world only reads; its sessions write through the pinned views. The code
+/// that runs the world writes to its hosts directly and then calls
+/// [`World::touch`](super::World::touch).
 pub trait Host {
     /// A pinned view of one space.
     type View: View;

@@ -65,7 +65,7 @@ pub struct Cut {
 /// The directions of a [`Cut`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Only packets from `from` to `to`: a partition that one side does not notice.
+    /// Only packets from `from` to `to`.
     OneWay,
     /// Both ways.
     BothWays,

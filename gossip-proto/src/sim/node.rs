@@ -19,7 +19,7 @@ pub(super) struct Node<H> {
     pub(super) run: u32,
     /// The time by which the node's clock is ahead of the world's.
     pub(super) skew: Duration,
-    /// The current time by the node's own clock.
+    /// The time by the node's own clock when it was last read.
     pub(super) clock: Rc<Cell<Duration>>,
     pub(super) spaces: Vec<SpaceId>,
     /// The roots when the world last counted them.
@@ -88,7 +88,7 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// Stops the node, and drops the state that was only in memory.
+    /// Stops the node, and drops the state of its transport.
     pub(super) fn fall(&mut self) {
         self.up = false;
         self.run += 1;

@@ -12,7 +12,7 @@ pub(super) enum Segment {
     Frame(Vec<u8>),
     /// The sender has finished this stream.
     End,
-    /// The receiver of the session refuses it.
+    /// The acceptor refuses the session.
     Refused(Refusal),
 }
 

@@ -15,8 +15,8 @@ pub enum Sabotage {
     /// The summary loses its own entries: it claims no more than its base, or nothing if it has no
     /// base.
     Dropped,
-    /// The summary's own entries name nodes that do not exist, and entries of the base get
-    /// arbitrary versions.
+    /// The summary's own entries name nodes that do not exist, and those that it changes in its
+    /// base get arbitrary versions.
     Garbage,
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::{Ending, Outcome};
 
-/// The counts of all nodes together so far.
+/// The counts of all nodes together so far. Those from [`records`](Self::records) to
+/// [`descents`](Self::descents) leave out the ends of sessions that were refused or cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Sessions opened.
     pub sessions: u64,
     /// Endings of sessions, counted per end: `in sync`, `synced`, `unsendable`, `budget spent`,
-    /// `not accepted`, `nothing shared`, `failed` (reported by the sync machine), `busy`,
-    /// `crossed`, `over quota` (the peer refused it), `cut` (the stream or the node failed).
+    /// `not accepted`, `nothing shared`, `failed` (reported by the sync machine), `busy`, `crossed`
+    /// and `over quota` (refused by the peer), and `cut` (the stream, the connection or the peer
+    /// failed).
     pub endings: BTreeMap<&'static str, u64>,
     /// Maximum number of concurrent sessions.
     pub most_at_once: usize,
@@ -29,7 +31,7 @@ pub struct Tally {
     pub records: u64,
     /// Records received that were already known or outdated.
     pub stale: u64,
-    /// Bytes of frames that carry records; each counts at both ends.
+    /// Bytes of frames that carry records or contents; each counts at both ends.
     pub record_bytes: u64,
     /// Bytes of records that were already known, outdated or not asked for.
     pub wasted_bytes: u64,

@@ -167,7 +167,7 @@ impl<H: Host> World<H> {
         self.nodes[node].skew = skew;
     }
 
-    /// Replaces the link model and the transport.
+    /// Sets the behaviour of every link from now on, and the transport of later sessions.
     pub fn set_conditions(&mut self, link: Link, transport: Transport) {
         self.network.set_link(link);
         self.config.transport = transport;

@@ -52,7 +52,7 @@ impl ByteMap {
     /// Writes `bytes` under `id`, and replaces the previous value.
     ///
     /// # Errors
-    /// [`IdError`] if `id` is not 1 to 128 bytes; nothing was written.
+    /// [`IdError`] if `id` is not 1 to 128 bytes long; nothing was written.
     pub fn insert(&self, id: &str, bytes: impl Into<Vec<u8>>) -> Result<(), IdError> {
         check_id(id)?;
         let content = OpaqueContent::new(bytes.into());
@@ -67,7 +67,7 @@ impl ByteMap {
         }
     }
 
-    /// Returns the bytes under `id`.
+    /// Returns the bytes under `id`, if there are any.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Vec<u8>> {
         let state = self.state();
@@ -140,7 +140,7 @@ impl State {
         Summary { root: tree.root(), count, generation: self.generation }
     }
 
-    /// Joins one record whose contents are in `contents` or held. Returns whether the state
+    /// Joins one record whose contents must all be in `contents` or held. Returns whether the state
     /// changed.
     fn join(
         &mut self,

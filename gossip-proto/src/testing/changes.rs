@@ -15,7 +15,7 @@ use crate::{Part, Record, View};
 /// The node that deletes contents. It has no replica.
 const DELETER: [u8; 32] = [5; 32];
 
-/// Joins changes to one id one by one, and compares each result with the reference.
+/// Joins changes to one id one by one, and compares each result with that of [`join`].
 pub(super) fn joins<R: Replica>(a: &R, b: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (a, b, to) = (a.pin(), b.pin(), new([4; 32]));
     to.pin().apply(delivery(&a, all(&a)));
@@ -77,7 +77,7 @@ pub(super) fn rewritten<R: Replica>(replica: &mut R, id: &str, number: u64) -> C
     told_apart(&before, &after, &after.key_of(id))
 }
 
-/// Applies a record, and compares the result with the reference.
+/// Applies a record, and compares the result with that of [`join`].
 fn joined<R: Replica>(to: &R, law: ViewLaw, from: &R::View, arriving: &Record) -> Checked {
     let (before, mut view) = (to.pin(), to.pin());
     let old = held(&before, &arriving.id);
@@ -117,7 +117,7 @@ fn deletion(record: &Record) -> Record {
     deletion
 }
 
-/// The entries and the numbers of dots of a record.
+/// The entries, the numbers of dots and the number of suppressed digests of a record.
 fn shown(record: &Record) -> String {
     let part = |part: &Part| format!("{}: {} ({})", hex(&part.node), part.entry, part.dots.len());
     let parts: Vec<String> = record.parts.iter().map(part).collect();

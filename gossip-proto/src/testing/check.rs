@@ -1,4 +1,4 @@
-//! The laws of a view, each as a short function.
+//! The law suite, with those of its laws that have no module of their own.
 
 use std::collections::BTreeSet;
 use std::format;
@@ -63,7 +63,7 @@ fn live<V: View>(view: &V, fresh: &V) -> Checked {
     let (live, fresh) = (view.live_summary(), fresh.summary());
     let is_live = (live.root, live.count) == (fresh.root, fresh.count);
     expect(ViewLaw::LiveSummary, is_live, || {
-        "after a change live_summary differs from the summary of a new view".to_string()
+        "after a change, live_summary differs from the summary of a new view".to_string()
     })
 }
 
@@ -73,7 +73,7 @@ fn applies<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let number = records.len() as u32;
     let receipt = view.apply(delivery(&from, records.clone()));
     expect(ViewLaw::Apply, receipt.applied == number && receipt.rejected.is_empty(), || {
-        format!("of {number} new records {} were applied: {receipt:?}", receipt.applied)
+        format!("of {number} new records, {} were applied: {receipt:?}", receipt.applied)
     })?;
     live(&view, &to.pin())?;
     let root = to.pin().summary().root;
@@ -83,7 +83,7 @@ fn applies<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let receipt = view.apply(delivery(&from, records));
     let unchanged = to.pin().summary().root == root;
     expect(ViewLaw::Idempotence, receipt.stale == number && unchanged, || {
-        format!("of {number} known records {} were stale: {receipt:?}", receipt.stale)
+        format!("of {number} known records, {} were stale: {receipt:?}", receipt.stale)
     })
 }
 
@@ -164,6 +164,6 @@ fn repin<R: Replica>(replica: &mut R) -> Checked {
     replica.write("written before repin", 8);
     view.repin();
     expect(ViewLaw::Repin, view.summary().root == replica.pin().summary().root, || {
-        "after repin the summary differs from the summary of the live tree".to_string()
+        "after repin, the summary differs from the summary of the live tree".to_string()
     })
 }

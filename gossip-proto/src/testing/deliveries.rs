@@ -8,7 +8,8 @@ use super::law::{Checked, all, delivery, expect};
 use super::{Replica, ViewLaw};
 use crate::{Delivery, Record, View};
 
-/// Delivers an invalid record between two valid ones: only the invalid one must be refused.
+/// Delivers a record without its content between two complete ones: only the incomplete one must be
+/// refused.
 pub(super) fn refusals<R: Replica>(from: &R, new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (from, to) = (from.pin(), new([3; 32]));
     let records: Vec<Record> = all(&from).into_iter().take(3).collect();

@@ -9,7 +9,7 @@ use super::{Replica, ViewLaw};
 use crate::limits::MAX_ID;
 use crate::{Prefix, View};
 
-/// Ids that become equal if a store truncates, trims, case-folds or normalizes them.
+/// Ids of which several become equal if a store truncates, trims, case-folds or normalizes them.
 fn ids() -> Vec<String> {
     let longest = |last: &str| "x".repeat(MAX_ID - 1) + last;
     let short = ["A", "a", "end", "end ", " end", "\u{e9}", "e\u{301}", "\u{df}", "ss", "\u{65e5}"];

@@ -10,7 +10,8 @@ use crate::{Delivery, Prefix, Record, View};
 
 pub(super) type Checked<T = ()> = Result<T, BrokenView>;
 
-/// Enough ids for several of them to share the first nibbles of their key hashes.
+/// Number of ids that each replica writes first: enough for several of them to share the first
+/// nibbles of their key hashes.
 pub(super) const IDS: u64 = 48;
 
 pub(super) fn id(number: u64) -> String {

@@ -153,14 +153,14 @@ pub enum ViewLaw {
     Reopen,
 }
 
-/// The error for a view that breaks a law. Its sessions may leave replicas different without
-/// reporting an error. Correct the view.
+/// The error for a view that breaks a law. Sessions over such a view may leave replicas different
+/// without reporting an error. Correct the view.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the view breaks the law {law:?}: {detail}")]
 #[non_exhaustive]
 pub struct BrokenView {
     /// The law.
     pub law: ViewLaw,
-    /// What was expected, and what was found instead.
+    /// How the view breaks the law.
     pub detail: String,
 }

@@ -43,7 +43,7 @@ fn tree(view: &impl View) -> Checked<Vec<Entry>> {
 /// Checks entries, counts and children below a prefix, down to nodes with a single entry.
 fn below(view: &impl View, prefix: &Prefix, expected: &[Entry]) -> Checked {
     let (entries, count) = (view.entries(prefix), view.count(prefix));
-    let place = || format!("below the first {} bits of {}", prefix.bit_len(), hex(prefix.bits()));
+    let place = || format!("below the first {} bits of {},", prefix.bit_len(), hex(prefix.bits()));
     expect(ViewLaw::Entries, entries.is_sorted_by(|a, b| a.key < b.key), || {
         format!("{} the entries do not ascend by key", place())
     })?;

@@ -36,13 +36,13 @@ pub(super) fn unchanged<R: Replica>(replica: &mut R) -> Checked {
     let is_same = (before.root, before.count) == (after.root, after.count);
     expect(ViewLaw::Reopen, is_same && before.records == after.records, || {
         let [before, after] = [&before, &after].map(|kept| kept.records.len());
-        format!("of {before} records {after} are read after a restart; root or records differ")
+        format!("of {before} records, {after} are read after a restart; root or records differ")
     })?;
     let ([greatest, handled], [greatest_after, handled_after]) = (before.clocks, after.clocks);
     let is_handled = |(node, version)| handled_after.get(&node) >= version;
     let is_kept = greatest == greatest_after && handled.iter().all(is_handled);
     expect(ViewLaw::Reopen, is_kept, || {
-        "after a restart the clocks miss entries, or versions that were handled".into()
+        "after a restart, the clocks miss entries, or versions that were handled".into()
     })?;
     clocks::index(replica)?;
     reads::snapshot(&replica.pin())?;

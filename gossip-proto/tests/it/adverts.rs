@@ -1,4 +1,4 @@
-//! Root adverts: their size, and the spaces that they omit.
+//! Root adverts: their size, their spaces, and their version.
 
 use crate::common::space;
 use engram_gossip_proto::{

@@ -1,4 +1,4 @@
-//! The parameters that two sides must agree on before they exchange records.
+//! The beginning of a session: settings, parameters, wire versions, greetings and session keys.
 
 use crate::common::{Contact, Pair, Store, content, parameters, parameters_of, space};
 use engram_gossip_proto::{

@@ -1,5 +1,6 @@
-//! Budgets for the bytes and turns that it takes to find the differences, so that no change to the
-//! code exceeds them unnoticed.
+//! Budgets for the bytes and turns that it takes to find the differences, and for the bytes of
+//! records that several sessions receive at once, so that no change to the code exceeds them
+//! unnoticed.
 
 #[cfg(feature = "sim")]
 use std::time::Duration;
@@ -70,7 +71,7 @@ fn bytes_of_records(peers: usize, records: usize) -> u64 {
     let mut nodes: Vec<_> = (0..=peers).map(Replica::new).collect();
     (0..records).for_each(|n| nodes[1].submit(&format!("pattern_{n}")));
     for _ in 0..2 {
-        // Afterwards, each peer knows that the others have handled all records.
+        // Afterwards, each peer has handled all records.
         (2..=peers).for_each(|peer| {
             let ends = [1, peer].map(|node| SessionConfig {
                 peer: Some(node_id(node as u8)),
@@ -99,7 +100,7 @@ fn eight_sessions_at_once() {
         let (one, eight) = (bytes_of_records(1, records), bytes_of_records(8, records));
         assert!(
             eight * 10 <= one * 12,
-            "{records} records: {eight} bytes, and {one} by one session"
+            "{records} records: {eight} bytes in eight sessions, {one} in one"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Delta by clocks: one round trip for the records that the other side has not handled.
+//! Delta by clocks: each side sends the records that the other side has not handled.
 
 use crate::common::{self, Contact, Pair, State, Store, content, node_id, parameters, space};
 use engram_gossip_proto::{
@@ -195,7 +195,7 @@ fn confirmations_carry_no_contents() {
 #[test]
 fn a_content_that_only_seems_known_is_asked_for() {
     let (a, b) = agreed(300);
-    // The content belongs to a dot that node 2 handled and has since superseded.
+    // The content also belongs to an older dot, which node 1 has handled and now supersedes.
     b.change().submit(2, 5_000, content("pattern_3", 3));
     a.change().submit(1, 6_000, content("pattern_3", 99));
     let digest = common::content_digest(&content("pattern_3", 3));
@@ -485,6 +485,6 @@ fn trees_are_compared_after_the_delta() {
     assert_eq!(contact.opener.result, Ending::InSync);
     assert_eq!(descents(&contact), 1);
     let stats = [contact.opener.stats, contact.acceptor.stats];
-    assert_eq!(stats.map(|stats| stats.records_in), [101, 100], "only the hidden records");
+    assert_eq!(stats.map(|stats| stats.records_in), [101, 100], "no record arrives twice");
     assert!(stats[0].hash_nodes + stats[1].hash_nodes < 40, "{stats:?}");
 }

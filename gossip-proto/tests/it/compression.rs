@@ -1,4 +1,4 @@
-//! The encoded size of real patterns.
+//! The encoded size of real patterns, and the choice of compression on each side.
 
 use crate::common::{Pair, Store, parameters, real, space};
 use engram_gossip_proto::{
@@ -43,7 +43,7 @@ fn a_single_pattern_is_packed_as_well() {
 
 #[test]
 fn incompressible_values_stay_unpacked() {
-    // Every bit is random: no form is smaller than the values themselves.
+    // All bits but one are random, so packing saves almost nothing.
     let mut state = 1u64;
     let mut draw = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

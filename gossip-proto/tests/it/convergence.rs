@@ -71,7 +71,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// After one undisturbed session, both sides hold the join of both.
+    /// After one undisturbed session, both sides hold the join of their states.
     #[test]
     fn prop_one_session_makes_both_equal(
         writes in proptest::collection::vec(write(), 0..600),
@@ -186,7 +186,7 @@ fn refused_records_are_never_in_sync() {
     assert_eq!(contact.acceptor.stats.applied, 1);
     assert_eq!(contact.events.len(), 1);
     let roots = &contact.opener.spaces[0];
-    assert!(roots.theirs.is_some_and(|theirs| theirs != roots.ours), "both roots are known");
+    assert!(roots.theirs.is_some_and(|theirs| theirs != roots.ours), "the final roots differ");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn an_unsendable_record_counts_once() {
         let id = format!("{n:0width$}", width = limits::MAX_ID + 1);
         state.submit(1, n as u64 + 1, content(&id, 1));
     });
-    // The side finds the records by clocks first, and again when the trees are compared.
+    // The opener finds the records by clocks first, and again when the trees are compared.
     let (a, b) = (Store::clocked(state), Store::clocked(State::default()));
     let contact = sync(&a, &b);
     assert_eq!(contact.opener.result, Ending::Unsendable);
@@ -279,7 +279,7 @@ fn siblings_and_deletions_of_one_id_meet() {
     assert_eq!(record.suppressed, [(digest(2), 1)]);
 }
 
-/// The requests of a session, in order; true if the opener sent one.
+/// The wants of a session, in order; true if the opener sent the want.
 fn wants(contact: &Contact) -> Vec<(bool, Want)> {
     let message = |(by_opener, frame): &(bool, Vec<u8>)| (*by_opener, read(frame).unwrap());
     let wants = |(by_opener, message)| match message {

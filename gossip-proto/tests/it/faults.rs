@@ -1,4 +1,4 @@
-//! Lost, repeated and damaged messages, and writes during a session.
+//! Lost, repeated and damaged messages, writes during a session, and time-outs.
 
 use crate::common::{self, Pair, State, Store, content, parameters, space, sync};
 use engram_gossip_proto::{Ending, SessionConfig, SessionError};
@@ -117,7 +117,7 @@ fn silence_ends_a_session() {
     let deadline = pair.opener.poll_timeout().unwrap();
     assert_eq!(deadline - pair.now, SessionConfig::default().idle_timeout);
     pair.opener.handle_timeout(deadline - std::time::Duration::from_nanos(1));
-    assert!(pair.opener.outcome().is_none(), "one tick before the deadline nothing happens");
+    assert!(pair.opener.outcome().is_none(), "one nanosecond before the deadline, nothing happens");
     pair.opener.handle_timeout(deadline);
     let ending = &pair.opener.outcome().unwrap().result;
     assert!(
@@ -125,7 +125,7 @@ fn silence_ends_a_session() {
         "{ending:?}"
     );
     assert_eq!(pair.opener.poll_timeout(), None);
-    // The peer receives the refusal, and also ends.
+    // The peer receives the refusal, and its session also ends.
     let refusal = pair.opener.poll_frame(deadline).unwrap();
     pair.acceptor.handle_frame(&hello, pair.now).unwrap();
     while pair.acceptor.poll_frame(pair.now).is_some() {}

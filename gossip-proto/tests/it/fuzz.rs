@@ -1,8 +1,8 @@
 //! Runs the bodies of the fuzz targets over the committed corpus, which contains every golden frame
 //! and some inputs that the fuzzer found. Tests without a fuzzer thus reach the same code.
 //!
-//! `cargo fuzz run <target>` in `fuzz/` starts with the same corpus. After a change to the wire
-//! format, set `SEED_CORPUS=1` to rewrite the golden frames in the corpus.
+//! `cargo xtask fuzz` starts from the same corpus. After a change to the wire format, set
+//! `SEED_CORPUS=1` to rewrite the golden frames in the corpus.
 
 mod bodies;
 mod session;

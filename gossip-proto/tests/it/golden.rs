@@ -1,5 +1,6 @@
-//! The bytes of every message, advert and stored record, compared with golden files. A change to a
-//! golden file needs a new wire version, a new version of the adverts, or a new schema of the stores.
+//! The bytes of sample messages, adverts and a stored record, compared with golden files. A change
+//! to a golden file needs a new wire version, a new version of the adverts, or a new schema of the
+//! stores.
 //!
 //! `BLESS=1 cargo test --test it golden::` rewrites the golden files.
 

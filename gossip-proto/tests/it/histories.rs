@@ -47,7 +47,7 @@ enum Step {
         node: usize,
         id: u8,
     },
-    /// The summary of a node claims all held versions of another node as handled.
+    /// The summary of `node` claims all held versions of `of` as handled.
     Garbage {
         node: usize,
         of: usize,
@@ -95,7 +95,8 @@ fn step(with_faults: bool) -> impl Strategy<Value = Step> {
 struct Cluster {
     stores: Vec<Store>,
     count: u64,
-    /// For each id, the dots that were written and not superseded by a write that saw them.
+    /// For each id, the dots that must remain: they were written, and neither superseded by their
+    /// own node nor deleted by a node that saw them.
     owed: BTreeMap<String, Vec<LiveDot>>,
     /// Consecutive postponed sessions of each pair.
     postponed: BTreeMap<(usize, usize), u8>,

@@ -1,4 +1,5 @@
-//! Every limit of the wire: decoders accept a value at the limit, and refuse one above it.
+//! The limits of the wire and of a session: decoders accept a value at a limit of the wire, and
+//! refuse one above it.
 
 use crate::common::{self, content, parameters_of, read, space};
 use engram_gossip_proto::{

@@ -1,7 +1,7 @@
 //! The tests of the wire format, the session, the scheduler and the simulation, in one binary, so
 //! that their shared code is compiled only once.
 //!
-//! `cargo test --all-features --test it -- limits::` runs the tests of one file. `tests/memory.rs`
+//! `cargo test --all-features --test it -- offers::` runs the tests of one file. `tests/memory.rs`
 //! is a separate binary, because its allocator counts the allocations of the whole process.
 
 mod adverts;

@@ -1,14 +1,15 @@
-//! Every truncation and every flipped bit of every golden frame.
+//! Damaged sample frames and adverts: truncated, with flipped bits, with other bytes, or too long.
 
 use crate::common::{self, samples};
 use engram_gossip_proto::{Compression, DecodeError, FrameHeader, HEADER_LEN, Message, RootAdvert};
 
-/// Checks that bytes which decode to a message are the canonical encoding of that message.
+/// Checks that bytes which decode to a message are the canonical encoding of that message, apart
+/// from the packing of a batch.
 fn accepts_only_canonical(name: &str, bytes: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(bytes) else { return };
     match &message {
         Message::PatternSync(_) => {
-            // The sender chooses the packing of a batch, but not the content.
+            // The sender chooses how to pack a batch, but nothing else.
             let again = message.encode(Compression::Off, ends_turn);
             let (read, _) = Message::decode(&again).unwrap();
             assert_eq!(read.encode(Compression::Off, ends_turn), again, "{name}");
@@ -71,7 +72,7 @@ fn bytes_after_the_end_are_refused() {
         let mut frame = message.encode(compression, true);
         frame.push(0);
         assert_eq!(Message::decode(&frame), Err(DecodeError::Trailing(1)), "{name}");
-        // The same with a header that includes the extra byte.
+        // The same with a header whose length includes the extra byte.
         let body_len = (frame.len() - HEADER_LEN) as u32;
         frame[5..HEADER_LEN].copy_from_slice(&body_len.to_le_bytes());
         assert!(Message::decode(&frame).is_err(), "{name}");

@@ -1,4 +1,5 @@
-//! Peers that break the rules: the session ends with a reason, and nothing unverified is stored.
+//! Peers that break the rules: the session ends with a reason, or goes on without the faulty data;
+//! nothing unverified is stored.
 
 mod clocks;
 mod contents;
@@ -15,7 +16,7 @@ use engram_gossip_proto::{
 
 const NOW: Duration = Duration::from_secs(5);
 
-/// An acceptor under test, and a peer whose messages are made by hand.
+/// A session under test, usually of an acceptor, with a peer whose messages are made by hand.
 struct Victim {
     session: Session<common::Memory>,
     store: Store,
@@ -40,7 +41,7 @@ impl Victim {
         Self { session, store }
     }
 
-    /// A victim that has received the hello of a peer with a different root, and has sent its own
+    /// A victim that has received the hello of a peer with a different root, and has taken its own
     /// turn.
     fn greeted(state: State) -> Self {
         let mut victim = Self::new(state, SessionConfig::default());
@@ -49,7 +50,7 @@ impl Victim {
         victim
     }
 
-    /// An opener instead of an acceptor, which has received the answer to its hello, and has sent
+    /// An opener instead of an acceptor, which has received the answer to its hello, and has taken
     /// its next turn.
     fn opened(state: State) -> Self {
         let store = Store::new(state);

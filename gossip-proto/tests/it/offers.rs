@@ -35,7 +35,7 @@ impl ClaimTable for Claimed {
     }
 }
 
-/// Records what a session expects without an offer.
+/// Collects the announcements of the records that a session expects without an offer.
 #[derive(Clone, Default)]
 struct Expected(Rc<RefCell<Vec<Unoffered>>>);
 

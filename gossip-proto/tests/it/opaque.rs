@@ -202,7 +202,7 @@ fn content_over_the_receive_budget_waits() {
     let (a, b) = (Shelf::default(), Shelf::default());
     a.put("large", &[&noise(10 * MIB)]);
     a.put("small", &[b"small"]);
-    // A scheduler lowers the budget of a session while a quota is used up.
+    // A scheduler lowers the receive budget of a session if little of the peer's quota is left.
     let config = SessionConfig { receive_budget: 6 << 20, ..SessionConfig::default() };
     let contact = sync(&a, &b, &config);
     for outcome in [&contact.opener, &contact.acceptor] {

@@ -1,4 +1,4 @@
-//! The first program of the README equals the example.
+//! The README contains the whole example `sync_over_tcp`.
 
 #[test]
 fn the_page_shows_the_example_whole() {

@@ -10,7 +10,7 @@ use engram_gossip_proto::{
     View,
 };
 
-/// Opens a session in which the opener expects a difference.
+/// Runs a session in which the opener expects a difference.
 fn meet(a: &Store, b: &Store) -> Contact {
     let spaces = |store: &Store| vec![(space("default"), store.pin())];
     let suspects = vec![SpaceId::new("default").unwrap()];
@@ -132,7 +132,8 @@ impl ClaimTable for Verdicts {
     }
 }
 
-/// A temporary refusal is not remembered: the other parts of an implausible record must arrive.
+/// A temporary refusal is not remembered: the other parts of a record with an implausible version
+/// must arrive.
 #[test]
 fn only_final_refusals_are_remembered() {
     for (refusal, verdict) in [

@@ -1,4 +1,4 @@
-//! The shipped scheduler with its default settings, in virtual time.
+//! The shipped scheduler in virtual time, with its default settings unless a test changes some.
 //!
 //! `cargo xtask mutants` plants mistakes in the scheduler; these tests detect all of them but one,
 //! which `refusals.rs` detects.
@@ -54,8 +54,8 @@ fn within(what: &str, took: Option<Duration>, limit: Duration) -> Verdict {
     }
 }
 
-/// The time that one pattern takes from the first node to all others, while `dead` nodes do not
-/// answer.
+/// The time that one pattern takes from the first node to all other running nodes, while `dead`
+/// nodes do not answer.
 fn news(config: WorldConfig, nodes: usize, dead: usize) -> Option<Duration> {
     let mut world = world(config, nodes);
     (0..dead).for_each(|n| world.crash((n + 1) * nodes / (dead + 1)));
@@ -244,7 +244,7 @@ fn permits_come_back() -> Verdict {
     within("a change after failed sessions", until_agreed(&mut world, SECOND * 60), SECOND * 2)
 }
 
-/// A root whose session failed is fetched from another peer.
+/// If the session that fetches a root fails, the root is fetched from another peer.
 #[test]
 fn a_failed_fetch_is_repeated_elsewhere() -> Verdict {
     for seed in 0..20 {
@@ -306,7 +306,7 @@ fn one_living_member_of_401_is_found() -> Verdict {
 }
 
 /// Runs the world until the first node and `peer` are connected, and returns the time that this
-/// took.
+/// took; `None` if it takes more than a minute.
 fn until_met(world: &mut World<Replica>, peer: usize) -> Option<Duration> {
     let begun = world.now();
     while !world.are_connected(0, peer) {
@@ -404,7 +404,7 @@ fn a_partition_heals_without_a_storm() -> Verdict {
 }
 
 /// A node that refuses every record of a writer does not receive them again with each new record of
-/// the other writers.
+/// another writer.
 #[test]
 fn a_refused_writer_is_not_repeated() -> Verdict {
     const REFUSED: u64 = 50;

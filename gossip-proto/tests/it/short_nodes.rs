@@ -48,8 +48,8 @@ fn a_junk_name_of_a_member_costs_a_descent() {
     assert_eq!((contact.opener.stats.applied, descents(&contact)), (1, 0));
 }
 
-/// Node `a` knows only a junk node whose id begins like that of node 9, so the peer expects it to
-/// know node 9.
+/// Instead of node 9, node `a` knows a junk node whose id begins like that of node 9, so the peer
+/// expects it to know node 9.
 #[test]
 fn a_junk_name_is_not_taken_for_the_member() {
     let (a, b) = agreed(100);

@@ -1,4 +1,4 @@
-//! The sync machine under a hostile network, over a naive store.
+//! The sync machine on a hostile network, over a naive store.
 //!
 //! `cargo xtask sim` runs the same world over the store of engram-bridge.
 

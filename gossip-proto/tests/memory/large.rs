@@ -1,4 +1,4 @@
-//! Records at the limits of contents, in a space with clocks.
+//! Records with contents of the maximum length, in a space with clocks.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

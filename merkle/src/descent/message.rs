@@ -1,4 +1,4 @@
-//! The bytes of a descent. Numbers are little-endian.
+//! The messages of a descent and their encodings. Numbers are little-endian.
 
 use alloc::vec::Vec;
 

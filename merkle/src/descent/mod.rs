@@ -16,7 +16,8 @@ use crate::{Digest, Entry, Key, Path, Tree};
 /// The deepest level of a descent. Keys whose hashes share the first 64 bits are reported as one
 /// place.
 const LAST_LEVEL: u16 = 64;
-/// The maximum number of entries below a node that is answered with a listing instead of its children.
+/// The maximum number of entries below a node that is answered with a listing instead of its children. A node at
+/// [`LAST_LEVEL`] is always answered with a listing.
 const LISTED: u64 = 12;
 /// The default limit on the nodes that a [`Descent`] may request.
 const DEFAULT_LIMIT: u64 = 1 << 20;
@@ -131,8 +132,8 @@ pub enum DescentError {
 }
 
 impl<K: Key, H: Hasher + Clone> Descent<K, H> {
-    /// Creates a descent that begins at the root of a snapshot of `tree`; later changes do not affect it. The snapshot
-    /// only increments a reference count.
+    /// Creates a descent that begins at the root of a snapshot of `tree`; later changes do not affect it. Taking the
+    /// snapshot only increments a reference count.
     ///
     /// The other side must answer under the same `key`.
     pub fn new(tree: &Tree<K, H>, key: TagKey) -> Self {
@@ -308,7 +309,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     }
 }
 
-/// Extends the abbreviated key hash of a listing with zeros.
+/// Extends the first 8 bytes of a key hash with zeros.
 fn padded(key: &[u8; 8]) -> Digest {
     let mut bits = [0; 32];
     bits[..8].copy_from_slice(key);

@@ -44,7 +44,8 @@ fn changes_in_a_full_slot_stay_logarithmic() {
 
 #[test]
 fn keys_with_long_shared_prefixes_are_kept() {
-    // 256 keys that differ only in their last eight bits: only a broken hash could give such keys.
+    // 256 key hashes that differ only in their last eight bits: only a broken hash function could
+    // produce them.
     let mut tree = Tree::new(Placed);
     for number in 0..=255 {
         tree.upsert(place("", number), value(number));

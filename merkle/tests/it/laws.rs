@@ -150,7 +150,7 @@ fn the_last_edit_of_a_key_counts() {
 #[test]
 fn batch_across_slots_splits_and_joins_them() {
     // The batch adds as many entries as it removes, so the total does not change while one slot
-    // splits and another joins.
+    // splits, or grows after a split, and another joins.
     let full = LEAF_CAPACITY as u64;
     for entries in [full, full + 1] {
         let mut tree = Tree::new(Placed);

@@ -1,4 +1,4 @@
-//! Tests the small types: digests, paths and parameters.
+//! Tests the small types (digests, paths, keys and parameters), and the tree as a map.
 
 use engram_merkle::generate::{depth, digest, edits, path};
 use engram_merkle::{

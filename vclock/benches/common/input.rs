@@ -1,4 +1,4 @@
-//! Clocks from a fixed seed, the same in all crates, with random nodes and with versions within
+//! Clocks from fixed seeds, the same for all crates, with random nodes and with versions within
 //! one year.
 
 /// The number of inputs that a measurement cycles through.

@@ -35,8 +35,8 @@ pub struct Process {
     pub node: u8,
     /// The state that it holds.
     pub state: State,
-    /// The last write of the process; `None` before the first write, or if the last write was a
-    /// removal.
+    /// The last write of the process; `None` before the first write, or if the last write had no
+    /// value.
     pub last_write: Option<LastWrite<u32>>,
     /// The source of its versions.
     pub clock: HybridClock,

@@ -35,8 +35,9 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// node no longer knows (a lost disk, an older copy of it, a wall clock set back). A greater version of that writer
     /// can supersede this process's write, although that writer never saw it. If `last_write` is live, the join removes
     /// it, and the arriving entry for `node` is greater than the local one, then the write is reissued just above the
-    /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, a reader saw the write
-    /// and superseded it: nothing is written. The README lists the cases that this rule misses.
+    /// arriving entry; the arriving own values are kept. If the arriving entry is not greater, nothing is written: a
+    /// reader saw the write and superseded it, or the limit dropped it (see [`OwnJoin::given_up`]). The README lists
+    /// the cases that this rule misses.
     ///
     /// `last_write` is the last write that *this process* made or confirmed, or `None` if it made none. Do not pass
     /// writes of earlier processes. If the result has a `reissued` write, pass it next time.

@@ -1,5 +1,5 @@
-//! Visits every state that a small world of three nodes with two writes each can reach, and runs every short history of
-//! a small world with faults.
+//! Visits every state that three nodes with at most two writes each can reach, up to a renumbering of the nodes, and
+//! runs every history of five steps from `faulty_steps` on two nodes and a clone.
 //!
 //! The specification uses bit sets of writes, without clocks. The same search with a plausible but
 //! wrong rule must find the fault of that rule.
@@ -24,7 +24,7 @@ type Rule = fn(&mut State, Dot<u8>, u32) -> Result<usize, SiblingsError>;
 const NOT_THE_MEANING: &str =
     "a node does not show exactly the known writes that no known write has replaced";
 const NOT_CANONICAL: &str = "a state is not canonical";
-const SPLIT: &str = "two nodes have seen the same writes and show different values";
+const SPLIT: &str = "two nodes have equal contexts and show different values";
 
 #[derive(Clone)]
 struct World {
@@ -105,7 +105,7 @@ impl World {
         None
     }
 
-    /// Returns a fault if two replicas have seen the same writes but hold different values.
+    /// Returns a fault if two replicas have equal contexts but hold different values.
     fn split(&self) -> Option<&'static str> {
         let [a, b, c] = &self.states;
         let split = |(a, b): (&State, &State)| a.context() == b.context() && a != b;
@@ -168,7 +168,7 @@ fn ticking_a_merged_clock_loses_writes() {
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// If a writer keeps its own older values, the first value of every node remains forever.
+/// If a submission keeps the node's older values, they remain live until a resolution.
 #[test]
 fn keeping_own_older_values_is_found() {
     let keep: Rule = |state, dot, value| state.supersede(dot, Some(value), |_| false);
@@ -176,7 +176,8 @@ fn keeping_own_older_values_is_found() {
     assert_eq!(worlds, Err(NOT_THE_MEANING));
 }
 
-/// Without its own dot, a deletion cannot be distinguished from a value that never existed.
+/// A deletion without its own dot does not change the context, so replicas with and without the deletion can have equal
+/// contexts.
 #[test]
 fn deleting_without_a_dot_splits_replicas() {
     let erase: Rule = |state, _, _| {
@@ -187,7 +188,7 @@ fn deleting_without_a_dot_splits_replicas() {
     assert_eq!(worlds, Err(SPLIT));
 }
 
-/// The steps of two nodes and a clone of the first node; the wall clock of the first node may be behind.
+/// Some of the steps of two nodes and a clone of the first node; the wall clock of the first node may be behind.
 fn faulty_steps() -> Vec<Step> {
     let mut steps = vec![
         Step::Submit(0),
@@ -208,7 +209,7 @@ fn faulty_steps() -> Vec<Step> {
     steps
 }
 
-/// Calls `check` with the end of every history of `depth` steps.
+/// Calls `check` with the world at the end of every history of `depth` steps that starts from `world`.
 fn every_history(world: &Faulty, depth: usize, check: &mut impl FnMut(&Faulty)) {
     if depth == 0 {
         return check(world);

@@ -14,7 +14,7 @@ enum Event {
     Next(u64, u64),
 }
 
-/// Generates times around the build date and at both ends of the range.
+/// Generates times around the build date, arbitrary times, and both ends of the range.
 fn time() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => BUILT - YEAR..BUILT + 40 * YEAR,
@@ -57,8 +57,8 @@ proptest! {
         }
     }
 
-    /// With a correct wall clock the version is the time, except for the lowest 10 bits, which are
-    /// random.
+    /// With a correct wall clock, and only versions below the build date known, the version is the
+    /// time, except for the lowest 10 bits, which are random.
     #[test]
     fn prop_versions_are_times(now in BUILT..BUILT + YEAR, random in any::<u64>(), known in 1..BUILT) {
         let mut clock = HybridClock::new(BUILT);
@@ -136,6 +136,6 @@ fn an_own_version_in_the_state_is_believed() {
     clock.recall(7);
     assert_eq!(clock.highest(), u64::MAX - 1);
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
-    // No version is left: the clock saturates, and the state refuses the write.
+    // No version is left: the clock saturates, and `Siblings` refuses a second write under it.
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
 }

@@ -1,4 +1,4 @@
-//! Tests every limit, and that a refusal leaves the state unchanged.
+//! Tests the limits of clocks and siblings, and that a refusal leaves the state unchanged.
 
 use engram_vclock::{
     Causality, ClockError, Dot, HybridClock, LastWrite, MAX_NODE_DOTS, Siblings, SiblingsError,

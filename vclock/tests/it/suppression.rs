@@ -1,4 +1,4 @@
-//! Tests suppression: a lattice of causal lengths with a bound that depends only on the set.
+//! Tests suppression: a lattice of causal lengths, whose bounded form depends only on the set.
 
 use std::collections::BTreeMap;
 

@@ -45,9 +45,9 @@ pub(crate) enum Action {
     Save,
     /// Machine 0 starts from the copy of its store.
     Restore(Time),
-    /// Machine 0 continues from the copy of its memory.
+    /// Machine 0 continues from its copy, with the copied store and memory.
     ResumeMemory,
-    /// A second machine continues from the memory of machine 0.
+    /// A second machine continues from a copy of machine 0's store and memory.
     Fork,
     /// A second machine starts with a copy of machine 0's store.
     Clone(Time),
@@ -65,7 +65,7 @@ pub(crate) enum Action {
     DropImplausible(usize),
     /// `m` receives a hello with a nonexistent version of its own node.
     Lie(usize, Version),
-    /// A member sends `m` a context entry for an unlisted node: `(m, id)`.
+    /// A member sends `m` a part for an unlisted node: `(m, id)`.
     Forge(usize, usize),
     /// `m` reaches its caps.
     Fill(usize),
@@ -87,7 +87,7 @@ pub(crate) enum Action {
 
 use Action::*;
 
-/// The steps of engines and operators.
+/// Every *submit*, *withdraw*, *forget* and *resolve* of the machines.
 pub(crate) fn writes(machines: usize, ids: usize, contents: u8) -> Vec<Action> {
     let mut actions = Vec::new();
     for m in 0..machines {
@@ -136,7 +136,7 @@ fn travel_in_parts(machines: usize, ids: usize) -> Vec<Action> {
     actions
 }
 
-/// The actions of a running clone.
+/// Actions that involve a running clone.
 fn clone_at_work(clone: usize) -> Vec<Action> {
     let mut actions: Vec<_> = (0..SUBMITTED).map(|c| Submit(clone, 0, c)).collect();
     actions.extend([StopClone, Session(clone, 1), Session(clone, 2)]);
@@ -162,8 +162,8 @@ const D1: &[Violation] = &[Violation::Lost, Violation::TakenBackLive];
 /// clones' writes covers the other.
 const D2_TO_D4: &[Violation] =
     &[Violation::Lost, Violation::DroppedThenDestroyed, Violation::TakenBackLive];
-/// A node that lost a row or its memory does not remember a withdrawal: only a *forget* survives
-/// these faults.
+/// A node that lost a row or its disk, or continues from an older memory, does not remember a
+/// withdrawal: only a *forget* survives these faults.
 const LIVE_AGAIN: &[Violation] = &[Violation::TakenBackLive];
 
 /// The fault classes, in the order of the tables.

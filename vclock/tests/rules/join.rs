@@ -61,8 +61,8 @@ impl Machine {
         Some(admitted)
     }
 
-    /// The weaker form of V8: whether a record with an unknown id is refused because it is at or
-    /// below a reaped version.
+    /// The weaker form of V8: whether a record with an unknown id is refused because the entry of
+    /// a part with live dots is at or below the node's reaped version.
     fn was_reaped(&self, id: usize, arriving: &Record, rules: &Rules) -> bool {
         let is_old = |node: usize| {
             let part = &arriving.parts[node];
@@ -82,7 +82,8 @@ impl Machine {
     }
 
     /// V5: if the join removed the write of this process, and the arriving entry is greater than the
-    /// held one, reissues the write at the arriving entry + 1 and keeps the arriving dots.
+    /// held one, reissues the write at the arriving entry + 1 and keeps the arriving dots. At the limit
+    /// on own dots, gives up the write instead.
     fn reissue(&mut self, now: Time, id: usize, before: &Record, theirs: &Part, rules: &Rules) {
         let (own, joined) = (before.parts[self.node], *self.own(id));
         let last_write = own.dots().find(|dot| dot.version == self.memory.last_write[id]);
@@ -131,9 +132,9 @@ impl Machine {
         }
     }
 
-    /// V7: if dots of this node are live, but none of them was live before or written by this process,
-    /// `last_submitted` becomes the content of the greatest one. If a later version of this node leaves none of
-    /// its dots live, the last submission is unknown.
+    /// V7: if dots of this node are live, but none of them was live before or is the last write of this
+    /// process, `last_submitted` becomes the content of the greatest one. If a later version of this node
+    /// leaves none of its dots live, the last submission is unknown.
     fn adopt(&mut self, id: usize, before: &Record, rules: &Rules) {
         if rules.has(Weaker::LastSubmittedKept) {
             return;

@@ -29,9 +29,9 @@ pub(crate) struct Ledger {
     /// The contents chosen by a *resolve* that knew of the only *forget*.
     pub(crate) released: [Set; IDS],
     /// For each node, the contents that an operation withdrew while they were live, except those
-    /// submitted again since.
+    /// written again since.
     pub(crate) taken_back: [[Set; IDS]; NODES],
-    /// Like `taken_back`, but including the contents submitted again since.
+    /// Like `taken_back`, but including the contents written again since.
     ever_taken_back: [[Set; IDS]; NODES],
     /// V6: the suppressed digests that the limit removed on some machine.
     pub(crate) suppressions_cut: [Set; IDS],
@@ -47,7 +47,7 @@ pub(crate) struct Ledger {
     pub(crate) counts: Counts,
 }
 
-/// Counts for the tables; never a violation.
+/// Counts for the tables; none of them is a violation.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Counts {
     /// The number of owed writes whose last copy a fault destroyed.
@@ -82,7 +82,7 @@ impl Ledger {
         self.ever_taken_back[node][id] |= contents;
     }
 
-    /// Settles the writes of `node` under `id` that are among `live`.
+    /// Settles the writes of `node` under `id` whose contents are in `live`: they are no longer owed.
     fn settle(&mut self, node: usize, id: usize, live: Set) {
         for owed in self.owed.iter_mut().map(|owed| &mut owed[id]) {
             if owed.is_some_and(|o| o.node == node && contains(live, o.content)) {
@@ -113,7 +113,8 @@ impl World {
         self.mail.as_ref().filter(|mail| mail.0 == id).map(|mail| &mail.1)
     }
 
-    /// Settles the writes that a later write of the same node, or of its replacement, superseded.
+    /// Settles the write of machine `m` under `id`, and the writes under the machine's names whose
+    /// contents are in `writes`.
     fn settle_writes(&mut self, m: usize, id: usize, writes: Set) {
         self.ledger.owed[m][id] = None;
         for node in members(self.machines[m].names()) {
@@ -162,7 +163,8 @@ impl World {
         }
     }
 
-    /// Records the outcome "unchanged", which acknowledges the write unless an operation withdrew it.
+    /// Records the outcome "unchanged". It acknowledges a live write with this content that no
+    /// operation withdrew; if there is none, checks whether the submission is unheard.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];

@@ -16,7 +16,7 @@ pub(crate) struct Store {
     pub(crate) records: [Record; IDS],
     /// V7: the content of the engine's last submission; `None` if it is unknown.
     pub(crate) last_submitted: [Option<u8>; IDS],
-    /// V9: whether a session has completed since the store was created.
+    /// V9: whether the wait for the first contact has ended since the store was created or damaged.
     pub(crate) met_peer: bool,
     /// The greatest versions of reaped deletions; only for the weaker form of V8.
     pub(crate) reaped: [Version; NODES],
@@ -44,7 +44,8 @@ pub(crate) struct Memory {
     pub(crate) blends: [Set; IDS],
     /// The snapshot that the engine received, to return it later.
     pub(crate) engine: Option<[Option<u8>; IDS]>,
-    /// The weaker forms of V1: this process's incarnation, and the number of its writes.
+    /// Only for [`Weaker::IncarnationAndCounter`]: this process's incarnation, and the number of its
+    /// writes.
     incarnation: (Version, Version),
 }
 
@@ -148,7 +149,7 @@ impl Machine {
         version >= at(latest) + STEP
     }
 
-    /// V1: mints a version: the greater of the clock and the highest known version plus a random step. A process that
+    /// V1: mints a version: the clock or, if greater, the highest known version plus a random step. A process that
     /// continues from an older copy with its clock behind therefore rarely uses a version twice.
     pub(crate) fn mint(&mut self, now: Time, rules: &Rules) -> Version {
         let version = if rules.has(Weaker::IncarnationAndCounter) {

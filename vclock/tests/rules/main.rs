@@ -25,7 +25,7 @@
 //! content becomes visible again; S4, the number of dots is bounded; S5, sessions and engines stop
 //! writing.
 //!
-//! The smallest counterexample to each weaker rule ([`rules::Weaker`]) is a test. The bounds are
+//! Each weaker rule ([`rules::Weaker`]) has a test with a short counterexample. The bounds are
 //! small, so that short histories reach them: two own dots and two suppressed contents per id, and
 //! versions at most 300 steps ahead. `cargo xtask model` runs the long searches.
 

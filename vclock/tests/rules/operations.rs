@@ -9,11 +9,12 @@ use crate::rules::{Rules, Weaker};
 pub(crate) enum Outcome {
     /// A new dot of the node holds the content.
     Written,
-    /// The content is the engine's last submission, and the record is held.
+    /// The content is the engine's last submission, the record is held, and no replaced node has a
+    /// live dot.
     Unchanged,
     /// The content is suppressed.
     Suppressed,
-    /// The content is a blend that the node handed out.
+    /// The content is a blend that the process handed out, and no live dot holds it.
     Echo,
     /// The submission waits for the first contact.
     Waits,
@@ -171,7 +172,7 @@ impl Machine {
         self.memory.summary = std::array::from_fn(|node| self.greatest_entry(node));
     }
 
-    /// Rewrites the contents of this node's part under new versions.
+    /// Rewrites the contents of this node's part, or its withdrawal, under new versions.
     fn rewrite(&mut self, now: Time, id: usize, own: &Part, rules: &Rules) {
         let mut dots = Vec::new();
         for dot in own.dots() {

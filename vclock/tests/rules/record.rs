@@ -85,7 +85,7 @@ impl Part {
         self.dots().fold(0, |set, dot| set | 1 << dot.content)
     }
 
-    /// Removes all dots; the entry is kept and covers them.
+    /// Removes all dots and carried digests; the entry is kept and covers the dots.
     pub(crate) fn remove_dots(&mut self) {
         (self.slots, self.carried) = ([Dot::default(); SLOTS], 0);
     }
@@ -210,7 +210,8 @@ impl Record {
         }
     }
 
-    /// V4 and V6: applies the limits after every join. The result depends on the state alone.
+    /// V4 and V6: applies the limits, after every join and *forget*. The result depends on the
+    /// state alone.
     pub(crate) fn trim(&mut self, rules: &Rules) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let counted: Vec<_> = (0..CONTENTS).filter(|c| self.lengths[usize::from(*c)] > 0).collect();

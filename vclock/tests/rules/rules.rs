@@ -30,21 +30,22 @@ pub(crate) enum Weaker {
     TwinsUnbounded,
     /// V5: a removed write is never reissued.
     ReissueNever,
-    /// V5: a higher own version makes the node reissue all its own live writes.
+    /// V5: the arrival of a higher own version makes the node reissue all its own live writes.
     ReissueAllOfNode,
-    /// V5: a higher own version makes the process reissue all its own live writes.
+    /// V5: the arrival of a higher own version makes the process reissue the node's live writes under
+    /// each id for which the last write of the process is live.
     ReissueAllOfProcess,
-    /// V5: only a version that is ahead of the clock counts as foreign.
+    /// V5: a write is reissued only if the arriving entry is ahead of the clock.
     ReissueIfAheadOfClock,
     /// V5: the reissued dot supersedes the node's own dots that arrived.
     ReissueSupersedes,
-    /// V5: the reissued version is a new one, not the arriving entry + 1.
+    /// V5: the version of a reissue is minted, not the arriving entry + 1.
     ReissueAtClock,
     /// V5: a reissue at the limit on own dots drops the lowest dot.
     ReissueDropsLowest,
     /// V3: a submission of a suppressed content does not supersede the node's own dots.
     SuppressedSupersedesNothing,
-    /// V6: the dot of the node that forgot a content holds the suppressed digest; the node's next
+    /// V6: the part of the node that forgot a content holds the suppressed digest; the node's next
     /// write removes it.
     SuppressedInTombstone,
     /// V6: like `SuppressedInTombstone`, but the node's next writes keep the digests.
@@ -75,7 +76,7 @@ pub(crate) enum Weaker {
     EchoOfLive,
     /// Summaries: records are selected by live dots, not by context entries.
     SelectByLiveDot,
-    /// Summaries: roots that differ at the end of a session always lead to a descent.
+    /// Summaries: if a session left out no record and the roots still differ, it always descends.
     DescendAlways,
     /// Summaries: records above the sender's own summary entry are sent like the others.
     AboveOwnEntryFirst,

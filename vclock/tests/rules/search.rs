@@ -188,7 +188,8 @@ pub(crate) fn exhaustive(
     tally
 }
 
-/// Whether an action affects only the first id and only contents below `contents`.
+/// Whether an action of a fault class names no id but the first, and submits only contents below
+/// `contents`.
 fn is_small(action: &Action, contents: u8) -> bool {
     use Action::*;
     match *action {

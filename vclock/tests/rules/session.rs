@@ -1,4 +1,4 @@
-//! Sessions that send records by version summaries, one at a time, and descend if the roots then differ.
+//! Sessions that send records by version summaries, one at a time, and may descend if the roots then differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ pub(crate) struct Session {
 /// The costs of sessions, and `unequal`, which must remain 0.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// The number of sessions whose roots differed.
+    /// The number of sessions whose roots differed at the start.
     pub(crate) differed: u64,
     pub(crate) equal: u64,
     pub(crate) descents: u64,
@@ -49,7 +49,8 @@ pub(crate) struct Counts {
     pub(crate) apart_by_refusal: u64,
     /// The number of records sent by version summaries.
     pub(crate) sent: u64,
-    /// The number of records sent by version summaries that had no effect at the receiver.
+    /// The number of records sent by version summaries that had no effect at the receiver, without
+    /// those in `refused`.
     pub(crate) in_vain: u64,
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
@@ -110,8 +111,8 @@ impl Sessions {
         streams.filter(|stream| stream.to == m).flat_map(Stream::on_its_way).collect()
     }
 
-    /// Opens a session. `budget` limits the records that each side sends by version summaries, and
-    /// the records of the descent.
+    /// Opens a session; if the records are equal, only raises the summaries. `budget` limits the
+    /// records that each side sends by version summaries, and the records of the descent.
     pub(crate) fn open(&mut self, ends: [usize; 2], budget: usize) {
         let [i, j] = ends;
         self.world.exchange_hellos(i, j);
@@ -212,8 +213,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// Lists the records that the descent sends: whole records in both directions, in the order of
-    /// the session's tags. A refused record is not sent again before its back-off ends.
+    /// Lists the records that the descent sends: whole records in both directions, in random order.
+    /// A refused record is not sent again before its back-off ends.
     fn list(&mut self, n: usize) -> Vec<(usize, usize, Record)> {
         let ends = self.open[n].ends;
         let [a, b] = self.records(ends);
@@ -247,8 +248,8 @@ impl Sessions {
         Progress::Open
     }
 
-    /// Counts the outcome of a descent. If it left nothing out, only refusals and changes from elsewhere may leave the
-    /// ends unequal.
+    /// Counts the outcome of a descent. If it left nothing out, only refusals, reissues and changes from elsewhere may
+    /// leave the ends unequal.
     fn judge_end(&mut self, n: usize, left_some: bool) {
         let ends = self.open[n].ends;
         if self.is_equal(ends) || left_some {
@@ -302,8 +303,8 @@ impl Sessions {
         self.world.end_refusals();
     }
 
-    /// Whether sessions of one record each way never make two machines equal. The descent is cut
-    /// after its first record.
+    /// Whether two machines are still unequal after 400 sessions of one record each way. The descent
+    /// is cut after its first record.
     pub(crate) fn stalls(mut self, ends: [usize; 2]) -> bool {
         self.end_faults();
         for _ in 0..400 {
@@ -316,7 +317,7 @@ impl Sessions {
         true
     }
 
-    /// Whether two machines still differ after whole sessions.
+    /// Whether two machines still differ after six rounds of whole sessions between all pairs.
     pub(crate) fn stays_apart(mut self) -> bool {
         self.end_faults();
         let all = self.world.machines.len();

@@ -1,5 +1,5 @@
-//! Random histories in which sessions run record by record, and may be cut, refused or run in
-//! parallel.
+//! Random histories in which sessions run record by record, and may break, refuse records or run
+//! in parallel.
 
 use crate::action::{Action, faults, travel, writes};
 use crate::record::{IDS, SUBMITTED};
@@ -8,17 +8,17 @@ use crate::search::Random;
 use crate::session::{Counts, Sessions};
 use crate::world::World;
 
-/// Faults during sessions.
+/// The conditions under which sessions run.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Conditions {
     pub(crate) name: &'static str,
     /// Half of the sessions have a budget of 0 to 2 records per direction.
     budgets: bool,
-    /// A session breaks at any record, before or during the descent.
+    /// Sessions may break at any record, before or during the descent.
     breaks: bool,
     /// A receiver refuses an id for a while.
     refusals: bool,
-    /// Two sessions run at the same time.
+    /// Two sessions may run at the same time.
     two_at_once: bool,
     /// Individual records are sent outside sessions.
     single_records: bool,
@@ -88,9 +88,9 @@ pub(crate) const CLASSES: [&str; 11] = [
 #[derive(Default)]
 pub(crate) struct SessionTally {
     pub(crate) counts: Counts,
-    /// The number of histories after which sessions of one record never make two machines equal.
+    /// The number of histories after which two machines stall, see [`Sessions::stalls`].
     pub(crate) stalls: u64,
-    /// The number of histories after which machines still differ after whole sessions.
+    /// The number of histories after which machines remain apart, see [`Sessions::stays_apart`].
     pub(crate) apart: u64,
     /// The shortest history that stalls.
     pub(crate) stalled: Option<Vec<String>>,
@@ -174,7 +174,7 @@ impl Run {
         if !sessions.world.allows(&action) {
             return;
         }
-        // A fault ends the sessions of its machine.
+        // A step that ends the process of a machine ends its sessions.
         let last = sessions.world.machines.len() - 1;
         let hit = match action {
             Action::Restart(m, _)

@@ -1,4 +1,4 @@
-//! Tests the weaker rules of sessions, which stall or descend unnecessarily.
+//! Tests the weaker rules of sessions, under which sessions stall or descend unnecessarily.
 
 use crate::action::Action::{self, *};
 use crate::rules::{Rules, Weaker};

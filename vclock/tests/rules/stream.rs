@@ -65,8 +65,8 @@ impl Stream {
                 }
             }
         }
-        // No range can cover records above this node's entry. They are sent last, and only if all
-        // of them fit.
+        // No range can cover records above the sender's summary entry. They are sent last, and only
+        // if all of them fit.
         above_own.retain(|id| !self.order.contains(id));
         if self.order.len() + above_own.len() <= budget {
             self.order.extend(above_own);
@@ -82,7 +82,8 @@ impl Stream {
         });
     }
 
-    /// The ids above the receiver's summary of a node, in ascending order of the context entry.
+    /// The ids whose context entry for `node` is above the receiver's summary, in ascending order of
+    /// that entry.
     fn above(&self, node: usize) -> Vec<usize> {
         let entry = |id: &usize| self.records[*id].parts[node].entry;
         let mut ids: Vec<_> = (0..IDS).filter(|id| entry(id) > self.base[node]).collect();

@@ -11,8 +11,8 @@ use crate::world::World;
 pub(crate) enum Violation {
     /// S1: two replicas differ after all sessions.
     Diverged,
-    /// S1: a plausible part of a held id did not reach every machine before caps were lifted and
-    /// time passed.
+    /// S1: a plausible part that no cap refuses did not reach every machine before caps were lifted
+    /// and time passed.
     Withheld,
     /// S2: an acknowledged write is neither live nor suppressed.
     Lost,
@@ -20,7 +20,8 @@ pub(crate) enum Violation {
     DroppedThenDestroyed,
     /// S2: a live write is suppressed although it was never forgotten, or was released afterwards.
     Hidden,
-    /// S2: a submission was "unchanged", but the machine did not hold its content.
+    /// S2: a submission was "unchanged", but the machine did not hold its content and no operation
+    /// had withdrawn it.
     Unheard,
     /// S3: a forgotten content is visible.
     ForgottenVisible,
@@ -44,7 +45,7 @@ pub(crate) struct Verdict {
     /// Whether the replicas still differed after all clocks were corrected, because implausible
     /// versions were refused.
     pub(crate) is_late: bool,
-    /// The number of rounds of pairwise sessions until nothing changed.
+    /// The greatest number of rounds of pairwise sessions after which nothing changed.
     pub(crate) rounds: usize,
     /// The greatest number of live dots of one node under one id.
     pub(crate) dots: usize,

@@ -143,7 +143,7 @@ impl World {
         self.end_step(action, &before);
     }
 
-    /// Applies a fault of a whole machine.
+    /// Applies a fault of a machine, a copy of one, or a reap.
     fn fault(&mut self, action: &Action) {
         use Action::*;
         let (now, rules) = (self.now, self.rules);
@@ -319,7 +319,7 @@ impl World {
         self.machines[j].hear(self.now, told_to_b.0, told_to_b.1, &self.rules);
     }
 
-    /// Runs a whole session. Returns whether it changed anything.
+    /// Runs a whole session. Returns whether it changed a record.
     pub(crate) fn session(&mut self, i: usize, j: usize) -> bool {
         let records = |world: &Self| [i, j].map(|m| world.machines[m].store.records);
         let before = records(self);

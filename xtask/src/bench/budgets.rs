@@ -13,7 +13,7 @@ pub(super) struct Budget {
 
 #[derive(Clone, Copy)]
 pub(super) enum Reference {
-    /// A benchmark of the same run: the bare cost of the work, or an alternative crate.
+    /// A benchmark of the same run, such as the bare cost of the work or an alternative crate.
     Measured { name: &'static str, id: &'static str },
     /// An absolute time limit that any current machine should meet.
     Nanoseconds(f64),
@@ -96,7 +96,7 @@ pub(super) const PROTO: &[Budget] = &[
     within("a session, both ends", "10^4, one difference", "session/ours/1_of_10000", 500_000.0),
 ];
 
-// The `size` benchmark covers memory and start. The time on the scheduler's thread is shown next to that of hashing the
+// The `size` benchmark covers memory and start. The time on the scheduler's thread is compared with that of hashing the
 // whole submission.
 #[rustfmt::skip]
 pub(super) const BRIDGE: &[Budget] = &[

@@ -79,7 +79,7 @@ pub(super) const DEEP: [Step; 12] = [
     }),
     Step::new(
         "netem",
-        "three hosts on a network that loses, delays, reorders and duplicates packets",
+        "three hosts on a network that loses, delays, reorders or duplicates packets",
         |_| vec![xtask(["netem"])],
     ),
     Step::new("commands", "every command in the documents runs", |_| {
@@ -149,8 +149,8 @@ fn tests() -> Command {
     }
 }
 
-/// Runs the ignored tests, which take minutes or have special requirements. They run one at a time, because they start
-/// many processes themselves.
+/// Runs the ignored tests except [`HISTORIES`]. They take minutes or have special requirements, and run one at a time,
+/// because they start many processes themselves.
 fn slow_tests() -> Command {
     let mut command = cargo(["test", "--release", "--workspace", "--all-features", "--tests"]);
     command.args(["--", "--ignored", "--test-threads=1", "--show-output"]);

@@ -1,4 +1,4 @@
-//! One panel for each metric, grouped into rows by topic.
+//! An overview, and one panel for each metric, grouped into rows by topic.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Reads the input of the nodes. The reader shares no code with the nodes that it helps to check.
 //!
-//! A line has one of two layouts: a whole snapshot with embeddings in base64, or one pattern with the row of its
-//! embedding in `embeddings.f32` next to the file.
+//! A line contains a whole snapshot or one pattern. An embedding is in base64, or in a row of `embeddings.f32` next to
+//! the file.
 
 mod embedding;
 mod pattern;
@@ -42,7 +42,8 @@ pub(crate) struct Rejected {
     pub(crate) reason: String,
 }
 
-/// Reads every `*.jsonl` file in a folder, in the order of their names; each file becomes a node with its name.
+/// Reads every `*.jsonl` file in a folder, in the order of their names; each becomes the input of a node that is named
+/// after the file.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Feed>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("{}: cannot be read; --data takes a folder", folder.display()))?;

@@ -14,7 +14,7 @@ pub(crate) enum Event {
     Exported,
     /// The answer to the command `groups`, space by space.
     Groups(Vec<Groups>),
-    /// A command failed.
+    /// A command or the replay failed.
     Failed { reason: String },
     /// The node has closed its output and ended.
     Ended,

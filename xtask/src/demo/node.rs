@@ -43,7 +43,7 @@ impl Node {
             let spoken =
                 output.lines().map_while(Result::ok).filter_map(|line| Event::parse(&line));
             for event in spoken.chain([Event::Ended]) {
-                // The receiver is gone: the demo is over.
+                // If the receiver is gone, the demo is over.
                 if events.send((number, event)).is_err() {
                     break;
                 }
@@ -81,7 +81,7 @@ impl Drop for Nodes {
             while matches!(node.child.try_wait(), Ok(None)) && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(5));
             }
-            // Both fail only for a process that has already ended.
+            // An error here means that the process has already ended.
             let _ = node.child.kill();
             let _ = node.child.wait();
         }

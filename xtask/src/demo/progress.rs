@@ -137,7 +137,7 @@ impl Progress {
         self.groups = None;
     }
 
-    /// Prints the header that explains the columns of the lines.
+    /// Prints, once, the header that explains the columns of the lines.
     fn headline(&mut self) {
         if std::mem::replace(&mut self.headed, true) {
             return;
@@ -200,7 +200,7 @@ impl Progress {
     }
 }
 
-/// The default width of a line, in columns, if the variable `COLUMNS` does not set it.
+/// The width of a line, in columns, if the variable `COLUMNS` is not set to at least 40.
 const COLUMNS: usize = 120;
 
 fn columns() -> usize {

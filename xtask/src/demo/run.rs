@@ -117,8 +117,9 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`, or until `deadline`. Fails and quotes the end of the log if a node ends
-    /// meanwhile, unless another process took its port.
+    /// Follows the nodes until `done`, or until `deadline`. Fails on an interrupt, on a failed command, and if a node
+    /// ends; the error then quotes the end of its log. If another process took the node's port, returns `PortTaken`
+    /// instead.
     fn listen(
         &self,
         nodes: &Nodes,
@@ -189,7 +190,7 @@ impl Run<'_> {
         Ok(Outcome::new(self.names(), progress, seconds, findings))
     }
 
-    /// Asks the first node for its conflicts across ids until it has compared all patterns.
+    /// Asks the first node for its conflicts across ids until it has compared all patterns, or until the time limit.
     fn compare(
         &self,
         nodes: &mut Nodes,

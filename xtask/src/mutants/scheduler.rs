@@ -1,4 +1,4 @@
-//! The mutants of the scheduler, detected by clusters in virtual time.
+//! The mutants of the scheduler and of its claiming view.
 
 use super::table::{Edit, Mutant, Suite};
 

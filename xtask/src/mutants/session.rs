@@ -1,4 +1,4 @@
-//! The mutants of sessions, detected by pairs of stores.
+//! The mutants of sessions.
 
 use super::table::{Edit, Mutant, Suite};
 

@@ -18,7 +18,7 @@ pub(super) struct Edit {
     pub(super) to: &'static str,
 }
 
-/// An integration test.
+/// An integration test target, with the features that it needs.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Suite {
     pub(super) package: &'static str,

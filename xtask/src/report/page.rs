@@ -35,7 +35,7 @@ const COLUMNS: [&str; 9] =
     ["name", "scenario", "input", "value", "unit", "reference", "ratio", "budget", "met"];
 
 impl Page {
-    /// The missed budgets, by name and input.
+    /// The missed budgets, and the clusters that did not converge, by name and input.
     pub(super) fn missed(&self) -> impl Iterator<Item = String> {
         let rows = self.sections.iter().flat_map(|section| &section.rows);
         rows.filter(|row| missed(row)).map(|row| {
@@ -86,7 +86,7 @@ impl Section {
         self.pictures.iter().for_each(|svg| _ = writeln!(html, "<figure>{svg}</figure>"));
     }
 
-    /// The fields of the first row in display order. All rows have the same fields.
+    /// The fields of the first row in display order. A field that another row lacks is an empty cell there.
     fn columns(&self) -> Vec<String> {
         let first = self.rows.first().and_then(Value::as_object);
         let mut columns: Vec<_> =

@@ -3,7 +3,8 @@
 use super::Violation;
 use crate::workspace::{Dependency, Member};
 
-/// The arrows of the diagram in the README. All other dependencies are forbidden.
+/// The arrows of the diagram in the README. All other dependencies between members are forbidden, except
+/// dev-dependencies.
 const ARROWS: [(&str, &[&str]); 7] = [
     ("engram-merkle", &[]),
     ("engram-vclock", &[]),

@@ -37,7 +37,7 @@ pub(super) fn run(documents: &[Document]) -> Result<Vec<Violation>> {
     Ok(violations)
 }
 
-/// The command that a reader would type, with a suitable value for each word in capitals.
+/// The command that a reader would type, with a suitable folder for `DIR`; `None` for a command that is not run here.
 fn command(shown: &Shown, programs: Option<&Path>, scratch: &Path) -> Option<Command> {
     let words: Vec<_> = shown.words.iter().map(String::as_str).collect();
     let (mut command, rest) = match words.as_slice() {

@@ -1,4 +1,4 @@
-//! Checks the documents: the files that they name exist, and their commands are valid.
+//! Checks the documents: their links, the items and files that they name, and their commands.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -73,7 +73,8 @@ pub(super) fn check_links(documents: &[Document]) -> Vec<Violation> {
     violations
 }
 
-/// Finds commands of this repository that would be refused as they are written.
+/// Finds commands that are neither cargo's nor `engram-node`'s, and those that `cargo xtask` refuses as they are
+/// written.
 pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
     let shown = documents.iter().flat_map(Document::commands);
     shown
@@ -115,8 +116,8 @@ fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     Some(format!("`{span}`: `{part}` does not occur in any source file"))
 }
 
-/// Describes the fault of a file name if no such file exists. A file may be named by the
-/// end of its path.
+/// Describes the fault of the name of a `.rs` file if no such file exists. A file may be named by
+/// the end of its path.
 fn unknown_file(span: &str, files: &[String]) -> Option<String> {
     let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);
     let is_file = is_file && !span.starts_with("engram-core/");
@@ -156,7 +157,7 @@ impl Document {
         })
     }
 
-    /// Every command that is shown in a console block, or mentioned as code.
+    /// Every command that is shown in a console block, and every `cargo` command that is mentioned as code.
     pub(crate) fn commands(&self) -> Vec<Shown> {
         let mut commands = Vec::new();
         for (number, line, block) in self.lines() {

@@ -4,7 +4,8 @@ use super::latest;
 use crate::pattern::{Merged, PatternValue, blend};
 use crate::{Reason, Resolution, Strategy, StrategyId, Version, Versions};
 
-/// Computes the mean of all versions in one step, weighted by confidence, with the citations of all versions.
+/// Computes the mean of all versions in one step, weighted by confidence or by confidence times confirmations, with the
+/// citations of all versions.
 ///
 /// The strength, the confidence and each component of the embedding are weighted means, summed in `f64` and rounded
 /// once; each lies between the smallest and the greatest of its inputs. If every weight is zero, all versions weigh the

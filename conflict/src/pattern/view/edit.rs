@@ -14,7 +14,7 @@ use crate::pattern::vector::{Sketch, measured_cosine, squared_length};
 use crate::pattern::{Conflict, ConflictKind, InvalidPattern, PatternValue};
 use crate::{InvalidValue, Version};
 
-/// Patterns that are not decided yet, best rank first.
+/// Patterns to decide, or to decide again, best rank first.
 type Pending<K> = BTreeSet<(Rank<K>, Slot)>;
 
 impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
@@ -84,7 +84,7 @@ impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
         })
     }
 
-    /// Whether the view already holds exactly this pattern.
+    /// Whether the view already holds this pattern, with the same digest, confidence, embedding and episodes.
     fn holds(&self, id: &K, pattern: &Version<P>) -> bool {
         let Some(node) = self.slots.get(id).map(|&slot| self.node(slot)) else {
             return false;

@@ -11,7 +11,7 @@ pub struct Rules {
     pub thresholds: Thresholds,
     /// Concurrently created patterns describe one concept if their cosine is at least this value. Default 0.95, the
     /// cosine at which Engram's own store merges two episodes. On 10,433 real patterns, the default gives 1,817 groups;
-    /// the largest has 167 patterns. A value of 0.85, at which a conflict is reported, would give 735 groups; the
+    /// the largest has 167 patterns. A value of 0.85, above which a conflict is reported, would give 735 groups; the
     /// largest would have 576 patterns.
     pub concept_cosine: f32,
     /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3. A member
@@ -106,7 +106,7 @@ impl Rules {
         {
             check(field, value, (0.0..=1.0).contains(&value), "in 0..=1")?;
         }
-        // Patterns without a common episode are never divergent: the index relies on this.
+        // At a threshold above 0, patterns without a common episode are never divergent: `edges_of` relies on this.
         let above_zero = divergent_jaccard > 0.0 && divergent_jaccard <= 1.0;
         check("divergent_jaccard", divergent_jaccard, above_zero, "above 0 and at most 1")
     }
@@ -150,7 +150,7 @@ impl Rules {
         1.0 - f64::from(self.rivalry) * f64::from(conflict.overlap.jaccard())
     }
 
-    /// The confidence lowered by both factors, rounded once, and bounded by the floor.
+    /// The confidence times `factors`, rounded once; a confidence is not lowered below the floor.
     pub(super) fn lowered(&self, confidence: f32, factors: f64) -> f32 {
         let lowered = (f64::from(confidence) * factors) as f32;
         if lowered >= self.floor {

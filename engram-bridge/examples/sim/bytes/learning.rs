@@ -34,7 +34,7 @@ impl Opener {
     }
 }
 
-/// Two nodes with the same records, which the nodes of a cluster except `right` wrote.
+/// Two nodes that hold the same records at first. All nodes of a cluster except `right` wrote them.
 struct Pair {
     left: Replica,
     right: Replica,
@@ -122,7 +122,8 @@ impl Pair {
     }
 }
 
-/// The budget of a session: bytes of all frames without the contents of the patterns.
+/// The budget for the bytes of a session, without the contents of the patterns: a fixed number, and
+/// a number for each record and for each context entry.
 struct Budget {
     session: f64,
     record: f64,
@@ -168,7 +169,7 @@ pub(super) fn by_clocks(entries: usize, nodes: usize, counts: &[usize]) -> Vec<W
     weights
 }
 
-/// Selects, for each cost, the session that comes closest to its budget.
+/// Selects, for each cost, the session that takes the largest share of its budget.
 fn weigh(input: &str, trials: &[Conversation], budget: &Budget, round_trips: f64) -> Vec<Weight> {
     let worst = |name, bytes: fn(&Conversation) -> usize| {
         let weights = trials.iter().map(|talk| {

@@ -113,7 +113,7 @@ fn by_search_tree(here: &Entries, there: &Entries) -> usize {
     len
 }
 
-/// A set element of a sketch.
+/// An element of the set that a sketch encodes.
 #[derive(Clone, Debug)]
 struct Element<const N: usize>([u8; N]);
 

@@ -71,8 +71,7 @@ pub(super) fn eight_sessions(patterns: usize, writers: usize) -> Weight {
     Weight::new("eight", input, (bytes, "bytes"), reference, 1.2)
 }
 
-/// Runs sessions until these nodes are equal and each knows that the others have handled all
-/// records.
+/// Makes these nodes equal with sessions between the first node and each of the others.
 fn equalize(nodes: &[Replica]) {
     for _ in 0..2 {
         for other in &nodes[1..] {

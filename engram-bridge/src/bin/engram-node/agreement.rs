@@ -13,8 +13,8 @@ pub(crate) enum Agreement {
     Broken(String),
 }
 
-/// Returns the exit status of a comparison, with the values of diff(1): 0 for agreement, 1 for a
-/// difference, 2 for an error.
+/// Prints why nodes do not agree, or the error. Returns the exit status of the comparison, with the
+/// values of diff(1): 0 for agreement, 1 for disagreement, 2 for an error.
 pub(crate) fn status(compared: Result<Agreement, Failure>) -> ExitCode {
     match compared {
         Ok(Agreement::Full) => ExitCode::SUCCESS,

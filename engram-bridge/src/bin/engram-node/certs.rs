@@ -36,7 +36,7 @@ pub(crate) struct Ca {
     days: u64,
 }
 
-/// A request for a node's new certificate.
+/// A request for a new node's key and certificate.
 #[derive(Args)]
 pub(crate) struct Order {
     /// The node's name.
@@ -106,9 +106,10 @@ impl Order {
     fn make(self) -> Result<(), Failure> {
         let name = &self.name;
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(
-                format!("--name {name:?} is not a file name; use letters and digits").into()
-            );
+            return Err(format!(
+                "--name {name:?} cannot be used as a file name; use letters and digits"
+            )
+            .into());
         }
         let (ca, validity) = authority(&self.ca, self.days)?;
         let node = ca.issue_node(name, validity)?;

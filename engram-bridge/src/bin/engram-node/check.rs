@@ -16,8 +16,8 @@ use crate::words::counted;
 pub(crate) struct Check {
     #[command(flatten)]
     source: Source,
-    /// Prints the effective configuration, including defaults and variables, without checking
-    /// certificates.
+    /// Prints the effective configuration, including defaults and variables, without checking the
+    /// files that it names.
     #[arg(long)]
     print_config: bool,
 }
@@ -31,12 +31,15 @@ impl Check {
         }
         let now = SystemTime::now();
         let identity = config.check(now)?;
-        let learnt = config.node.learn_spaces.then_some("every space that a peer names");
+        let learnt = config
+            .node
+            .learn_spaces
+            .then_some("every space that the store, a snapshot file or a peer names");
         let spaces: Vec<_> = config.node.spaces.iter().map(SpaceId::as_str).chain(learnt).collect();
         outln!("{} can be used", self.source);
         outln!("{} has the node id {}", config.node.name, identity.node_id());
         let peers = counted(config.peers.len() as u64, "peer", "peers");
-        outln!("it hosts {} and has {peers}", spaces.join(" and "));
+        outln!("it has {peers} and hosts {}", spaces.join(" and "));
         outln!("its certificate is valid {}", until(identity.validity(), now));
         if identity.validity().left(now).is_some_and(|left| left <= EXPIRY_NOTICE) {
             let certificate = config.tls.certificate.display();

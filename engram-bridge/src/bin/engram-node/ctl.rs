@@ -208,8 +208,7 @@ fn unquoted(id: String) -> Result<String, Failure> {
 fn state_folder(source: &Source) -> Result<PathBuf, Failure> {
     let folder = source.load()?.store.path;
     folder.ok_or_else(|| {
-        "store.path is not set, so the node has no state folder and accepts no requests; set it"
-            .into()
+        "store.path is not set, so the node has neither a state folder nor a socket; set it".into()
     })
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn of_node(
     let most = most(now, authority.until);
     if most == 0 {
         return Err("the authority has expired, so it cannot issue a valid certificate; nothing \
-                    was written; make a new authority (`engram-node certs ca`)"
+                    was written; create a new authority (`engram-node certs ca`)"
             .into());
     }
     let days = days.unwrap_or_else(|| DEFAULT.min(most));
@@ -51,13 +51,13 @@ fn valid(now: SystemTime, days: u64, end: SystemTime, limit: &str) -> Result<Val
     let most = most(now, end);
     if days == 0 {
         return Err(format!(
-            "--days 0: the certificate would expire immediately; write 1 to {most}; nothing was written"
+            "--days 0: the certificate would expire immediately; use a value from 1 to {most}; nothing was written"
         )
         .into());
     }
     if days > most {
         return Err(format!(
-            "--days is too large: {limit}; write 1 to {most}; nothing was written"
+            "--days is too large: {limit}; use a value from 1 to {most}; nothing was written"
         )
         .into());
     }
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(until(Some(1)).unwrap(), at(101));
         assert_eq!(until(Some(30)).unwrap(), at(130));
         assert_eq!(until(None).unwrap(), at(130), "less than the default is left");
-        // The authority was made a moment before the certificate.
+        // The authority was created a moment before the certificate.
         let later = at(100) + Duration::from_secs(5);
         assert_eq!(of_node(later, Some(30), authority(130)).unwrap().until, at(130));
         assert_eq!(of_node(at(100), None, authority(900)).unwrap().until, at(465));
@@ -98,15 +98,24 @@ mod tests {
     #[test]
     fn impossible_days_are_refused_with_the_largest() {
         let refused = |days| of_node(at(100), Some(days), authority(130)).unwrap_err().to_string();
-        assert!(refused(31).contains("outlive its authority; write 1 to 30;"), "{}", refused(31));
-        assert!(refused(0).contains("--days 0: ") && refused(0).contains("write 1 to 30;"));
+        assert!(
+            refused(31).contains("outlive its authority; use a value from 1 to 30;"),
+            "{}",
+            refused(31)
+        );
+        assert!(
+            refused(0).contains("--days 0: ") && refused(0).contains("use a value from 1 to 30;")
+        );
         let huge = parse("99999999999999999999999999").unwrap();
-        assert!(refused(huge).contains("write 1 to 30;"));
+        assert!(refused(huge).contains("use a value from 1 to 30;"));
         let expired = of_node(at(131), Some(1), authority(130)).unwrap_err().to_string();
         assert!(expired.contains("the authority has expired"), "{expired}");
         let largest = LAST_SECOND / DAY + 1 - 100;
         let refused = of_authority(at(100), largest + 1).unwrap_err().to_string();
-        assert!(refused.contains(&format!("year 9999; write 1 to {largest};")), "{refused}");
+        assert!(
+            refused.contains(&format!("year 9999; use a value from 1 to {largest};")),
+            "{refused}"
+        );
         let last = SystemTime::UNIX_EPOCH + Duration::from_secs(LAST_SECOND);
         assert_eq!(of_authority(at(100), largest).unwrap().until, last);
         assert!(of_authority(at(100), 0).is_err());

@@ -12,10 +12,10 @@ use engram_bridge::notices::printable;
 
 /// Compares two running nodes, memory space by memory space.
 ///
-/// For each space that differs, lists the ids of patterns that changed at either node since the two
-/// were last equal. The exit status is 0 if the nodes share a space, and every space that both host
-/// has the same root; 1 if not; 2 if they cannot be compared, for example because one does not
-/// answer.
+/// For each space that differs, lists up to 256 ids for each node: those of the patterns that
+/// changed there since the two nodes were last known to be equal, or of all patterns if they never
+/// were. The exit status is 0 if the nodes share a space, and every space that both host has the
+/// same root; 1 if not; 2 if they cannot be compared, for example because one does not answer.
 #[derive(Args)]
 pub(crate) struct Diff {
     /// The address of a node's status page, such as 127.0.0.1:7801.
@@ -35,7 +35,7 @@ struct Compared {
     /// The root and the number of visible patterns at each node; `None` for a node that does not
     /// host the space.
     sides: [Option<(String, u64)>; 2],
-    /// Ids of patterns that changed at each node since the two were last equal.
+    /// For each node, up to 256 ids of patterns that changed there since the two were last equal.
     changed: [Vec<String>; 2],
 }
 

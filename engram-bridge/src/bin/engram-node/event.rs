@@ -92,7 +92,7 @@ pub(crate) enum Event {
     Repeated(Repeated),
     /// Events were lost, because the reader was too slow or absent.
     EventsLost { count: u64 },
-    /// A notice, which is reported once per episode.
+    /// A notice, whose repetitions are reported as a count.
     #[serde(untagged)]
     Notice(Notice),
 }
@@ -148,7 +148,7 @@ pub(crate) struct State {
     pub(crate) bytes_received: u64,
     /// Patterns and lines of this node's data that were left out.
     pub(crate) rejected: u64,
-    /// Whether all of this node's snapshots have been submitted.
+    /// Whether the initial submission of this node's snapshots is over.
     pub(crate) replay_done: bool,
 }
 

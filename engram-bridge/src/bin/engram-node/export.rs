@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use engram_bridge::{SemanticPattern, Store};
 use serde::Serialize;
 
-/// One line of an export, in the order of its fields.
+/// One line of an export, with the fields in the order in which they are written.
 #[derive(Serialize)]
 struct Line<'a> {
     space: &'a str,
@@ -37,7 +37,7 @@ impl<'a> Line<'a> {
 }
 
 /// Writes the visible patterns of all spaces to the new file `path`, one JSON object per line, sorted by space and id:
-/// equal views produce equal files. Only the owner may read the file, and it appears only once it is complete.
+/// equal views produce equal files. On Unix, only the owner may read the file. It appears only once it is complete.
 ///
 /// # Errors
 /// Returns the reason as text; no file remains. A `path` that exists, or that lies in the store's folder `state`,
@@ -94,7 +94,7 @@ fn refuse_existing(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates a new file that only its owner may read.
+/// Creates a new file. On Unix, only its owner may read it.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

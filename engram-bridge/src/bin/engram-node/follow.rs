@@ -60,7 +60,7 @@ impl Follow {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Notes that the current contents of the file have been submitted.
+    /// Notes that the current contents of the file have been submitted, or cannot be read.
     fn note_caught_up(&self) {
         self.submitter.report.finish_replay();
     }
@@ -91,8 +91,8 @@ impl Following {
         }
     }
 
-    /// Reports that the name has been missing for longer than a rotation takes. The open file is
-    /// still read.
+    /// Records whether the name is missing, and reports it once it has been missing for as long as a
+    /// rotation may take. The open file is still read.
     fn note_name(&mut self, named: &io::Result<Metadata>) {
         match named {
             Ok(_) => self.missing = Duration::ZERO,
@@ -175,7 +175,8 @@ impl Following {
 }
 
 impl Follow {
-    /// Submits a snapshot until the store accepts it, since the disk may be full only for a while.
+    /// Submits a snapshot, and tries again until the store accepts it or the node stops, since the
+    /// disk may be full only for a while.
     fn submit_until_taken(&self, snapshot: &FileSnapshot) {
         while self.submitter.submit(snapshot).is_err() && !self.is_stopped() {
             thread::sleep(RETRY);

@@ -17,8 +17,8 @@ use crate::socket::{LastAnswers, Socket};
 const CHECK: Duration = Duration::from_secs(1);
 
 /// Listens on the socket in the state folder. If the socket cannot be created, or is removed, tries
-/// again every second. Reports the socket's absence and its return. A node runs even without the
-/// socket.
+/// again every second. Reports when the socket cannot be created, and when this succeeds again. A
+/// node runs even without the socket.
 pub(crate) struct Keeper {
     /// The path of the socket at the start; `None` if it could not be created.
     first: Option<PathBuf>,
@@ -31,7 +31,7 @@ struct Kept {
     requests: mpsc::Sender<Asked>,
     report: Report,
     socket: Option<Socket>,
-    /// The last reported reason for the absence of the socket.
+    /// The last reported reason why the socket could not be created; `None` once it was created.
     told: Option<String>,
 }
 

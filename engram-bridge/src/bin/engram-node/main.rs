@@ -1,5 +1,5 @@
-//! A node of a consolidation gossip cluster without Engram: it reads consolidation snapshots from a
-//! file, gossips them, and reports its state. Also contains the operator's tools.
+//! A node of a consolidation gossip cluster that runs without Engram: it reads consolidation
+//! snapshots from a file, gossips them, and reports its state. Also contains the operator's tools.
 
 #[macro_use]
 mod terminal;

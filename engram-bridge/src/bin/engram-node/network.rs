@@ -9,7 +9,7 @@ use engram_bridge::notices::Notice;
 pub(crate) enum Report {
     /// Reported each time.
     Always(Event),
-    /// Reported once per episode.
+    /// Reported in full the first time; its repetitions are counted.
     Once(Notice),
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn no_socket(folder: &Path, error: &io::Error) -> Notice {
     Notice::new("no_control_socket", reason)
 }
 
-/// The notice that the socket of `engram-node ctl` was created again.
+/// The notice that the socket of `engram-node ctl` was created after a failure.
 pub(crate) fn socket_recovered(socket: &Path) -> Notice {
     let reason = format!("`engram-node ctl` reaches the node on {} again", socket.display());
     Notice::new("control_socket_recovered", reason).at(Level::Info)

@@ -251,7 +251,7 @@ fn nothing_taken(path: &Path, rejected: usize, lines: &[RejectedLine]) -> Refusa
     )
 }
 
-/// Runs a change on a blocking thread, since it waits for the disk.
+/// Runs `change`, which may wait for the disk, on a blocking thread.
 async fn change<T: Send + 'static>(
     change: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -40,8 +40,8 @@ pub(crate) fn open(
 }
 
 impl Replay {
-    /// Submits every run, with a pause before the next one, on a separate thread: reading and hashing a large run
-    /// takes a while, and each thread that allocates patterns retains some memory.
+    /// Submits every run, with a pause before the next one, on a separate thread, since reading and hashing a large run
+    /// takes a while. All runs use the same thread, because each thread that allocates patterns retains some memory.
     pub(crate) fn start(mut self) {
         thread::spawn(move || {
             if let Err(error) = self.run() {
@@ -71,7 +71,8 @@ impl Replay {
 
     fn submit_run(&mut self, run: u64) -> Result<(), SnapshotFileError> {
         for snapshot in self.file.read_run(run)? {
-            // A failure has already been reported; the next run resubmits the patterns.
+            // A failure has already been reported. A later run submits the patterns again if it
+            // contains them.
             _ = self.submitter.submit(&snapshot);
         }
         Ok(())

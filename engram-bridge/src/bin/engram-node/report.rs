@@ -56,7 +56,8 @@ impl Report {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Reports an event. Never waits for the reader.
+    /// Reports an event; ignores a session unless each session is reported. Never waits for the
+    /// reader.
     pub(crate) fn say(&self, event: &Event) {
         if matches!(event, Event::Session(_)) && !self.shared.sessions {
             return;
@@ -70,7 +71,7 @@ impl Report {
         event.json(&self.shared.node, now())
     }
 
-    /// Reports a notice if it begins an episode or a fault.
+    /// Reports a notice now, later, or only as part of a count: see [`Repeats`].
     pub(crate) fn notify(&self, notice: Notice) {
         if self.repeats().begins(&notice, self.elapsed()) {
             self.say(&Event::Notice(notice));
@@ -131,7 +132,7 @@ impl Report {
         self.shared.changed.notified().await;
     }
 
-    /// Notes that all of this node's snapshots are submitted.
+    /// Notes that the initial submission of this node's snapshots is over.
     pub(crate) fn finish_replay(&self) {
         self.shared.replay_done.store(true, Ordering::Relaxed);
         self.changed();

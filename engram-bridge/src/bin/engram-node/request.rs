@@ -50,7 +50,7 @@ pub(crate) struct Answer {
     pub(crate) json: serde_json::Value,
 }
 
-/// The longest line of a request in bytes: far more than an id of 128 characters and a path.
+/// The longest line of a request in bytes: far more than an id of 128 bytes and a path.
 pub(crate) const MAX_REQUEST: usize = 64 << 10;
 
 impl Request {

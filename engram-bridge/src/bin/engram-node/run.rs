@@ -92,7 +92,7 @@ impl Run {
         if let Some(folder) = config.store.path.as_ref().filter(|_| config.store_is_exposed()) {
             report.notify(notice::store_exposed(folder));
         }
-        // Listen before the node opens its store and connects to peers.
+        // Listen for HTTP requests before the node opens its store and connects to peers.
         let listening = match config.http {
             Some(http) => Some(http::Listening::on(http.listen).await?),
             None => None,
@@ -164,7 +164,7 @@ impl Run {
     }
 }
 
-/// Returns an error if the process may not open as many files as the runtime needs: the runtime itself would panic.
+/// Returns an error if the process cannot open [`FILES`] files: the runtime itself would panic.
 #[cfg(unix)]
 fn check_file_limit() -> Result<(), Failure> {
     let open = |_| File::open("/dev/null");

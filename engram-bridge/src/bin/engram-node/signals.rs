@@ -5,14 +5,15 @@ use std::io;
 
 /// The signals that a node handles. Once registered, they no longer end the process.
 pub(crate) struct Signals {
-    /// The request to stop: Ctrl-C, or SIGTERM on Unix.
+    /// The request to stop: Ctrl-C; on Unix, also SIGTERM.
     pub(crate) end: End,
-    /// The request to read the configuration again: SIGHUP on Unix.
+    /// The request to read the configuration again: on Unix, SIGHUP; elsewhere, there is none.
     pub(crate) reload: Reload,
 }
 
 impl Signals {
-    /// Registers the signals. Must be called on a tokio runtime.
+    /// On Unix, registers the signals; elsewhere, the first wait for Ctrl-C registers it. Must be
+    /// called on a tokio runtime.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { end: End::listen()?, reload: Reload::listen()? })
     }

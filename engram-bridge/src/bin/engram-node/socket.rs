@@ -124,8 +124,8 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Answers one request. A client holds a slot from the arrival of its request until it has been
-/// answered or hangs up.
+/// Answers one request. If the request [needs a slot](needs_slot), the client holds the slot until
+/// it has received its answer or hangs up.
 async fn serve(
     stream: UnixStream,
     owner: u32,

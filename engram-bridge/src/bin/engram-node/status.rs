@@ -16,7 +16,9 @@ impl Page {
         let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
         let plain = |c: char| c.is_ascii_alphanumeric() || ".:-[]_".contains(c);
         if host.is_empty() || !host.chars().all(plain) {
-            return Err(format!("{text:?} is not a node's page; write it like 127.0.0.1:7801"));
+            return Err(format!(
+                "{text:?} is not the address of a node's page, such as 127.0.0.1:7801"
+            ));
         }
         Ok(Self(format!("http://{host}")))
     }

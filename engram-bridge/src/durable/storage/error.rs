@@ -12,52 +12,52 @@ pub enum StorageError {
     /// The store is already open, in another process or in this one: [`Node::stop`](crate::Node::stop) has not
     /// returned, or a [`Store`](crate::Store) has not been closed.
     InUse {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
     },
     /// The node is stopped.
     Stopped,
     /// A backup is reading the store.
     Busy {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
     },
     /// The disk has no room.
     Full {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
         /// The error of the operating system.
         reason: String,
     },
     /// The store cannot be written, but may be readable.
     ReadOnly {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
         /// The error of the operating system.
         reason: String,
     },
-    /// The file was removed, moved or replaced while this process has it open.
+    /// The file was removed, moved or replaced while this process had it open.
     Replaced {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
     },
     /// The bytes read differ from the bytes written.
     Damaged {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
         /// The evidence.
         reason: String,
     },
     /// Another version of the program wrote the file.
     Newer {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
         /// The evidence.
         reason: String,
     },
     /// Any other failure.
     Failed {
-        /// The file.
+        /// The place, usually the path of a file.
         place: String,
         /// The cause.
         reason: String,
@@ -66,7 +66,7 @@ pub enum StorageError {
 
 impl std::error::Error for StorageError {}
 
-/// The cause, that nothing was changed, and the next step. This is the message for one commit; for several,
+/// States the cause, that nothing was changed, and the next step. This is the message for one commit; for several,
 /// see [`with_outcome`](StorageError::with_outcome).
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

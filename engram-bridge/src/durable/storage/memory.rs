@@ -9,8 +9,9 @@ use super::{Batch, OnRow, StateStore, StorageError, StoreUsage, Table};
 /// Keeps the rows in memory. All clones share them, so that a test can drop a [`Store`](crate::Store), alter
 /// the rows, and open another store on them.
 ///
-/// Each clone opens the rows separately: from its first scan or commit until it is closed or dropped, the other
-/// clones fail with [`StorageError::InUse`]. The inherent methods work on every clone.
+/// Each clone opens the rows separately: from its first [`scan`](StateStore::scan), [`commit`](StateStore::commit)
+/// or [`set_aside`](StateStore::set_aside) until it is closed or dropped, these methods of the other clones fail
+/// with [`StorageError::InUse`]. All other methods work on every clone.
 #[derive(Debug, Default)]
 pub struct MemoryStateStore {
     inner: Arc<Mutex<Inner>>,

@@ -27,14 +27,14 @@ const STATE: &str = "state.redb";
 
 /// A [`StateStore`] in a redb database, the file `state.redb` of a folder. Every commit is synced to the disk.
 ///
-/// Only one process at a time can open the database. The first use creates the folder. On Unix, only the owner can
-/// access the folder and the files that the store creates. After a failure, the next call reopens the database; if the
-/// disk was full, it first writes a probe file to check that the batch now fits. A file that cannot be written can
-/// still be read.
+/// Only one store at a time can have the database open. The first use creates the folder and the file. On Unix, only
+/// the owner can access the folder and the files that the store creates. After a failure, the next call reopens the
+/// database; if the disk was full, it first writes a probe file to check that the failed batch now fits. A file that
+/// cannot be written can still be read.
 ///
 /// On Unix, the store remembers the device and the inode of the file. While the file is missing or another file is in
-/// its place, commits and compactions fail with [`StorageError::Replaced`]. The store keeps the original file open,
-/// and a backup copies it.
+/// its place, scans, commits and compactions fail with [`StorageError::Replaced`]. The store keeps the original file
+/// open, and a backup copies it.
 #[derive(Debug)]
 pub struct RedbStateStore {
     folder: PathBuf,

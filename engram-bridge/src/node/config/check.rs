@@ -48,7 +48,8 @@ pub(super) const ALL_SPACES: &str = "*";
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Checks every key, even after a problem; `None` if there is any problem.
+/// Checks every key, even after a problem, and appends all problems to `problems`. The result may be used only if
+/// there are none.
 pub(super) fn check(file: File, problems: &mut Vec<ConfigProblem>) -> Option<ClusterConfig> {
     let mut check = Check { problems };
     let node = check.node(file.node);

@@ -38,7 +38,7 @@ impl<'t> Document<'t> {
                     other => {
                         let line = Some(line_at(text, place.span().start));
                         let message =
-                            format!("it is of type {}; write a section", other.type_str());
+                            format!("it is of type {}, but must be a section", other.type_str());
                         return Err(ConfigProblem { key: key.to_owned(), line, message });
                     }
                 },

@@ -96,7 +96,7 @@ fn set(table: &Table, meant: &Override, value: &Value) -> Result<(File, Table), 
     }
 }
 
-/// In each problem that an override causes, names the variable in place of the line.
+/// In each problem with the key of an override, names the variable in place of the line.
 pub(super) fn name(overrides: &[Override], problems: &mut [ConfigProblem]) {
     for problem in problems {
         let blamed = |meant: &&Override| problem.key == format!("{}.{}", meant.section, meant.key);

@@ -67,7 +67,7 @@ struct Differing {
     slots: Vec<u32>,
 }
 
-/// The maximum number of bits that select a slot of the map: a finer map would not fit a screen.
+/// The maximum number of bits that select a slot of the map: a finer map would not fit on a screen.
 const MAP_BITS: u8 = 12;
 
 impl Map {
@@ -117,7 +117,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Returns the pattern ids in a slot; `None` if the map of the space has no such slot.
+    /// Returns the first pattern ids in a slot, and their total number; `None` if the map of the
+    /// space has no such slot.
     pub(super) fn of(space: &Space, slot: u32) -> Option<Self> {
         let tree = space.tree();
         let bits = tree.depth().levels().min(MAP_BITS);

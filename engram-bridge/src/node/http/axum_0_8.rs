@@ -1,9 +1,9 @@
 //! The routes, for a host with its own axum 0.8 application.
 //!
-//! The crate exposes no types of 0.x dependencies, except here: a router can be merged only with
-//! one of the same axum version. The module's name therefore contains the version. A later
-//! version of axum will have its own module, so that users of the earlier version need not change
-//! their code.
+//! Except for this module, the crate exposes no types of third-party 0.x crates: a router can be
+//! merged only with one of the same axum version. The module's name therefore contains the version.
+//! A later version of axum will have its own module, so that users of the earlier version need not
+//! change their code.
 //!
 //! ```no_run
 //! # use engram_bridge::http::axum_0_8;
@@ -15,7 +15,7 @@
 //!
 //! Engram has its own `/health/*` and `/metrics/prometheus`, and axum panics if two routers have
 //! the same path: in Engram, merge only [`cluster`], or nest [`router`] under a path. The routes
-//! have neither limits nor a log-in; the host adds them.
+//! limit neither connections nor requests, and have no log-in; the host adds both.
 
 use std::sync::Arc;
 
@@ -70,7 +70,8 @@ pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Route
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// Adds the headers of every answer: a browser neither stores answers nor guesses types.
+/// Adds the headers of every answer: a browser stores no answers, guesses no types and sends no
+/// referrer.
 async fn harden(mut response: Response) -> Response {
     const HARDENED: [(HeaderName, &str); 3] = [
         (CACHE_CONTROL, "no-store"),
@@ -103,7 +104,7 @@ impl Asked {
             .map_err(|error| Wrong(StatusCode::BAD_REQUEST, error.body_text()))
     }
 
-    /// Returns the named space, or else the first space.
+    /// Returns the named space, or the first space if none is named.
     fn space(&self, node: &Telemetry) -> Result<Arc<Space>, Wrong> {
         let mut spaces = node.store().iter();
         let Some(name) = &self.space else {

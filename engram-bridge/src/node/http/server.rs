@@ -39,7 +39,10 @@ pub struct Server {
 
 /// The server cannot listen. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve HTTP on {address}: {source}; stop the other process, or use port 0")]
+#[error(
+    "cannot serve HTTP on {address}: {source}; use an address of this machine with a free port, or \
+     port 0"
+)]
 pub struct ServerError {
     /// The address.
     pub address: SocketAddr,
@@ -213,7 +216,8 @@ async fn refuse_foreign_names(request: Request, next: Next) -> Response {
     if names_this_machine(request.headers()) {
         return next.run(request).await;
     }
-    let error = "the host is a name; use the address that the node printed";
+    let error =
+        "the host is neither an IP address nor localhost; use the address that the node printed";
     Wrong(StatusCode::MISDIRECTED_REQUEST, error.to_owned()).into_response()
 }
 

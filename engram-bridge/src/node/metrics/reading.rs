@@ -31,7 +31,7 @@ pub(crate) struct Reading {
     pub(crate) repaired_rows: u64,
     /// Whether the store was set aside when the process started.
     pub(crate) set_aside: bool,
-    /// When the certificate expires, in seconds since the epoch.
+    /// The time at which the certificate expires, in seconds since the Unix epoch.
     pub(crate) certificate_until: f64,
     pub(crate) ready: bool,
     /// The time of the scrape, in seconds since the Unix epoch.
@@ -60,7 +60,7 @@ pub(crate) struct SpaceReading {
     pub(crate) across_ids: AcrossIdsStats,
     /// Patterns from this node's engine that are refused.
     pub(crate) refused: u64,
-    /// Patterns that acquired more than one version.
+    /// How often a pattern acquired more than one version.
     pub(crate) conflicts_met: u64,
     /// Snapshots from the engine.
     pub(crate) runs: RunStats,

@@ -111,7 +111,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_peers",
         kind: Gauge,
         unit: None,
-        help: "Members of the roster by the state of their connection.",
+        help: "Peers by the state of their connection.",
         labels: &["state"],
         read: peers,
     },
@@ -136,7 +136,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_payload_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Bytes of session messages that carry patterns, in both directions.",
+        help: "Bytes of frames that carried records in completed sessions, in both directions.",
         labels: &[],
         read: |reading| vec![Sample::count(&[], reading.totals.record_bytes)],
     },
@@ -176,7 +176,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_triggers_total",
         kind: Counter,
         unit: None,
-        help: "Sessions that an advert or the previous session triggered, and adverts that another session made unnecessary.",
+        help: "Sessions that an advert or the previous session triggered, and triggered sessions that another session made unnecessary.",
         labels: &["outcome"],
         read: |Reading { net, .. }| {
             vec![

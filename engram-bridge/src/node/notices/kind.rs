@@ -48,7 +48,7 @@ impl Kind {
         Some(Subject { states, peer: self.peer.clone(), space: self.space.clone() })
     }
 
-    /// Whether two kinds differ only in their causes.
+    /// Whether two kinds have the same event, peer and space; their causes may differ.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let parts = |kind: &Self| (kind.of, kind.peer.clone(), kind.space.clone());
         parts(self) == parts(other)

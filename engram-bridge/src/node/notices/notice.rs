@@ -22,8 +22,8 @@ const STALLED: &str = "one of the two nodes refuses records from the other, and 
      the quota of bytes that one node grants the other";
 
 /// The explanation of sessions that make no progress because the peer accepts no records.
-const NOT_ACCEPTED: &str = "it does not currently accept records, and its page and its events name the cause; this node \
-     keeps its changes and sends them as soon as the peer accepts them";
+const NOT_ACCEPTED: &str = "the peer does not currently accept records, and its page and its events name the cause; this \
+     node keeps its changes and sends them as soon as the peer accepts them";
 
 /// A fault or its end, with the cause and the next step. It prints as one line of text, whose control characters
 /// are not escaped; its JSON has a stable code in the field `event`.
@@ -136,15 +136,15 @@ impl Notice {
             StateEvent::Implausible { space, id, node } => {
                 let node = name(*node);
                 let reason = format!(
-                    "the versions of {node} are too far in the future and were refused for now; the \
-                     rest was joined; set the clock of that node or of this node"
+                    "the versions of {node} are too far in the future and were refused for now; \
+                     other parts of the record are not affected; set the clock of that node or of this node"
                 );
                 Self::about("implausible", space, id, &reason).of_writer(node)
             }
             StateEvent::ClockAhead { node, ahead } => {
                 let (node, ahead) = (name(*node), Duration::from_nanos(*ahead));
                 let reason = format!(
-                    "{node} writes versions up to {} s ahead of the clock of this machine; they are \
+                    "{node} wrote a version {} s ahead of the clock of this machine; it was \
                      still joined; compare the two clocks, and set the wrong one",
                     ahead.as_secs()
                 );
@@ -152,8 +152,8 @@ impl Notice {
             }
             StateEvent::OverCap { space, id, cap } => {
                 let reason = format!(
-                    "{} is reached, so a record from a peer was refused; records already held are kept; raise the cap \
-                     and restart the node",
+                    "{} is reached, so a record from a peer, or a part of it, was refused; records already held are kept; \
+                     raise the cap and restart the node",
                     cap.key()
                 );
                 let notice = Self::about("over_cap", space, id, &reason).at(Level::Error);
@@ -198,7 +198,7 @@ impl Notice {
                 Self::unsendable(name(*peer), record)
             }
             Net::Refused { address, cause, .. } => {
-                let reason = format!("a handshake with {address} was refused: {cause}");
+                let reason = format!("a handshake with {address} failed: {cause}");
                 Self::new("refused", reason).caused_by(cause.to_string())
             }
             Net::SessionFailed { peer, cause } => {

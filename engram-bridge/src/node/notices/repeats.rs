@@ -11,8 +11,8 @@ use super::level::Level;
 use super::notice::Notice;
 use super::states::{Change, States};
 
-/// The maximum number of causes, for each event and peer, that have separate episodes at the same time. All further
-/// causes share one episode.
+/// The maximum number of causes, for each event, peer and space, that have separate episodes at the same time. All
+/// further causes share one episode.
 const MAX_CAUSES: usize = 16;
 
 /// Further notices of a kind that was reported before. They print as one line of text.
@@ -65,8 +65,9 @@ impl fmt::Display for Repeated {
 /// number of further ones at intervals of one, two, four and eight minutes, and then every fifteen minutes. If no further
 /// notice of the kind arrives before the next count is due, the episode ends.
 ///
-/// The beginning of a fault is reported at most once every ten seconds, and the end of each reported fault is always
-/// reported. The last line about a fault is therefore at most ten seconds out of date.
+/// The beginning of a fault that a later notice ends, such as a full disk, is reported at most once every ten seconds,
+/// and the end of each reported fault is always reported. The last line about such a fault is therefore at most ten
+/// seconds out of date.
 ///
 /// The caller passes in the time, measured from an arbitrary fixed instant.
 #[derive(Debug)]

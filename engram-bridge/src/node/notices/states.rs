@@ -27,10 +27,10 @@ struct State {
     due: Option<Notice>,
 }
 
-/// The decision about a notice that an episode would only count.
+/// The decision about a notice.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The notice does not change the reported state.
+    /// The notice is only counted.
     None,
     /// The notice must be reported.
     Report,

@@ -8,8 +8,8 @@ use engram_merkle::{AnyHasher, Digest, Tree};
 
 pub(crate) type SpaceTree = Tree<Arc<str>, AnyHasher>;
 
-/// The tree of each shared space when its root was last equal on both nodes. The trees share nodes
-/// with the live trees, so only later changes need additional memory.
+/// For each shared space, the latest known tree whose root was equal on both nodes. The trees share
+/// nodes with the live trees, so only later changes need additional memory.
 #[derive(Debug, Default)]
 pub(crate) struct Agreed(BTreeMap<SpaceId, SpaceTree>);
 
@@ -32,8 +32,7 @@ pub struct Divergence {
 }
 
 impl Divergence {
-    /// Returns the differences between `tree` and `since`; all of `tree` if the two nodes were
-    /// never equal.
+    /// Returns the differences between `tree` and `since`; all of `tree` if `since` is `None`.
     pub(crate) fn between(tree: &SpaceTree, since: Option<&SpaceTree>) -> Self {
         let known = since.is_some();
         let empty = SpaceTree::with_depth(*tree.hasher(), tree.depth());

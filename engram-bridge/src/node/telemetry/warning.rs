@@ -24,9 +24,9 @@ pub enum Warning {
     StorageFailure(StorageError),
     /// The store was damaged when the node started: [`Recovery::Repaired`] or [`Recovery::SetAside`].
     StoreDamaged(Recovery),
-    /// Records from peers were refused within the last hour because of a cap.
+    /// Records from peers, or parts of them, were refused within the last hour because of a cap.
     OverCap(CapUsage),
-    /// A cap is nearly used up.
+    /// A cap is used up, or nearly so, but refused nothing within the last hour.
     NearCap(CapUsage),
     /// Writes of this process were reissued within the last hour, because peers knew later
     /// versions of this node.
@@ -200,7 +200,7 @@ impl fmt::Display for Warning {
             Self::StoreDamaged(found) => write!(f, "when this node started, {found}"),
             Self::OverCap(usage) => write!(
                 f,
-                "records from peers were refused within the last hour: {} is reached ({})",
+                "records from peers, or parts of them, were refused within the last hour: {} is reached ({})",
                 usage.cap.key(),
                 amount(usage)
             ),
@@ -237,7 +237,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A time in whole seconds, as RFC 3339 if the crate has a date-time library, else as Unix time.
+/// A time in whole seconds: as RFC 3339 with the feature `files`, else as Unix time.
 fn date(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     #[cfg(feature = "files")]

@@ -36,7 +36,7 @@ fn golden_digests() {
     assert_eq!(digests, GOLDEN);
 }
 
-/// The digests of patterns with two-byte numbers, then of those with four-byte numbers.
+/// The digests of a pattern with two-byte numbers, then of one with four-byte numbers, each under SHA-256 and BLAKE3.
 const GOLDEN: [[&str; 2]; 2] = [
     [
         "4b7de4a690bc412597275624a70c93a502a30116255c93205325e565b1c77050",

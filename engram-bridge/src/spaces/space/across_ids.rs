@@ -53,8 +53,8 @@ impl Space {
         left
     }
 
-    /// The role of the visible pattern of `id` among those of other ids; `None` if the pattern has not been compared
-    /// yet, or if the comparison is switched off.
+    /// The role of the visible pattern of `id` among those of other ids; `None` if no visible pattern of `id` has been
+    /// compared, or if the comparison is switched off.
     pub fn compared(&self, id: &str) -> Option<ComparedPattern> {
         self.comparison.as_ref()?.lock().compared(&Arc::from(id))
     }

@@ -31,7 +31,8 @@ impl Space {
     }
 
     /// The changes to beliefs since the last call, oldest first. The first call returns those since
-    /// the node began to host the space.
+    /// the node began to host the space. Counts the changes that were dropped because there were too
+    /// many.
     pub(crate) fn collected_updates(&self) -> Vec<BeliefUpdateRecord> {
         let (updates, missed) = self.state_mut().take_collected();
         if missed > 0 {

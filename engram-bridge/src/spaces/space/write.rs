@@ -40,13 +40,13 @@ impl Space {
     ///
     /// A pattern that equals this node's last submission under its id changes nothing. Any other valid pattern becomes
     /// a new version concurrent with those of the peers, unless its content was forgotten or is a blend that was handed
-    /// out. A missing pattern is *not* removed, because Engram's snapshot shrinks at every restart. When this returns,
-    /// all new versions are durable. Costs a comparison of each pattern with the last submitted one, and a hash of each
-    /// that differs.
+    /// out. During the first contact of the space, valid patterns wait instead. A missing pattern is *not* removed,
+    /// because Engram's snapshot shrinks at every restart. When this returns, all new versions are durable. Costs a
+    /// comparison of each pattern with the last submitted one, and a hash of each that differs.
     ///
     /// Up to 2,048 patterns, or 1 MiB of contents, become durable and visible together. Other writers get their
-    /// turn between such parts of a larger snapshot. If most of a snapshot is new, its parts are ranges of ids,
-    /// which match the order of the stored rows.
+    /// turn between such parts of a larger snapshot. If a snapshot has more than twice as many patterns as the space
+    /// has records, its parts are ranges of ids, which match the order of the stored rows.
     ///
     /// # Errors
     /// [`Incomplete`] if a part cannot be stored. Earlier parts remain stored; resubmit the snapshot to store the
@@ -328,7 +328,7 @@ impl Space {
     }
 
     /// Plans a change to each id, and makes all changes in one commit, together with the submissions of these ids that
-    /// wait for the first contact. Returns the number of changes.
+    /// wait for the first contact. Returns the number of changes, without the submissions.
     fn change_planned(
         &self,
         writer: &Writer<'_>,

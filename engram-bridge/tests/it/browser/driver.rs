@@ -30,7 +30,7 @@ pub(crate) struct Browser {
     session: String,
 }
 
-/// Starts a headless Chromium with an empty profile; `None` if none is installed.
+/// Starts a headless Chromium with an empty profile; `None` if it or chromedriver is not installed.
 pub(crate) async fn start(profile: &Path) -> Option<Browser> {
     let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
     let mut driver = driver.ok()?;
@@ -116,7 +116,7 @@ impl Browser {
         self.run(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The browser's error log so far: script errors and blocked sources.
+    /// The errors and warnings in the browser's log, such as script errors and blocked sources.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.command("se/log", json!({ "type": "browser" })).await;
         let severe = log.as_array().into_iter().flatten();
@@ -125,7 +125,7 @@ impl Browser {
         severe.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Emulates a device, in CSS pixels.
+    /// Emulates a device with a screen of this size in CSS pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32, scale: f32) {
         let device = json!({ "width": width, "height": height, "deviceScaleFactor": scale,
             "mobile": width < 600 });
@@ -151,7 +151,7 @@ impl Browser {
         self.command("goog/cdp/execute", body).await
     }
 
-    /// Closes the window, which ends the browser.
+    /// Ends the session, which closes the browser.
     pub(crate) async fn close(self) {
         let (address, session) = (self.address, &self.session);
         let head = format!("DELETE /session/{session} HTTP/1.1\r\nHost: {address}");

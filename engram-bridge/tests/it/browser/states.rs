@@ -1,4 +1,4 @@
-//! The status page in the states that need an operator's attention.
+//! The status page in six states that need an operator's attention.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,7 +29,7 @@ async fn page_names_fault_and_next_step_in_six_states() {
     browser.close().await;
 }
 
-/// Serves the page of a node without peers, whose store is `store`.
+/// Serves the page of a node without peers, whose store is `store`, and opens the page.
 async fn page(browser: &Browser, store: &Arc<Store>) -> Server {
     let validity = Validity::days_from(SystemTime::now(), 3_650);
     let ca = ClusterCa::generate("test", validity).unwrap();
@@ -49,7 +49,8 @@ async fn open(browser: &Browser, server: &Server) {
     browser.open(&format!("http://{}/", server.local_addr())).await;
 }
 
-/// The XPath of a fault with this cause and this next step, at the top of the page.
+/// The XPath of a fault of this severity, with this cause and this next step, at the top of the
+/// page.
 fn fault(severity: &str, cause: &str, next: &str) -> String {
     format!(
         "//*[@id='faults'][not(preceding-sibling::*)]/div[contains(@class,'{severity}')]\
@@ -98,7 +99,7 @@ async fn expired_certificate(browser: &Browser) {
 }
 
 async fn lagging_peer(browser: &Browser) {
-    // Both accept at most 45 records from peers, but any number of their own.
+    // A node that holds 45 records or more refuses further ones from peers, but accepts its own.
     let few = |config: &mut StoreConfig| config.caps.live_records = 45;
     let mut cluster = Cluster::start_with(&["node-a", "node-b"], &lively(), few);
     let servers = serve(&cluster).await;

@@ -31,7 +31,7 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> Reply {
     send(address, &format!("{head}\r\n\r\n{body}")).await
 }
 
-/// Sends `request` verbatim, and reads until the server closes the connection.
+/// Sends `request` verbatim, and reads the answer.
 pub(crate) async fn send(address: SocketAddr, request: &str) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
     write(&mut stream, request.as_bytes()).await;

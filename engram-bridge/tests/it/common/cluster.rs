@@ -28,7 +28,8 @@ pub(crate) struct Cluster {
     happened: mpsc::UnboundedReceiver<()>,
 }
 
-/// A configuration whose timers do not fire during a test: only adverts spread changes.
+/// A configuration whose timers for sessions and adverts rarely fire: only announced changes spread
+/// soon.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.schedule.interval = Duration::from_secs(3_600);
@@ -42,8 +43,8 @@ pub(crate) fn quiet() -> NetConfig {
     config
 }
 
-/// Like [`quiet`], but each node sends a peer its roots ten times a second, which makes up for lost
-/// adverts and for writes made while disconnected.
+/// Like [`quiet`], but each node sends its roots to one peer ten times a second, which makes up for
+/// lost adverts and for writes made while disconnected.
 pub(crate) fn lively() -> NetConfig {
     let mut config = quiet();
     config.schedule.advert_interval = Duration::from_millis(100);
@@ -56,7 +57,7 @@ impl Cluster {
         Self::start_with(names, config, |_| ())
     }
 
-    /// Like [`start`](Self::start), with a different store configuration.
+    /// Like [`start`](Self::start), but `prepare` first changes the configuration of each store.
     pub(crate) fn start_with(
         names: &[&str],
         config: &NetConfig,

@@ -1,4 +1,4 @@
-//! Helpers for the tests of the composed store.
+//! Helpers for the integration tests.
 
 #![allow(dead_code, reason = "each test file uses a different part of this module")]
 
@@ -34,7 +34,7 @@ pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }
 
-/// A node's store. All stores of a process share one strictly increasing clock.
+/// A node's store in memory. All such stores of a process share one strictly increasing clock.
 pub(crate) fn store(node: u8, dimension: usize) -> Store {
     let (config, environment) = parts(node, dimension);
     Store::new(config, environment)

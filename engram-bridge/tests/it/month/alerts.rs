@@ -15,14 +15,14 @@ use crate::common::process::DEADLINE;
 /// repeated.
 const MINUTES: [u64; 2] = [15, 20];
 
-/// The minute at which the alerts are evaluated: the longest `for` in the script, 5 minutes, has
-/// passed, and a counter's 15-minute range still begins before the step.
+/// The minute at which the alerts are evaluated: the longest `for` of the expected alerts, 5
+/// minutes, has passed, and a counter's 15-minute range still begins before the step.
 const LOOK: u64 = 23;
 
 /// One scrape of the metrics of some nodes.
 #[derive(Clone, Default)]
 pub(crate) struct Scrape {
-    /// The values by node and series; `None` for a node that does not answer.
+    /// The values by node and series; `None` for a node that is not running.
     nodes: BTreeMap<String, Option<BTreeMap<String, f64>>>,
 }
 
@@ -62,13 +62,13 @@ impl Scrape {
             if next.nodes.keys().all(moved) {
                 return next;
             }
-            assert!(begun.elapsed() < DEADLINE, "no further session");
+            assert!(begun.elapsed() < DEADLINE, "no scrape fits");
         }
     }
 }
 
-/// The series of a node, without histogram buckets, which no alert uses. Times are relative to the
-/// evaluation.
+/// The series of a node, without histogram buckets, which no alert uses. Timestamps are shifted so
+/// that the present is the time of the evaluation.
 fn series(machine: &Machine) -> BTreeMap<String, f64> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     let text = machine.metrics();

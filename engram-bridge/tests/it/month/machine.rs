@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     page: String,
 }
 
-/// All outputs of a node.
+/// The outputs of a node: its state as JSON, and its metrics.
 pub(crate) struct Told {
     pub(crate) node: Value,
     pub(crate) metrics: String,

@@ -18,7 +18,7 @@ use crate::common::process::*;
 use alerts::{Alerts, Scrape};
 use machine::{Machine, codes};
 
-/// Three nodes and their recorded outputs.
+/// Three nodes, and the recorded steps for the check of the alerts.
 struct Month {
     folder: TempDir,
     a: Machine,
@@ -106,7 +106,7 @@ impl Month {
         self.b.process().event("storage_recovered");
         let seen = &self.b.process().seen;
         let lines = seen.iter().filter(|event| event["event"] == "storage_failure").count();
-        assert_eq!(lines, 1, "one event for each episode");
+        assert_eq!(lines, 1, "one event for each failure");
     }
 
     /// The certificate of node-c nears its expiry, expires, and is rotated.

@@ -44,7 +44,7 @@ fn deletions(count: u32) -> Delivery {
     Delivery { records: (0..count).map(record).collect(), contents: Vec::new() }
 }
 
-/// A record of `id` that names `count` junk nodes.
+/// A record of `id` that names `count` junk nodes, from number `first` on.
 fn names(id: &str, first: u32, count: usize) -> Delivery {
     let part = |number: u32| Part { node: junk(number), entry: 1, dots: Vec::new() };
     let parts = (first..first + count as u32).map(part).collect();
@@ -65,8 +65,8 @@ fn deletions_of_unknown_patterns_are_capped() {
     assert_eq!((receipt.applied, rejected(&receipt)), (1_000, 500));
     assert_eq!(only_space(&victim).stats().deletions, 1_000);
     assert_eq!(over_cap(&victim), 500);
-    // The node's own submissions and deletions, and changes to records that it holds, are never
-    // refused.
+    // The cap refuses neither the node's own submissions and deletions, nor records of ids that the
+    // node holds.
     let submitted = only_space(&victim).submit_pattern(&pattern("p", 1)).unwrap();
     assert_eq!(submitted, Submitted::Written);
     assert!(only_space(&victim).forget("p").unwrap());
@@ -214,7 +214,7 @@ fn different_junk_names_stop_no_member() {
     let session = || Handover::new(&stores[0], &stores[1], SessionConfig::default()).finish();
     let first = session();
     assert_ne!(stores[0].root(), stores[1].root());
-    // Each later session compares the record again, at the same cost, and transfers nothing.
+    // Each later session compares the record again, at the same cost, and changes nothing.
     let (again, more) = (session(), session());
     assert!(
         again.bytes <= first.bytes && again.bytes == more.bytes,

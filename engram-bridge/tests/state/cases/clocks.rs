@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
-/// The time at which the clock of the other tests starts.
+/// The time at which the clock of [`ticking`] starts.
 const NOW: i64 = 1_893_456_000_000_000_000;
 /// The time on a clock that is fifty years ahead.
 const FUTURE: i64 = NOW + 50 * YEAR;
@@ -94,7 +94,7 @@ fn an_own_far_future_version_is_not_believed() {
     assert_eq!(only_space(&peer).visible_len(), 2);
 }
 
-/// Node 1, whose clock is far ahead until it is corrected.
+/// Returns node 1, whose clock is far ahead, and a function that corrects the clock.
 fn clock_ahead() -> (Arc<Store>, impl Fn()) {
     let time = Arc::new(AtomicI64::new(FUTURE));
     let shown = Arc::clone(&time);

@@ -37,7 +37,7 @@ fn a_restored_backup_loses_no_later_write() {
     assert_eq!(one.write_stats().reissued, 0);
 }
 
-/// A store on `disk` whose clock shows the number in `time`.
+/// The store of node 1 on `disk`, whose clock shows `time`.
 fn at(disk: &MemoryStateStore, time: &Arc<AtomicI64>) -> Arc<Store> {
     let time = Arc::clone(time);
     let environment = environment(move || time.load(Ordering::Relaxed), || 0);
@@ -138,6 +138,6 @@ fn writes_of_clones_all_arrive() {
         let both = [format!("episode-{value}"), format!("episode-{}", value + 50)];
         assert_eq!(live(&only_space(&peer), &format!("p{value}")), both);
     }
-    // The reissued write shows the operator that two processes write under one key.
+    // Reissued writes show an operator that two processes write under one key.
     assert!(one.write_stats().reissued > 0);
 }

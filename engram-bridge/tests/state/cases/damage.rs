@@ -1,4 +1,4 @@
-//! Damaged rows, and commits that report the wrong outcome.
+//! Damaged rows, and commits that take effect but report a failure.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use super::{converge, live};
 use crate::support::{everything, only_space, open, pattern, space, store, store_config, ticking};
 
 /// Damages the pattern "b3" of a node that also holds deletions: `spoil` changes its rows in
-/// `table`. The node loses `rows` rows, and must receive the pattern from its peer again.
+/// `table`. The node loses `rows` rows, and must receive the pattern from its peer again. If `rows`
+/// exceeds 1, the pattern has two versions.
 fn damaged(rows: u64, table: Table, spoil: impl Fn(&mut Vec<u8>)) {
     let disk = MemoryStateStore::new();
     let (one, peer) = (open(1, &disk), store(2));
@@ -92,7 +93,8 @@ fn a_lost_row_comes_back_from_a_peer() {
     assert_eq!(only_space(&one).visible_len(), 5);
 }
 
-/// A store whose commits take effect but report a failure, as if the final sync failed.
+/// A store whose commits, while `fails` is true, take effect but report a failure, as if the final
+/// sync failed.
 #[derive(Default)]
 struct FailingStore {
     rows: MemoryStateStore,

@@ -105,7 +105,7 @@ fn a_deletion_is_counted_and_kept() {
     let forgotten = only_space(&one).forget_all(ids.iter().map(String::as_str)).unwrap();
     let stats = only_space(&one).stats();
     assert_eq!((forgotten, stats.visible, stats.deletions, stats.suppressed), (100, 0, 100, 100));
-    // A deletion takes about 100 bytes, and no content is left.
+    // A deletion takes less than 200 bytes, and no content is left.
     let (mut rows, mut bytes) = (0, 0);
     disk.spoil(|table, key, value| {
         rows += u32::from(table != engram_bridge::durable::Table::Meta);

@@ -14,7 +14,7 @@ use crate::support::{Delivery, everything, node_id, only_space, open, pattern, s
 /// A time that is later than all clocks of these tests, but plausible.
 const LATER: u64 = 1_900_000_000_000_000_000;
 
-/// A record that claims to have seen everything that node 1 wrote until [`LATER`].
+/// A record of `id` that claims to cover everything that node 1 wrote until [`LATER`].
 fn forged(id: &str) -> Delivery {
     let part = Part { node: *node_id(1).as_bytes(), entry: LATER, dots: Vec::new() };
     let record = Record { id: id.to_owned(), parts: vec![part], suppressed: Vec::new() };
@@ -33,7 +33,7 @@ fn a_forged_record_refuses_no_new_pattern() {
     }
     converge(&[&one, &second, &third]);
     assert_eq!(only_space(&second).visible_len(), 21);
-    // The forged record is visible as a deletion.
+    // The forged record counts as a deletion.
     assert_eq!(only_space(&second).stats().deletions, 1);
 }
 
@@ -80,7 +80,8 @@ fn forged_record_is_overwritten_after_restart() {
     assert_eq!(live(&only_space(&second), "p"), ["episode-7"]);
 }
 
-/// A record of "theft" in which a write of node 9 names a content of "p".
+/// A record of "theft" with a part of node 9, which names the content of "p" in `dots` live
+/// versions.
 fn theft(space: &Arc<Space>, entry: u64, dots: usize) -> Delivery {
     let content = everything(space).records[0].parts[0].dots[0].1;
     let dots = vec![(entry, content); dots];

@@ -1,4 +1,5 @@
-//! Faults of the first version and of similar systems, with the outcome that a user expects.
+//! Single cases, many of which failed in the first version of this crate or fail in similar
+//! systems, with the outcome that a user expects.
 
 mod caps;
 mod clocks;
@@ -18,7 +19,7 @@ use engram_bridge::{Space, Store};
 
 use crate::session::sync;
 
-/// Returns the live values under `id`, each as the episode that it cites.
+/// Returns the live values under `id`, each as the first episode that it cites.
 fn live(space: &Arc<Space>, id: &str) -> Vec<String> {
     let versions = space.explain(id).map(|explanation| explanation.versions).unwrap_or_default();
     let mut episodes: Vec<String> =

@@ -101,8 +101,8 @@ fn a_slow_disk_stops_no_reader() {
     assert_eq!(only_space(&store).visible_len(), 1);
 }
 
-/// A large submission is committed in parts, and a write in another space is committed with the
-/// next part.
+/// A large submission is committed in parts, and a write in another space is committed together
+/// with one of the next parts.
 #[test]
 fn a_bulk_submission_stops_no_other_space() {
     const PATTERNS: usize = 5 * 2_048;

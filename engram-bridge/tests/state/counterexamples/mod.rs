@@ -1,4 +1,5 @@
-//! The smallest histories that rule out weaker rules. Each test names the rule that holds.
+//! The smallest histories that rule out weaker rules. Most tests name the rule that holds; those in
+//! `accepted` name the loss.
 
 mod accepted;
 mod clocks;

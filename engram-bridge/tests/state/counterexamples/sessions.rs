@@ -22,8 +22,8 @@ fn filled(node: u8) -> Arc<Store> {
     store
 }
 
-/// Runs sessions of one record each until both stores are equal. Each session must change
-/// something.
+/// Runs sessions, each cut after `frames` frames, until both stores are equal. Returns their
+/// number. Each session must change something.
 fn sessions_until_equal(
     one: &Arc<Store>,
     other: &Arc<Store>,
@@ -76,7 +76,7 @@ fn deletions_travel_by_clocks() {
     assert!(only_space(&first).forget("pattern-3").unwrap());
     assert!(only_space(&first).withdraw("pattern-4").unwrap());
     let report = Handover::new(&first, &second, SessionConfig::default()).finish();
-    assert!(!report.descended, "a deletion has a context entry but no live dot");
+    assert!(!report.descended, "the clocks find a deletion by its context entry");
     assert_eq!(first.root(), second.root());
     assert_eq!(only_space(&second).visible_len(), u64::from(RECORDS) - 2);
 }

@@ -26,11 +26,11 @@ pub(crate) struct OwedWrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledged {
     Written,
-    /// The submission equalled the latest write.
+    /// The submission equalled the last one.
     Unchanged,
 }
 
-/// Writes that were lost as documented.
+/// The numbers of writes that were lost as documented, by case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// A fault destroyed the last copy.
@@ -64,9 +64,9 @@ impl AddAssign for Accepted {
 pub(crate) struct Past {
     /// The node lost versions: with a disk, with a row, or because an older copy replaced them.
     pub(crate) lost_state: bool,
-    /// The node wrote under a clock that was ahead.
+    /// The node's clock was ahead.
     pub(crate) was_ahead: bool,
-    /// Several processes, or one that was set back, ran under the node's key.
+    /// Several processes ran under the node's key.
     pub(crate) was_cloned: bool,
 }
 
@@ -82,9 +82,9 @@ pub(crate) struct Book {
     /// Values that were forgotten exactly once, and then released: a process that had seen the
     /// deletion resolved the pattern to the value.
     pub(crate) released: [Values; KEYS],
-    /// Per node: values that an operation saw and removed, and that have not been submitted again.
+    /// Per node: values that an operation saw and removed, and that have not been written again.
     pub(crate) taken_back: [[Values; KEYS]; NODES],
-    /// Per node: values that an operation saw and removed, even if they have been submitted again.
+    /// Per node: values that an operation saw and removed, even if they have been written again.
     pub(crate) ever_taken_back: [[Values; KEYS]; NODES],
     forgettings: [[u8; 32]; KEYS],
     pub(crate) past: [Past; NODES],
@@ -185,7 +185,8 @@ impl Book {
         }
     }
 
-    /// Counts a lost write under the case that explains it; `left` contains the remaining rows.
+    /// Counts a lost write under the case that explains it, if any; `left` contains the remaining
+    /// rows.
     pub(crate) fn lose(
         &mut self,
         node: usize,
@@ -195,8 +196,8 @@ impl Book {
         is_remembered: bool,
     ) {
         let past = self.past[node];
-        // Clones whose clocks do not advance write under the same versions, and replace each
-        // other's writes.
+        // Clones whose clocks stand still or are behind may write under the same versions, and
+        // replace each other's writes.
         let same_versions = past.was_cloned && write.clock == Clock::Behind;
         let behind = past.lost_state && write.clock == Clock::Behind;
         let unchanged = past.lost_state && write.acknowledged == Acknowledged::Unchanged;

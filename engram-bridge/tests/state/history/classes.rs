@@ -6,7 +6,7 @@ use super::step::Step;
 /// The number of values of each pattern that a random history uses.
 pub(super) const SPOKEN: u8 = 3;
 
-/// A class of histories with one kind of fault.
+/// A class of histories, with the faults that may occur in them.
 pub(crate) struct Class {
     pub(crate) name: &'static str,
     /// Returns the faults that may occur in a cluster of this number of nodes.

@@ -18,7 +18,7 @@ pub(crate) use step::{Clock, Step};
 pub(crate) use verdict::{Fault, Verdict};
 pub(crate) use world::{Pace, World};
 
-/// Plays a history of `nodes` nodes, whose steps must all be possible, and judges it.
+/// Plays a history in a cluster of `nodes` nodes, and judges it. All steps must be possible.
 pub(crate) fn judge(nodes: usize, pace: Pace, steps: &[Step]) -> Verdict {
     let mut world = World::new(nodes, pace);
     for step in steps {

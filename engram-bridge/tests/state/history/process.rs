@@ -15,7 +15,7 @@ use super::step::Clock;
 use crate::session::Taken;
 use crate::support::{Delivery, bytes, environment, node_id, only_space, store_config};
 
-/// A running node. A process is a function of its initial disk and its inputs, so replaying the
+/// A running node. A process is a function of its initial state and its inputs, so replaying the
 /// inputs copies a machine, memory included.
 pub(crate) struct Process {
     /// The node whose key the process uses.
@@ -80,7 +80,7 @@ impl From<Taken> for Input {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Output {
     Submitted(Submitted),
-    /// Whether there was anything to change.
+    /// Whether there was anything to change; for [`Input::Wait`], whether submissions wait.
     Changed(bool),
     NotStored,
     Done,
@@ -157,7 +157,7 @@ impl Process {
         self.time.store(time, Ordering::Relaxed);
     }
 
-    /// Applies an input when the process's clock shows `time`.
+    /// Sets the clock that the process reads to `time`, and applies an input.
     pub(crate) fn put(&mut self, serial: u64, time: i64, input: Input) -> Output {
         self.set_time(time);
         let output = self.perform(&input);

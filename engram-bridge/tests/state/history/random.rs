@@ -45,7 +45,7 @@ impl History {
         history
     }
 
-    /// Plays the history to its end, skipping impossible steps.
+    /// Plays the history, skipping impossible steps, and judges it.
     pub(crate) fn judge(&self) -> Verdict {
         let mut world = World::new(self.nodes, self.pace);
         for step in &self.steps {

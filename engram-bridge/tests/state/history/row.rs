@@ -150,7 +150,8 @@ struct Names {
     digests: BTreeMap<[u8; 32], (usize, u8)>,
 }
 
-/// The digest of each value, as the store computes it.
+/// The hash of each pattern's id, and the pattern and value of each digest, as the store computes
+/// them.
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let space = only_space(&Store::new(store_config(1), environment(|| 0, || 0)));
     let keys = std::array::from_fn(|key| SpaceView::pin(&space).key_of(&name(key)));

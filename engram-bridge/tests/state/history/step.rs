@@ -29,9 +29,9 @@ pub(crate) enum Step {
     Piece(usize, usize, usize, usize),
     /// The first process sends a record to the second; only the suppression arrives.
     Suppression(usize, usize, usize),
-    /// A record of a process is sent.
+    /// A process sends a record, which remains in transit.
     Send(usize, usize),
-    /// The record in transit arrives, however late.
+    /// The record in transit arrives at a process, however late.
     Deliver(usize),
     /// A peer claims that a process wrote a version from the far future, which no node wrote.
     Lie(usize),
@@ -62,7 +62,7 @@ pub(crate) enum Step {
     Fill(usize),
     /// The disk of a process has room again.
     Free(usize),
-    /// All rosters drop a node, and no node opens a session with it.
+    /// All rosters drop a node, which then has no session with other nodes.
     Evict(usize),
     /// An evicted node is a member again.
     Return(usize),

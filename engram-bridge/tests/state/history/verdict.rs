@@ -37,7 +37,8 @@ pub(crate) enum Fault {
     Views,
     /// A session between equal nodes wrote something.
     Minted,
-    /// A reopened store differs from the store before it was closed.
+    /// A store that was opened on a copy of a process's disk is not sound, or differs from the
+    /// process's store.
     Reopened,
     /// Writes with plausible versions did not reach all nodes while other versions were
     /// implausible.
@@ -51,18 +52,21 @@ pub(crate) struct Verdict {
     pub(crate) accepted: Accepted,
     /// The final rows of the first process. All others have the same rows, unless the nodes differ.
     pub(crate) rows: [Row; KEYS],
-    /// The number of rounds of sessions that changed anything.
+    /// The number of rounds of sessions that changed anything; the greater number if the nodes
+    /// converged twice.
     pub(crate) rounds: u32,
     pub(crate) sessions: u64,
-    /// The number of writes that were reissued.
+    /// The number of writes that the final processes reissued.
     pub(crate) reissued: u64,
-    /// The number of writes that were given up, since too many of the node's own dots were live.
+    /// The number of writes that the final processes gave up, since too many of the node's own dots
+    /// were live.
     pub(crate) given_up: u64,
-    /// The number of parts of records that were refused as implausible.
+    /// The number of parts of records that the final processes refused as implausible.
     pub(crate) refused: u64,
 }
 
-/// The maximum number of rounds until all nodes are equal. In a round, every pair has a session.
+/// The maximum number of rounds until all nodes are equal, without clones. In a round, every pair
+/// of nodes has a session.
 pub(crate) const MAX_ROUNDS: u32 = 2;
 /// The number of rounds after which the test stops waiting for convergence.
 const ENDLESS: u32 = 24;
@@ -123,7 +127,8 @@ impl World {
         ENDLESS
     }
 
-    /// Runs a session between every pair of nodes. Returns whether any session changed anything.
+    /// Runs a session between every two processes under different keys. Returns whether any session
+    /// changed anything.
     fn round(&mut self) -> bool {
         if self.pace.ticks() {
             self.now += SECOND;
@@ -227,7 +232,7 @@ impl World {
         }
     }
 
-    /// Checks that a reopened store equals the one that was closed.
+    /// Checks that a store that is opened on a copy of a process's disk equals the process's store.
     fn reopen(&mut self) {
         for process in &self.processes {
             let (again, recovery) = process.reopened();

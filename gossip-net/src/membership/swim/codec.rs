@@ -199,7 +199,7 @@ pub(super) struct Relayed {
 }
 
 impl Relayed {
-    /// Parses a packet from `from` to `us`. Returns `None` if it is invalid.
+    /// Parses a packet from `from` to `us`. Returns `None` if its header is invalid.
     pub(super) fn parse(us: NodeId, from: NodeId, bytes: &[u8]) -> Option<Self> {
         let mut packet = from.as_bytes().to_vec();
         packet.extend_from_slice(bytes);
@@ -355,7 +355,7 @@ mod tests {
             prop_assert!([packet.len(), packet.len() + MEMBER].contains(&mentioned.len()));
         }
 
-        /// The encoding is canonical: re-encoding a decoded packet reproduces its bytes.
+        /// The encoding is canonical: re-encoding a decoded header reproduces its bytes.
         #[test]
         fn prop_decoded_header_encodes_to_same_bytes(packet in packet()) {
             let full = [instance(1).node.as_bytes(), &packet[..]].concat();

@@ -38,7 +38,7 @@ pub(crate) fn swim(seed: usize) -> Arc<dyn Membership> {
     Arc::new(Swim::new(config).unwrap())
 }
 
-/// Starts nodes with a common roster and the default configuration, except that `dial_spread` grows
+/// Starts nodes on the network with a common roster, fixed seeds, and a `dial_spread` that grows
 /// with their number. Waits until all are connected.
 pub(crate) async fn cluster(
     network: &MemoryNetwork,
@@ -103,8 +103,8 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.gossip.stats().handshakes_dialled).sum()
 }
 
-/// Measures how many bytes per second each idle node sends: the payload of gossip-net, and all
-/// bytes including headers.
+/// Measures how many bytes per second an idle node sends on average: the payload of gossip-net, and
+/// all bytes including headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
     const SECONDS: u32 = 120;
     nodes[0].store.write("a pattern");

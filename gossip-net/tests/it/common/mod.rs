@@ -1,4 +1,5 @@
-//! A cluster on loopback with its own certificates, and helpers to wait for events.
+//! A cluster with its own certificates, on loopback or on an in-memory network, and helpers to wait
+//! for events.
 
 #![allow(dead_code, reason = "the benchmarks use only some items")]
 
@@ -37,12 +38,12 @@ pub(crate) struct Node {
     time_limit: Duration,
 }
 
-/// An authority and the credentials that it issued.
+/// The authority that issues the credentials of a cluster's nodes.
 pub(crate) struct Cluster {
     pub(crate) ca: ClusterCa,
 }
 
-/// The credentials of a node that is not running yet.
+/// The credentials with which a node can be started.
 #[derive(Clone)]
 pub(crate) struct Ready {
     pub(crate) name: String,
@@ -54,7 +55,7 @@ pub(crate) fn validity() -> Validity {
     Validity::days_from(SystemTime::now(), 1)
 }
 
-/// A configuration in which no timer fires during a test.
+/// A configuration in which the timers for sessions and adverts rarely fire.
 pub(crate) fn quiet() -> NetConfig {
     let mut config = NetConfig::new(([127, 0, 0, 1], 0).into());
     config.schedule.interval = Duration::from_secs(3600);
@@ -177,7 +178,7 @@ impl Node {
         self.gossip.peers().into_iter().any(|p| p.member.id == other && connected(p.connection))
     }
 
-    /// Waits until `holds` returns true. Checks it after each event.
+    /// Waits until `holds` returns true. Checks it immediately and after each event.
     pub(crate) async fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
         let time_limit = self.time_limit;
         let held = async {
@@ -190,7 +191,7 @@ impl Node {
     }
 }
 
-/// Waits until `holds` returns true. Checks it after each event of any of `nodes`.
+/// Waits until `holds` returns true. Checks it immediately and after each event of any of `nodes`.
 pub(crate) async fn until_all(nodes: &mut [Node], mut holds: impl FnMut(&[Node]) -> bool) {
     let held = async {
         while !holds(nodes) {

@@ -122,7 +122,7 @@ impl RawClient {
         }
     }
 
-    /// Tries to send 0-RTT data.
+    /// Tries to open a connection that can send 0-RTT data.
     pub(crate) fn connect_early(
         &self,
         config: rustls::ClientConfig,

@@ -1,4 +1,4 @@
-//! A minimal replica set: records in a map, and digests of subtrees computed on every query.
+//! A minimal store: records in a map, and digests of subtrees computed on every query.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -99,7 +99,8 @@ impl Store {
         self.write_by(self.node, id);
     }
 
-    /// Inserts a record written by `node`. Stores with equal earlier writes get equal records.
+    /// Inserts a record written by `node` into every space. Stores with equal earlier writes get
+    /// equal records.
     pub(crate) fn write_as(&self, node: NodeId, id: &str) {
         self.write_by(node.into(), id);
     }
@@ -282,7 +283,7 @@ impl View for Pinned {
     }
 
     fn apply(&mut self, delivery: Delivery<PatternContent>) -> Receipt {
-        assert!(!self.trap.swap(false, Ordering::SeqCst), "panic set by the test");
+        assert!(!self.trap.swap(false, Ordering::SeqCst), "the test requested this panic");
         let mut space = self.live.lock().unwrap();
         space.contents.extend(delivery.contents);
         let mut receipt = Receipt::default();

@@ -60,8 +60,8 @@ fn a_claim_ends_with_its_session_or_in_time() {
     assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session holds the claim");
 }
 
-/// The end of the claims of a session that claims `records` records, or their range, and
-/// receives `batch` of them at a time with this verdict, one batch in each `pause`.
+/// How long the claims of a session last that claims `records` records, or their range, and
+/// receives `batch` of them with this verdict after each `pause`.
 fn held_for(
     [records, batch]: [u32; 2],
     pause: Duration,
@@ -210,7 +210,7 @@ fn takes(
         && claims.claim_range(session, space, range, now)
 }
 
-/// The ranges of node 1 that end at `upper`.
+/// Expected records: the range of node 1 that ends at `upper`.
 fn up_to(upper: u64) -> Unoffered {
     Unoffered::Ranges(Vec::from([VersionRange { upper, ..range([1; 8]) }]))
 }

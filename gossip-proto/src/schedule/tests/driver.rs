@@ -10,7 +10,7 @@ use super::super::*;
 use super::{MILLISECOND, PEERS, US};
 use crate::{Ending, Outcome, RootAdvert, SpaceId, SpaceOutcome, Stats, Summary};
 
-/// A driver that carries out every action; the steps decide the results.
+/// A driver that notes lookups, dials and sessions; the steps decide their results.
 pub(super) struct Driver {
     pub(super) scheduler: Scheduler<u8>,
     pub(super) now: Duration,
@@ -244,7 +244,7 @@ impl Driver {
         self.scheduler.handle_session_ended(peer, session, end, used, self.now);
     }
 
-    /// Ends all running sessions and dials, until none is left.
+    /// Repeatedly ends all running sessions, lookups and dials.
     pub(super) fn drain(&mut self) {
         for _ in 0..1_000 {
             let (opened, accepted) = (self.opened.clone(), self.accepted.clone());

@@ -83,8 +83,7 @@ fn preview_of_one_space_says_nothing_of_others() {
     }
 }
 
-/// A session that began before a member was removed and added again does not count for the new
-/// member.
+/// A session that began before a member was removed and added again does not count afterwards.
 #[test]
 fn session_of_a_removed_member_says_nothing() {
     let mut driver = Driver::connected(ScheduleConfig::default());

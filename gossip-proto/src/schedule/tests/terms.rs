@@ -110,8 +110,8 @@ fn another_session_overtakes_a_silent_one() {
     assert_eq!(driver.opened.len(), 2);
 }
 
-/// A peer advertises the root of another one, lists its records, and then sends one of its own per
-/// second.
+/// A peer advertises the root of another one, lists the records of the other, and then sends one of
+/// them per second.
 #[test]
 fn another_session_overtakes_a_dripping_one() {
     let mut driver = Driver::connected(without_timer());
@@ -198,7 +198,7 @@ fn long_debt_is_rechecked_after_quiet_hours() {
     driver.scheduler.handle_session_ended(4, session, end, used, driver.now);
     driver.act();
     driver.wait(CLOCK_CHECK);
-    assert!(driver.opened.is_empty(), "the bytes of an hour are still owed");
+    assert!(driver.opened.is_empty(), "at the quiet rate, the debt lasts an hour");
     // In the third minute of the day, the quiet hours are over, and no debt is left.
     driver.wait(CLOCK_CHECK * 2);
     assert!(!driver.opened.is_empty());
@@ -266,5 +266,5 @@ fn a_round_skips_members_that_are_down() {
     scheduler.handle_connected(1, Duration::ZERO);
     let mut chosen = scheduler.choose_round();
     chosen.sort_unstable();
-    assert_eq!(chosen, [1, 2], "a connected member is never down");
+    assert_eq!(chosen, [1, 2], "a connected member is not skipped");
 }

@@ -35,8 +35,8 @@ pub(in crate::session) struct Delta {
     /// Keys of records that the peer sent although they are above its summary; they need not be
     /// sent back.
     pub(super) over: BTreeSet<[u8; KEY_LEN]>,
-    /// Whether a side declined a range, or the peer accepts no records although this side has some
-    /// for it.
+    /// Whether a side declined a range, or this side has records for the peer that it does not
+    /// begin to send.
     left_out: bool,
     /// Whether this side expects records without an offer.
     pub(super) expects: bool,
@@ -62,7 +62,7 @@ enum Offer {
     Due,
     /// Waiting for the peer's answer.
     Made(RangeOffer),
-    /// The ranges to send are known.
+    /// The ranges to send are known, or this side leaves its records to a later session.
     Settled,
 }
 

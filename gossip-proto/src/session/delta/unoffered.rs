@@ -21,8 +21,7 @@ impl Deltas {
 }
 
 impl Delta {
-    /// Expects any records: the peer is about to receive this side's summary, and has not sent its
-    /// own.
+    /// Expects any records: this side is about to send its summary, and the peer's has not arrived.
     pub(super) fn expect_any(&mut self, view: &impl View) {
         if view.accepts_records() {
             self.expects = true;

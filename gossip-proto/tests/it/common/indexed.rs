@@ -58,7 +58,8 @@ impl Indexed {
         }
     }
 
-    /// Like [`follow`](Self::follow), for all records that changed, as writes of this store itself.
+    /// Like [`follow`](Self::follow), for all records whose contexts changed; the changes count as
+    /// writes of this store itself.
     pub(crate) fn follow_writes(&mut self, state: &State) {
         let changed: Vec<_> = state
             .records

@@ -1,4 +1,4 @@
-//! Shared test code: a naive model of a node, and a session between two nodes.
+//! Shared test code: a naive model of a node, a session between two nodes, and sample data.
 
 mod indexed;
 mod memory;
@@ -45,7 +45,7 @@ pub(crate) fn tag_of(node: &[u8; 32], opener: KeyHalf, acceptor: KeyHalf) -> Tag
     *hash.first_chunk().unwrap()
 }
 
-/// A version as a hybrid clock mints it: `count` milliseconds after a fixed time.
+/// A version as a hybrid clock mints it: about `count` milliseconds after a fixed time.
 pub(crate) fn version(count: u64) -> u64 {
     1_740_000_000_000_000_000 + count * 1_000_000 + count % 1_009
 }

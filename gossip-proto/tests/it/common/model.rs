@@ -43,7 +43,7 @@ pub(super) fn record_digest(record: &Record) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A dot with its content: node, version, digest.
+/// A live dot: its node, its version, and the digest of its content.
 pub(crate) type LiveDot = ([u8; 32], u64, [u8; 32]);
 
 pub(crate) fn dots(record: &Record) -> BTreeSet<LiveDot> {
@@ -103,9 +103,9 @@ pub(crate) type Essence<'a> =
 pub(crate) struct State {
     pub(crate) records: BTreeMap<[u8; 32], Record>,
     pub(crate) contents: BTreeMap<[u8; 32], PatternContent>,
-    /// Ids whose records are refused, as if they broke a rule.
+    /// Ids whose records are refused.
     pub(crate) poison: BTreeSet<String>,
-    /// The reason for these refusals; by default, a cap.
+    /// The reason for these refusals; [`Rejection::OverCap`] if `None`.
     pub(crate) refusal: Option<Rejection>,
     /// Nodes whose parts are refused, as if over a cap; the other parts of a record are joined.
     pub(crate) unlisted: BTreeSet<[u8; 32]>,
@@ -198,7 +198,7 @@ impl State {
         Tree::of(self).root()
     }
 
-    /// Number of keys that differ between two states.
+    /// Number of keys whose records differ between two states.
     pub(crate) fn difference(&self, other: &Self) -> usize {
         let keys: BTreeSet<_> = self.records.keys().chain(other.records.keys()).collect();
         keys.into_iter().filter(|k| self.records.get(*k) != other.records.get(*k)).count()

@@ -60,7 +60,8 @@ impl<V: View> Pair<V> {
         }
     }
 
-    /// Runs to the end; `tamper` sees every frame and may change, drop or duplicate it.
+    /// Runs to the end, and lets the deadlines pass once no frame is left. `tamper` sees every
+    /// frame and may change, drop or duplicate it.
     pub(crate) fn run(
         mut self,
         mut tamper: impl FnMut(usize, bool, Vec<u8>) -> Vec<Vec<u8>>,
@@ -90,7 +91,7 @@ impl<V: View> Pair<V> {
         let mut events = Vec::new();
         for session in [&mut self.opener, &mut self.acceptor] {
             let events_of_one = std::iter::from_fn(|| session.poll_event());
-            // Every session emits a greeting, which most tests do not check.
+            // Most tests do not check the greeting.
             events.extend(events_of_one.filter(|event| !matches!(event, Event::Greeted(_))));
         }
         Contact {

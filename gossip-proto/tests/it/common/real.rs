@@ -6,7 +6,7 @@ use engram_gossip_proto::{Delivery, Part, PatternContent, Record};
 
 use super::{content_digest, node_id, version};
 
-/// The contents of `tests/data`, ascending by id.
+/// The contents in `tests/data/patterns.tsv` and `tests/data/patterns.f32`, ascending by id.
 pub(crate) fn contents() -> Vec<PatternContent> {
     let rows: &[u8] = include_bytes!("../../data/patterns.f32");
     let lines =

@@ -21,8 +21,8 @@ pub(crate) struct Sparse {
     pub(crate) read: Rc<Cell<usize>>,
 }
 
-/// Two trees of about `entries` entries that differ in exactly `differences` keys: half of them are
-/// changed records, the others are missing on alternating sides.
+/// Two trees of about `entries` entries that differ in exactly `differences` keys: the records of
+/// half of these keys (rounded up) are changed, the others are missing on alternating sides.
 pub(crate) fn pair(entries: usize, differences: usize, seed: u64) -> (Sparse, Sparse) {
     let id = |i: usize| format!("pattern_{seed}_{i}");
     let same = (0..entries)
@@ -67,7 +67,7 @@ impl Sparse {
 }
 
 impl Sparse {
-    /// Adds a record for each content.
+    /// Adds a record for each content. The entries added before remain, without their records.
     #[allow(dead_code, reason = "for benches/size.rs")]
     pub(crate) fn add(&mut self, contents: Vec<PatternContent>) {
         let mut state = State::default();

@@ -38,14 +38,14 @@ pub(crate) const ALL: [Target; 19] = [
 ];
 
 /// Decodes any bytes as a whole frame. A frame that decodes must be the canonical encoding of its
-/// message.
+/// message. The exception is a batch, whose encoding must only decode to the same batch again.
 pub(crate) fn frame(input: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(input) else { return };
     let again = message.encode(Compression::Off, ends_turn);
     if let Message::PatternSync(sync) = &message {
         delivery::<PatternContent>(sync);
         delivery::<OpaqueContent>(sync);
-        // The sender chooses the packing of a batch, but not the content.
+        // The sender chooses how to pack a batch, but nothing else.
         let (unfolded, _) = Message::decode(&again).expect("an encoded message decodes");
         assert_eq!(unfolded.encode(Compression::Off, ends_turn), again);
         let packed = message.encode(Compression::Lz4, ends_turn);
@@ -92,7 +92,8 @@ pub(crate) fn contents(input: &[u8]) {
     take::<PatternContent>(bytes, count.into());
 }
 
-/// Encodes a record of raw parts, canonical or not: it must decode if and only if it is canonical.
+/// Encodes a record made from the input, canonical or not: it must decode if and only if it is
+/// canonical.
 pub(crate) fn record(input: &[u8]) {
     let empty =
         PatternSync::new(0, Delivery::<PatternContent>::default(), vec![], Compression::Off);
@@ -125,7 +126,7 @@ fn store(record: &Record) {
     assert_eq!(decoded.ok(), expected, "{record:?}");
 }
 
-/// Decodes any bytes as a stored record. A record that decodes must be the only encoding of it.
+/// Decodes any bytes as a stored record. Bytes that decode must be the only encoding of the record.
 pub(crate) fn stored_record(input: &[u8]) {
     let Ok((record, rest)) = Record::decode("id".to_owned(), input) else { return };
     assert!(is_canonical(&record));

@@ -25,8 +25,8 @@ struct Attack<'a> {
 /// Sets up two nodes from the first four bytes of `input`, and disturbs their session with the
 /// operations in the rest.
 ///
-/// Whatever happens to the frames, nothing panics and both sessions end. If no frame was forged, an
-/// undisturbed session afterwards makes the two equal. Returns the kinds of the delivered frames.
+/// Whatever happens to the frames, nothing panics and both ends finish. If no frame was forged, an
+/// undisturbed session afterwards makes the nodes equal. Returns the kinds of the delivered frames.
 pub(crate) fn run(input: &[u8]) -> BTreeSet<u8> {
     let Some((setup, operations)) = input.split_first_chunk::<4>() else { return BTreeSet::new() };
     let stores = [0, 1].map(|node| store(node, setup));

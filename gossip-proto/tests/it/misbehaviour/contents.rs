@@ -1,5 +1,5 @@
-//! Contents ahead of their part of a record: too many, too large, or in parts that do not fit
-//! together.
+//! Contents ahead of their part of a record: too many, in too many parts, or in parts that do not
+//! fit together.
 
 use super::{Victim, few, hello, records, sync};
 use crate::common::{content, content_digest};

@@ -1,5 +1,5 @@
-//! A store that loses something: a change to a record, a part of the record, or its place in the
-//! clocks.
+//! A store that loses something, such as a change to a record, a part of the record, or its place
+//! in the clocks.
 
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;

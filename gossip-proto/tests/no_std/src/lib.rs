@@ -1,4 +1,4 @@
-//! Uses the whole crate with only `core` and `alloc`.
+//! Uses the crate with only `core` and `alloc`.
 
 #![no_std]
 

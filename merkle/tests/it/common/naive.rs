@@ -1,8 +1,9 @@
 //! The slow twin of the tree: a reference implementation that computes the digests directly from
 //! their definition.
 //!
-//! It keeps a sorted map, stores no digests and hashes everything again for each query. It shares
-//! only the hash function and `Path` with the tree, so the comparison detects an error in either.
+//! It keeps a sorted map, stores no digests of nodes and hashes them again for each query. It
+//! shares only the hash function and `Path` with the tree, so the comparison detects an error in
+//! either.
 
 use std::collections::BTreeMap;
 

@@ -17,8 +17,8 @@ fn knowingly_superseded(world: &World) -> BTreeSet<Dot<u8>> {
     world.writes.iter().flat_map(|write| &write.superseded).copied().collect()
 }
 
-/// Counts the writers under the name of `node` that started from separate states: the first process, each process that
-/// started without the state of its predecessor, and the clones.
+/// Returns an upper bound on the number of writers that use the name of `node` and share no state: the first process,
+/// each process that started without the state of its predecessor, and the clones.
 fn writers(steps: &[Step], node: u8) -> usize {
     let clones = steps.iter().filter(|step| **step == Step::Clone(node)).count();
     let is_without_its_state = |step: &&Step| match step {
@@ -52,8 +52,8 @@ proptest! {
     }
 
     /// The last write of a running process is live, or a writer that saw it replaced it. There are
-    /// two exceptions: two clones used the same version, one of them for a removal; or three
-    /// writers without a common state used one name (D6 of the README).
+    /// two exceptions: another write used the same version, or three or more writers without a
+    /// common state used one name (D6 of the README).
     #[test]
     fn prop_a_running_process_keeps_its_write(steps in steps(NODES, Faults::Any, 1..60)) {
         let mut world = World::run(NODES, &steps);

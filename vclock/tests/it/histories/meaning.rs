@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use crate::common::bytes;
 
-/// The known writes of each process, and the writes that each write has replaced.
+/// A history as sets of writes: those that each process, each backup and the client's last read
+/// contain, and those that each write has replaced.
 #[derive(Default)]
 struct Meaning {
     known: Vec<BTreeSet<u32>>,
@@ -34,7 +35,7 @@ impl Meaning {
         live.filter(|write| self.has_value[*write as usize]).collect()
     }
 
-    /// The writes that a known write of the process has replaced.
+    /// The writes that a write known to the process has replaced.
     fn replaced(&self, process: usize) -> BTreeSet<u32> {
         let known = self.known[process].iter();
         known.flat_map(|&write| &self.replaced[write as usize]).copied().collect()
@@ -113,7 +114,8 @@ proptest! {
         }
     }
 
-    /// If wall clocks are correct and no node is cloned, joins reissue nothing and find no clash.
+    /// If wall clocks are correct and no node is cloned, joins reissue nothing, find no clash and
+    /// drop no value.
     #[test]
     fn prop_disk_faults_reissue_nothing(steps in steps(3, Faults::Disks, 1..40)) {
         let mut world = World::run(3, &steps);

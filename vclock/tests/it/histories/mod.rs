@@ -1,4 +1,4 @@
-//! Properties of all histories with the faults of real nodes.
+//! Property tests over histories with the faults of real nodes.
 
 mod faults;
 mod meaning;

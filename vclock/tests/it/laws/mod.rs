@@ -1,4 +1,4 @@
-//! The laws of clocks and siblings, checked on their bytes.
+//! The laws of clocks and siblings; most tests compare serialised bytes.
 
 mod clock;
 mod siblings;

@@ -20,14 +20,14 @@ fn is_at_most(a: &State, b: &State) -> bool {
     matches!(a.compare(b), Causality::Before | Causality::Equal)
 }
 
-/// Returns every state of a history, after each write and at the end.
+/// Returns the state of the writer after each write, and the state of each process at the end.
 fn all_states(world: &World) -> Vec<State> {
     let ends = world.processes.iter().map(|process| &process.state);
     world.writes.iter().map(|write| &write.state).chain(ends).cloned().collect()
 }
 
-/// Generates three states of one history, or any three states with few nodes and versions and with
-/// several values under one dot.
+/// Generates three states of one history, or three arbitrary states with few nodes and versions,
+/// which may have several values under one dot.
 fn three_states() -> impl Strategy<Value = [State; 3]> {
     let real = (steps(3, Faults::Any, 0..24), any::<[Index; 3]>()).prop_map(|(steps, at)| {
         let states = all_states(&World::run(3, &steps));
@@ -36,7 +36,7 @@ fn three_states() -> impl Strategy<Value = [State; 3]> {
     prop_oneof![real, [any_state(3), any_state(3), any_state(3)]]
 }
 
-/// Generates any state with up to three nodes, versions up to 3, and values below `values`.
+/// Generates states with up to three nodes, versions up to 3, and values below `values`.
 fn any_state(values: u32) -> impl Strategy<Value = State> {
     let node = (0..4_u64, btree_set((1..4_u64, 0..values), 0..MAX_NODE_DOTS));
     btree_map(0..3_u8, node, 0..4).prop_map(|nodes| {

@@ -1,4 +1,4 @@
-//! Accepted losses: they are documented and rare, and no rule avoids them.
+//! Accepted violations, which the adopted rules do not prevent.
 
 use super::judge;
 use crate::action::Action::{self, *};
@@ -59,7 +59,7 @@ fn d4_an_old_key_that_is_still_used() {
 
 #[test]
 fn only_a_forget_survives_a_lost_row() {
-    // The node does not remember its withdrawal, so its engine submits the write again.
+    // The node does not remember its withdrawal, so the next submission makes the write live again.
     let again = |[lose, keep]: [&[Action]; 2], remove: Action| {
         let before = [Submit(0, 0, 0), Session(0, 2)];
         let lost = [keep, &[remove, Session(0, 1)], lose].concat();

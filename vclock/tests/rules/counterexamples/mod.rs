@@ -1,5 +1,5 @@
-//! For each weaker rule, the smallest history that breaks a law under it and no law under the
-//! adopted rules. The weaker rules of sessions are in `session_tests`.
+//! Short histories that show, for each weaker rule, a broken law or another unwanted effect, which
+//! the adopted rules prevent. The weaker rules of sessions are in `session_tests`.
 
 mod accepted;
 mod echoes;

@@ -27,7 +27,7 @@ fn a_cap_never_refuses_a_held_id() {
 
 #[test]
 fn a_record_may_travel_in_parts() {
-    // The new key's part arrives long before the part that it superseded.
+    // Machine 1 receives the new key's part, but still holds the superseded dot of the old key.
     let history = [
         Submit(0, 0, 0),
         OneWay(0, 1, 0),

@@ -1,4 +1,4 @@
-//! V6 and V8: suppressed contents and deletions.
+//! V3, V6 and V8: suppressed contents and deletions.
 
 use super::{forbids, judge};
 use crate::action::Action::*;

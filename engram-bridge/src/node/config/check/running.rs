@@ -90,14 +90,14 @@ impl Check<'_> {
         let least = times.probe_timeout * 3;
         if times.probe_interval < least {
             let message = format!(
-                "a probe must end within the interval, including probes by other nodes; write at least {} or a shorter probe_timeout_ms",
+                "a probe must end within the interval, including probes by other nodes; use at least {} or a shorter probe_timeout_ms",
                 least.as_millis()
             );
             return self.refuse("membership.probe_interval_ms", message);
         }
         if times.suspicion < times.probe_interval {
             let message = format!(
-                "a suspected node needs time to answer; write at least {}, the probe_interval_ms",
+                "a suspected node needs time to answer; use at least {}, the probe_interval_ms",
                 times.probe_interval.as_millis()
             );
             return self.refuse("membership.suspicion_ms", message);

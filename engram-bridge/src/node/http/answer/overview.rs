@@ -27,7 +27,7 @@ pub(in crate::node::http) struct Node {
     unhosted: Vec<String>,
     /// The state in which the node found its store.
     recovery: String,
-    /// Bytes of the store; `None` if the state is only in memory.
+    /// Bytes of the store; `None` if the state is only in memory, or if the size is unknown.
     stored_bytes: Option<u64>,
     caps: Vec<CapOf>,
     writes: Writes,
@@ -61,7 +61,7 @@ struct SpaceOf {
     unlisted_entries: u64,
     /// Submissions that wait for the first contact.
     waiting: u64,
-    /// The number of changes on this node; not comparable between nodes.
+    /// The number of changes since this node started; not comparable between nodes.
     generation: u64,
 }
 
@@ -117,9 +117,9 @@ struct Writes {
     dots_dropped: u64,
     suppressions_dropped: u64,
     implausible: u64,
-    /// Members that wrote versions ahead of this node's clock.
+    /// Members that wrote versions ahead of this node's clock by more than the tolerance.
     members_ahead: u64,
-    /// The sum over all caps.
+    /// Refused records and parts of records, over all caps.
     over_cap: u64,
     storage_failures: u64,
 }

@@ -19,11 +19,11 @@ pub(in crate::node::http) struct Planned {
 #[derive(Serialize)]
 struct PlannedSpace {
     space: String,
-    /// The number of patterns that would change here.
+    /// The number of patterns whose records would change here.
     here: usize,
     /// The first of these changes.
     changes: Vec<Change>,
-    /// The number of patterns that would change at the peer.
+    /// The number of patterns whose records would change at the peer.
     there: usize,
     /// The ids of the first of these patterns.
     ids_there: Vec<String>,

@@ -71,7 +71,7 @@ pub(super) const GOSSIP_ROUNDS: Metric = Metric {
     name: "engram_consolidation_gossip_rounds_total",
     kind: Counter,
     unit: None,
-    help: "Sessions with peers, with any outcome.",
+    help: "Sessions with peers that completed or failed.",
     labels: &[],
     read: |Reading { net, .. }| {
         let ended = net.sessions.values().chain(net.sessions_failed.values()).sum();
@@ -83,7 +83,7 @@ pub(super) const DELTAS_BYTES: Metric = Metric {
     name: "engram_consolidation_deltas_transferred_bytes",
     kind: Gauge,
     unit: Some("bytes"),
-    help: "Bytes of frames that carried records, in both directions, since the start.",
+    help: "Bytes of frames that carried records in completed sessions, in both directions, since the start.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.totals.record_bytes as f64)],
 };
@@ -92,7 +92,7 @@ pub(super) const CONFLICTS: Metric = Metric {
     name: "engram_consolidation_conflicts_total",
     kind: Counter,
     unit: None,
-    help: "Patterns that acquired more than one version.",
+    help: "How often a pattern acquired more than one version.",
     labels: &["space", "type"],
     read: |reading| {
         let count = |space: &SpaceReading| {

@@ -50,7 +50,7 @@ pub(super) const AUTH_FAILURES: Metric = Metric {
     name: "engram_gossip_auth_failures_total",
     kind: Counter,
     unit: None,
-    help: "Failed handshakes and ended connections: one side refused the identity of the other.",
+    help: "Handshakes that failed and connections that ended because one side refused the identity of the other.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_IDENTITY, |reason| !of_the_network(reason)),
 };
@@ -59,7 +59,7 @@ pub(super) const CONNECTION_FAILURES: Metric = Metric {
     name: "engram_gossip_connection_failures_total",
     kind: Counter,
     unit: None,
-    help: "Failed handshakes and ended connections for other reasons, such as the network.",
+    help: "Handshakes that failed and connections that ended for other reasons, such as the network.",
     labels: &["reason"],
     read: |reading| reading.handshakes_failed(OF_THE_NETWORK, of_the_network),
 };

@@ -82,7 +82,7 @@ pub(super) const CLASHES: Metric = Metric {
     name: "engram_gossip_clashes_total",
     kind: Counter,
     unit: None,
-    help: "Versions that arrived with a content other than the held one.",
+    help: "Records with a version that arrived with a content other than the held one.",
     labels: &[],
     read: |reading| count(reading.writes.clashes),
 };
@@ -118,7 +118,7 @@ pub(super) const MEMBERS_AHEAD: Metric = Metric {
     name: "engram_gossip_members_ahead_total",
     kind: Counter,
     unit: None,
-    help: "Members that wrote versions ahead of this node's clock; one of the clocks is wrong.",
+    help: "Members that wrote versions more than 5 minutes ahead of this node's clock; one of the clocks is wrong.",
     labels: &[],
     read: |reading| count(reading.writes.members_ahead),
 };

@@ -38,7 +38,7 @@ pub(super) const SIZE: Metric = Metric {
     name: "engram_gossip_store_size_bytes",
     kind: Gauge,
     unit: Some("bytes"),
-    help: "Bytes of the store on the disk; 0 if the node has none.",
+    help: "Bytes of the store on the disk; 0 if the node has no store, or the size is unknown.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.writes.stored_bytes.unwrap_or(0) as f64)],
 };
@@ -47,7 +47,7 @@ pub(super) const RECORDS: Metric = Metric {
     name: "engram_gossip_store_records",
     kind: Gauge,
     unit: None,
-    help: "Records in the store, including those of unhosted spaces; 0 if the node has no store.",
+    help: "Records in the store, including those of unhosted spaces; 0 if the node has no store, or their number is unknown.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.writes.stored_records.unwrap_or(0) as f64)],
 };
@@ -56,7 +56,7 @@ pub(super) const FAILURE: Metric = Metric {
     name: "engram_gossip_storage_failure",
     kind: Gauge,
     unit: None,
-    help: "1 while the last change could not be stored, else 0.",
+    help: "1 while changes cannot be stored, else 0.",
     labels: &[],
     read: |reading| vec![flag(&[], reading.writes.storage_failure.is_some())],
 };

@@ -12,7 +12,8 @@ use crate::session::{Handover, Taken};
 use crate::support::{Delivery, with_contents};
 
 impl World {
-    /// Runs a whole session. Returns whether it changed anything.
+    /// Runs a whole session, which ends the first contacts of its two ends if it is complete.
+    /// Returns whether a root changed.
     pub(crate) fn session(&mut self, one: usize, other: usize) -> bool {
         let ends = [one, other];
         let (roots, rows) = (self.roots(ends), self.rows(ends));

@@ -135,7 +135,8 @@ impl World {
         output
     }
 
-    /// Ends the first contact of a process: its waiting values become ordinary submissions.
+    /// Ends the first contact of a process, unless its disk is full: its waiting values become
+    /// ordinary submissions.
     pub(crate) fn take_in(&mut self, process: usize) {
         let Some(waiting) = self.waiting[process] else { return };
         let before = self.processes[process].rows();
