@@ -43,9 +43,9 @@ impl Release {
         for member in &libraries {
             refuse_incomplete(member)?;
         }
-        let mut rehearsal = self.publish()?;
-        rehearsal.arg("--dry-run");
-        let checks = [cargo(["xtask", "tidy"]), rehearsal];
+        let mut dry_run = self.publish()?;
+        dry_run.arg("--dry-run");
+        let checks = [cargo(["xtask", "tidy"]), dry_run];
         if !each_passes(checks)? || archive::weigh_each(&libraries)? == Verdict::Failed {
             return Ok(Verdict::Failed);
         }
