@@ -49,7 +49,10 @@ pub enum RotateError {
     #[error("unusable new identity: {0}")]
     Identity(#[from] IdentityError),
     /// The new certificate is for another key, which means another node id.
-    #[error("the new certificate is for node {found}, but this is {expected}; keep the key")]
+    #[error(
+        "the new certificate is for node {found}, but this is node {expected}; use a certificate for \
+         the key of this node"
+    )]
     OtherNode {
         /// The id of this node.
         expected: NodeId,

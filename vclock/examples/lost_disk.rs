@@ -22,7 +22,7 @@ fn main() -> Result<(), SiblingsError> {
     // The disk is lost, and the wall clock starts in 1970. The node writes.
     let wall_clock = 1_000_000_000;
     let mut clock = HybridClock::new(BUILT_AT);
-    println!("fault of the clock: {:?}", clock.fault(wall_clock));
+    println!("wall clock fault: {:?}", clock.fault(wall_clock));
     let mut key = Siblings::new();
     let version = clock.next(wall_clock, random);
     key.submit(Dot::new("berlin", version), "tuesday's view")?;

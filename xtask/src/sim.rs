@@ -72,7 +72,7 @@ impl Sim {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let part = self.part.to_possible_value().expect("no part is hidden");
+        let part = self.part.to_possible_value().expect("no part is skipped");
         let mut arguments = vec![part.get_name().to_owned()];
         let mut add = |texts: &[&str]| arguments.extend(texts.iter().map(|&text| text.to_owned()));
         if self.json && matches!(self.part, Part::Run | Part::Bytes) {

@@ -15,11 +15,11 @@ pub struct ConsolidationSnapshot {
     pub generated_at: Timestamp,
     /// The patterns, in no particular order. Cloning a snapshot shares them.
     pub patterns: Vec<Arc<SemanticPattern>>,
-    /// The engine's counters.
+    /// The engine's statistics.
     pub stats: ConsolidationStats,
 }
 
-/// Counters of the consolidation engine since it started. Never replicated.
+/// Statistics of the consolidation engine since it started. Never replicated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsolidationStats {
     /// Replay cycles.

@@ -42,7 +42,7 @@ fn a_full_disk_is_the_cause_of_a_stall() {
     let reason = stalled["reason"].as_str().unwrap();
     assert!(reason.contains("the peer does not currently accept records"), "{stalled}");
 
-    // After the process has stopped, it reports no more events.
+    // Once the process has stopped, `seen` contains all of its events.
     full.signal("TERM");
     full.event("stopped");
     assert!(!full.seen.iter().any(|event| event["event"] == "stalled"), "{:?}", full.seen);

@@ -141,7 +141,7 @@ fn take_roots(r: &mut Reader<'_>) -> Result<Vec<WalkedRoot>, DecodeError> {
     let roots: Vec<WalkedRoot> =
         r.list("final roots", MAX_SPACES, 33, |r| r.take("a final root"))?;
     if !roots.is_sorted_by(|a, b| a.space < b.space) {
-        return Err(DecodeError::NotCanonical("the order of the final roots"));
+        return Err(DecodeError::NotCanonical("the list of final roots"));
     }
     Ok(roots)
 }

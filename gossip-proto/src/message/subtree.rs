@@ -106,7 +106,7 @@ fn take_listing(r: &mut Reader<'_>) -> Result<Listing, DecodeError> {
         return Err(DecodeError::NotCanonical("the order of a listing"));
     }
     if !lines.iter().all(|line| prefix.contains_key(&line.key)) {
-        return Err(DecodeError::NotCanonical("a key outside its listing"));
+        return Err(DecodeError::Invalid("the key of a line"));
     }
     Ok(Listing { prefix, lines })
 }

@@ -1,4 +1,5 @@
-//! Compares the tree with its slow twin after random edits, in trees of many shapes.
+//! Compares trees of every depth with their slow twin, after random edits and at every boundary at
+//! which a block splits.
 
 use crate::common::naive::Naive;
 use crate::common::{Placed, place, value};

@@ -40,9 +40,9 @@ pub const MAX_NODE_DOTS: usize = 16;
 /// Each operation requires a new dot, even a removal: without one, two replicas could have seen the
 /// same writes and hold different values.
 ///
-/// A state is a product over nodes: the entry and the live dots of a node must be sent together,
-/// but different nodes may be sent separately, see [`parts`](Self::parts). An entry that arrives
-/// without its dots declares them superseded, and they are deleted.
+/// A state is a product over nodes: the entry and the live dots of one node must be sent together,
+/// but the parts of different nodes may be sent separately; see [`parts`](Self::parts). An entry
+/// that arrives without its dots declares them superseded, and they are deleted.
 ///
 /// Two values under one dot are possible only if two processes have written in the name of one node
 /// (a copied disk, a restored virtual machine). Both are kept.

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(until(Some(1)).unwrap(), at(101));
         assert_eq!(until(Some(30)).unwrap(), at(130));
         assert_eq!(until(None).unwrap(), at(130), "less than the default is left");
-        // The authority was created a moment before the certificate.
+        // The authority was made for 30 days, five seconds before the certificate.
         let later = at(100) + Duration::from_secs(5);
         assert_eq!(of_node(later, Some(30), authority(130)).unwrap().until, at(130));
         assert_eq!(of_node(at(100), None, authority(900)).unwrap().until, at(465));

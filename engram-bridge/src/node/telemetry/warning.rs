@@ -255,7 +255,7 @@ fn date(time: SystemTime) -> String {
 fn amount(CapUsage { cap, used, limit }: &CapUsage) -> String {
     match cap {
         Cap::LiveRecords => format!("{used} of {limit} records"),
-        Cap::Deletions => format!("{used} of {limit} deletions and suppressed contents"),
+        Cap::Deletions => format!("{used} of {limit}"),
         Cap::ContentBytes => format!("{} of {} MiB", used >> 20, limit >> 20),
         Cap::UnlistedEntries => format!("{used} of {limit} entries in one space"),
     }
@@ -335,9 +335,9 @@ mod tests {
         let texts: Vec<String> = every().iter().map(Warning::to_string).collect();
         for (text, part) in [
             (&texts[0], "os error 28"),
-            (&texts[1], "store.max_deletions is reached (8 of 10 records)"),
-            (&texts[4], "at least 2 days behind"),
-            (&texts[5], "8 days ahead"),
+            (&texts[1], "store.max_deletions is reached (8 of 10)"),
+            (&texts[4], "up to 2 days before the release"),
+            (&texts[5], "up to 8 days ahead"),
         ] {
             assert!(text.contains(part), "{text}");
         }

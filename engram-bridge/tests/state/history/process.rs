@@ -214,6 +214,10 @@ impl Process {
             Input::DiskFull(full) => {
                 let (place, reason) = ("memory".to_owned(), "it is full".to_owned());
                 self.disk.fail(full.then_some(StorageError::Full { place, reason }));
+                if !full {
+                    // The service does this a while after a failure.
+                    self.store.retry_storage();
+                }
                 Output::Done
             }
         }

@@ -44,13 +44,14 @@ pub(in crate::session) struct Delta {
     pub(super) ended: bool,
 }
 
-/// The form in which to send this side's summary.
+/// Whether this side still has to send its summary, and in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tell {
     Relative,
     Whole,
     /// Whole, with a request for the peer's whole summary.
     WholeForWhole,
+    /// The summary has been sent.
     Told,
 }
 
