@@ -136,7 +136,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern";
     "lan_all_10", 10 nodes, 100 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
-    "lan_all_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Spread(Change::All, LAN),
+    "lan_all_100", 100 nodes, 10 seeds, Large, 1.0 s, Plan::Spread(Change::All, LAN),
         "one new pattern at each node";
     "wan_one_100", 100 nodes, 100 seeds, Quick, 3.0 s, Plan::Spread(Change::One, WAN),
         "one new pattern; 75 to 85 ms between nodes, 2 % of the packets are lost";
@@ -150,9 +150,9 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
     "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "many_100", 100 nodes, 2 seeds, Quick, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
+    "many_100", 100 nodes, 2 seeds, Large, 3.0 s, Plan::Spread(Change::Many(1_000), LAN),
         "1,000 new patterns at one node";
-    "healed_100", 100 nodes, 3 seeds, Quick, 5.0 s, Plan::Halves(1),
+    "healed_100", 100 nodes, 3 seeds, Large, 5.0 s, Plan::Halves(1),
         "two halves that were partitioned for ten minutes: the time from healing to agreement";
     "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
@@ -169,7 +169,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
          pattern";
     "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
-    "return_500", 500 nodes, 2 seeds, Quick, 2.0 s, Plan::Silence(100, Moment::Return),
+    "return_500", 500 nodes, 2 seeds, Large, 2.0 s, Plan::Silence(100, Moment::Return),
         "the same: the time until a returning member is connected again";
     "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
         "400 of 401 other members are silent: the time until the running one is connected";

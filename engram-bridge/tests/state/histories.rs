@@ -98,7 +98,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn random_histories_lose_nothing() {
-    run(0..150);
+    run(0..80);
 }
 
 /// At least 100,000 histories in all, unless the environment sets a different number.
