@@ -106,12 +106,12 @@ pub(crate) fn handshakes(nodes: &[Node]) -> u64 {
 /// Measures how many bytes per second an idle node sends on average: the payload of gossip-net, and
 /// all bytes including headers.
 pub(crate) async fn idle(network: &MemoryNetwork, nodes: &[Node]) -> [f64; 2] {
-    const SECONDS: u32 = 120;
+    const SECONDS: u32 = 60;
     nodes[0].store.write("a pattern");
     nodes[0].gossip.announce();
     until(nodes, "all nodes have the pattern", all_equal).await;
     // Wait until the MTU discovery has ended and all members have joined.
-    sleep(Duration::from_secs(120)).await;
+    sleep(Duration::from_secs(60)).await;
     let own = || -> u64 {
         let stats = nodes.iter().map(|node| node.gossip.stats());
         stats.map(|s| s.advert_bytes_sent + s.membership_bytes_sent + s.session_bytes_sent).sum()
