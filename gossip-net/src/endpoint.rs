@@ -154,7 +154,7 @@ fn leave_port(endpoint: &Endpoint) -> io::Result<()> {
     Ok(())
 }
 
-/// Derives the connection ids and the stateless resets from the node's key. After a restart, the
+/// Derives the keys of connection ids and of stateless reset tokens from the node's key. After a restart, the
 /// endpoint can therefore answer packets of earlier connections with a reset, so that a peer
 /// notices the restart at its next packet.
 fn endpoint_config(identity: &Identity) -> EndpointConfig {

@@ -26,7 +26,7 @@ fn untested(rules: &str, tests: &str) -> Vec<Violation> {
         let tested =
             |line: &str| line.trim_end_matches('}').ends_with(&format!("alertname: {name}"));
         let lines = tests.lines().filter(|line| tested(line));
-        // A case in which the alert does not fire fits into one line.
+        // A case in which the alert does not fire is written on one line, in braces.
         let (quiet, fires): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with('}'));
         for (cases, fault) in [(quiet, "does not fire"), (fires, "fires")] {
             if cases.is_empty() {

@@ -112,7 +112,7 @@ mod tests {
         assert!(episodes.begins("full", at(0)));
         assert!(!episodes.begins("full", at(30)));
         assert_eq!(episodes.due(at(60)), [("full", 1)]);
-        assert!(!episodes.begins("full", at(179)), "less than two minutes");
+        assert!(!episodes.begins("full", at(179)), "less than two minutes since the last count");
         assert_eq!(episodes.due(at(180)), [("full", 1)]);
         assert_eq!(episodes.due(at(180 + 240)), []);
         assert!(episodes.begins("full", at(421)));

@@ -29,7 +29,7 @@ pub(super) const ERRORS: Metric = Metric {
     name: "engram_gossip_store_errors_total",
     kind: Counter,
     unit: None,
-    help: "Batches of changes that could not be stored; these changes did not happen.",
+    help: "Batches of changes that could not be stored; the node did not apply them.",
     labels: &[],
     read: |reading| vec![Sample::count(&[], reading.writes.storage_failures)],
 };
