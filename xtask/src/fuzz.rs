@@ -156,4 +156,9 @@ mod tests {
             assert!(corpus.is_dir(), "{} is missing", corpus.display());
         }
     }
+
+    #[test]
+    fn the_untraced_target_exists() {
+        assert!(targets().unwrap().iter().any(|target| target.name == UNTRACED));
+    }
 }

@@ -58,7 +58,6 @@ impl Tidy {
         for member in &members {
             violations.extend(dependencies::check(member));
             let sources = Source::read_all(member, &["src", "tests"])?;
-            violations.extend(declared::check(&sources));
             violations.extend(modules::check_circles(&member.name, &sources));
             violations.extend(names::check_retired(&sources));
             violations.extend(names::check_tests(&sources));
@@ -71,8 +70,11 @@ impl Tidy {
                 violations.extend(modules::check_rooms(&sources));
                 violations.extend(modules::check_root(&sources));
             }
+            let programs = Source::read_all(member, &["examples", "benches"])?;
+            violations.extend(declared::check(&sources));
+            violations.extend(declared::check(&programs));
             all.extend(sources);
-            all.extend(Source::read_all(member, &["examples", "benches"])?);
+            all.extend(programs);
         }
         let names = all.iter().flat_map(Source::names).map(str::to_owned).collect();
         let files: Vec<_> = all.iter().map(|source| source.place.clone()).collect();

@@ -39,7 +39,7 @@ pub(crate) fn spread(
 }
 
 /// Partitions a cluster into two halves for [`APART`], and measures the time from healing until all
-/// nodes agree. Before healing, the most common root must be that of exactly half of the nodes.
+/// nodes agree. Before healing, each half must agree, and differ from the other half.
 pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let mut world = settled(nodes, &LAN, setting);
     let (from, to) = ((0..nodes / 2).collect(), (nodes / 2..nodes).collect());
@@ -49,13 +49,12 @@ pub(crate) fn halves(nodes: usize, patterns: u32, setting: Setting) -> Run {
     let roots = |half: std::ops::Range<usize>| -> BTreeSet<[u8; 32]> {
         half.map(|node| world.host(node).pin(&default_space()).summary().root).collect()
     };
-    let agreed =
-        [roots(0..nodes / 2), roots(nodes / 2..nodes)].iter().all(|roots| roots.len() == 1);
+    let (here, there) = (roots(0..nodes / 2), roots(nodes / 2..nodes));
     world.heal();
     world.reset_peaks();
     let mut run = finish(&mut world, setting, written.into_iter().sum());
-    if !agreed {
-        run.faults.push("a half did not agree before healing".to_owned());
+    if here.len() != 1 || there.len() != 1 || here == there {
+        run.faults.push("before healing, each half should agree, and differ from the other".into());
     }
     let difference = u64::from(patterns) * nodes as u64;
     run.faults.extend(storm(&run, nodes as u64, difference));

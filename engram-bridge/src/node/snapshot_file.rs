@@ -211,18 +211,25 @@ fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads one line, without its line ending and other white space at its end. Returns the number of
-/// bytes that the line takes in the file; 0 at the end of the file. Of a line that is too long, reads
-/// one byte more than is allowed, and skips the rest.
+/// Reads one line, and [trims](trimmed) it. Returns the number of bytes that the line takes in the
+/// file; 0 at the end of the file. Of a line that is too long, reads one byte more than is allowed,
+/// and skips the rest.
 fn read_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     let most = MAX_SNAPSHOT_LINE as u64 + 1;
-    let length = lines.take(most).read_until(b'\n', line)? as u64;
+    let mut length = lines.take(most).read_until(b'\n', line)? as u64;
     if length == most && line.last() != Some(&b'\n') {
-        return Ok(length + lines.skip_until(b'\n')? as u64);
+        length += lines.skip_until(b'\n')? as u64;
     }
-    line.truncate(line.trim_ascii_end().len());
+    line.truncate(trimmed(line).len());
     Ok(length)
+}
+
+/// A line without its line ending and other white space at its end. A line that is too long keeps
+/// the white space, so that [`text`] rejects it.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    if line.len() > MAX_SNAPSHOT_LINE { line } else { line.trim_ascii_end() }
 }
 
 /// Returns a line as text, or the reason why it cannot be read as text.

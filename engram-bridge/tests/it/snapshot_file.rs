@@ -196,6 +196,17 @@ fn non_utf8_line_is_skipped_alone() {
 }
 
 #[test]
+fn white_space_shortens_no_line_that_is_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = SnapshotLines::new(&folder.path().join("n.jsonl"), 2);
+    let mut long = vec![b' '; MAX_SNAPSHOT_LINE + 2];
+    assert!(lines.read(&long).unwrap_err().reason.contains("split it into several snapshots"));
+    long.truncate(2);
+    long.extend(pattern("p", r#","embedding_row":7"#).into_bytes());
+    assert!(lines.read(&long).unwrap().is_some());
+}
+
+#[test]
 fn rows_may_be_appended_between_two_lines() {
     let folder = tempfile::tempdir().unwrap();
     let (path, rows) = (folder.path().join("n.jsonl"), folder.path().join("embeddings.f32"));

@@ -26,7 +26,7 @@ pub struct Want {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
     /// The tags of the contents that the sender holds under this key, strictly ascending, at most
-    /// [`MAX_WANT_HOLDS`]. In answer to a want, only those that the want named.
+    /// [`MAX_WANT_HOLDS`].
     pub holds: Vec<Tag>,
     /// The context of the record that the sender holds under this key: node and entry, ascending by
     /// node, at most [`MAX_WANT_CONTEXT`]. If it covers the receiver's context and differs from it,

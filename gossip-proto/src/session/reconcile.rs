@@ -8,7 +8,7 @@ use super::Session;
 use super::descent::NodeRef;
 use super::names::{Names, NodeNames};
 use super::receive::Arrived;
-use super::transfer::Wanted;
+use super::transfer::{Order, Wanted};
 use crate::clocks::short_node;
 use crate::limits::{MAX_DEPTH, MAX_LINES};
 use crate::message::{
@@ -18,7 +18,7 @@ use crate::message::{SubtreeResponse, Want};
 use crate::record::NodeId;
 use crate::tag::{self, KEY_LEN};
 use crate::view::ask;
-use crate::{Entry, Event, Prefix, ProtocolViolation, Rejection, SessionError, View};
+use crate::{Entry, Event, Prefix, ProtocolViolation, Record, Rejection, SessionError, View};
 
 /// Maximum number of entries that are compared with a listing at once. More entries are compared
 /// child by child.
@@ -73,9 +73,7 @@ impl<V: View> Session<V> {
                 || self.deltas.get(request.space).is_some()
                 || self.transfer.sent.contains(request.space, want.key);
             if known {
-                for entry in self.view(request.space)?.entries(&below) {
-                    self.answer_want(request.space, &entry, want);
-                }
+                self.answer_want(request.space, want)?;
             } else {
                 self.stats.unasked += 1;
             }
@@ -83,24 +81,30 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Sends this side's record, or requests the peer's record if its context covers this record's
-    /// context and differs from it. Does neither if the peer's record is newer in this way, but
-    /// this node recently refused it in another session.
-    fn answer_want(&mut self, space_index: u32, entry: &Entry, want: &Want) {
-        let record = self.directory.at(space_index).and_then(|space| space.view.record(&entry.key));
-        let Some(record) = record else { return };
-        // A side that refused a record, whole or in part, did not make the join that the peer
+    /// Sends this side's records under a key, or requests the peer's record if its context covers
+    /// the context of this side's only record and differs from it. Does neither if the peer's record
+    /// is newer in this way, but this node recently refused it in another session.
+    fn answer_want(&mut self, space_index: u32, want: &Want) -> Result<(), SessionError> {
+        let view = self.view(space_index)?;
+        let entries = view.entries(&Prefix::of_key(&want.key)).into_iter();
+        let records: Vec<([u8; 32], Record)> =
+            entries.filter_map(|entry| Some((entry.key, view.record(&entry.key)?))).collect();
+        // A side that refused a record, in whole or in part, did not make the join that the peer
         // expects.
         let refused_here = self.transfer.refused.contains(space_index, want.key);
-        let mut shared = self.session_key.tags(record.contents());
-        shared.retain(|tag| want.holds.binary_search(tag).is_ok());
-        if record.is_older_than(&want.context) && !refused_here {
+        let is_older = matches!(&records[..], [(_, record)] if record.is_older_than(&want.context));
+        if is_older && !refused_here {
             if !self.has_refused(space_index, &want.key) {
-                self.want(Wanted { space_index, key: want.key, newer: Some(shared) });
+                self.want(Wanted { space_index, key: want.key, order: Order::PeerIsNewer });
             }
-        } else {
-            self.transfer.push_record(space_index, entry.key, shared);
+            return Ok(());
         }
+        for (key, record) in records {
+            let mut known = self.session_key.tags(record.contents());
+            known.retain(|tag| want.holds.binary_search(tag).is_ok());
+            self.transfer.push_record(space_index, key, known);
+        }
+        Ok(())
     }
 
     pub(super) fn on_pattern_sync(&mut self, mut sync: PatternSync) -> Result<(), SessionError> {
@@ -157,7 +161,7 @@ impl<V: View> Session<V> {
             });
         }
         for key in received.lacking {
-            self.want(Wanted { space_index, key: tag::key(&key), newer: None });
+            self.want(Wanted { space_index, key: tag::key(&key), order: Order::Unknown });
         }
         for piece in received.requested {
             self.transfer.arrive(space_index, piece, &self.directory, self.session_key);
@@ -280,7 +284,7 @@ impl<V: View> Session<V> {
             // It is unknown whose record is newer. The request names the context and the contents
             // held here, so that the peer sends only missing contents, or requests this side's
             // record if the peer's is older.
-            self.want(Wanted { space_index: at.0, key, newer: None });
+            self.want(Wanted { space_index: at.0, key, order: Order::Unknown });
             return Vec::new();
         }
         ours.iter().filter(|entry| !there(entry)).copied().collect()

@@ -58,14 +58,19 @@ impl QueuedRecord {
     }
 }
 
-/// A record to request.
+/// A key whose records to request. The records held under it are looked up when the request is made.
 pub(super) struct Wanted {
     pub(super) space_index: u32,
     pub(super) key: [u8; KEY_LEN],
-    /// If the peer's record is newer than this side's: the tags of its contents that this side
-    /// holds, ascending. Otherwise the request names the contents and the context that are held
-    /// here when it is made.
-    pub(super) newer: Option<Vec<Tag>>,
+    pub(super) order: Order,
+}
+
+/// The order of the records of both sides under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Unknown,
+    /// The context of the peer's record covers that of this side's only record.
+    PeerIsNewer,
 }
 
 /// The state of the exchange.
@@ -238,10 +243,7 @@ impl<C: Wire> Transfer<C> {
                 break;
             }
             let Some(wanted) = self.wants.pop_front() else { break };
-            let want = match wanted.newer {
-                Some(holds) => Want { key: wanted.key, holds, context: Vec::new() },
-                None => want_of(view, wanted.key, session_key),
-            };
+            let want = want_of(view, &wanted, session_key);
             bytes += KEY_LEN + 4 + TAG_LEN * want.holds.len();
             bytes += (WANT_NODE + WANT_ENTRY) * want.context.len();
             self.awaited.insert((space, want.key));
@@ -428,14 +430,18 @@ impl<C: Wire> Transfer<C> {
     }
 }
 
-/// Builds the request for a key, with the contents and the context held under it.
-fn want_of(view: &impl View, key: [u8; KEY_LEN], session_key: SessionKey) -> Want {
+/// Builds the request for a key, with the contents held under it, and with the context of the record
+/// held under it if the peer needs it to tell which record is newer.
+fn want_of(view: &impl View, wanted: &Wanted, session_key: SessionKey) -> Want {
+    let Wanted { key, order, .. } = *wanted;
     let entries = view.entries(&Prefix::of_key(&key));
     let records: Vec<Record> = entries.iter().filter_map(|entry| view.record(&entry.key)).collect();
     let mut holds = session_key.tags(records.iter().flat_map(Record::contents));
     holds.truncate(MAX_WANT_HOLDS);
     let context = match &records[..] {
-        [record] if record.parts.len() <= MAX_WANT_CONTEXT => record.context().collect(),
+        [record] if order == Order::Unknown && record.parts.len() <= MAX_WANT_CONTEXT => {
+            record.context().collect()
+        }
         _ => Vec::new(),
     };
     Want { key, holds, context }

@@ -188,7 +188,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "session: an older record is named at length",
-        edits: &[Edit { file: RECONCILE, from: "newer: Some(shared)", to: "newer: None" }],
+        edits: &[Edit {
+            file: RECONCILE,
+            from: "order: Order::PeerIsNewer",
+            to: "order: Order::Unknown",
+        }],
         suite: &SESSION,
         killers: &["convergence::the_older_side_requests_briefly"],
     },

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::patterns::Patterns;
-use super::{FileSnapshot, RejectedLine, line, text};
+use super::{FileSnapshot, RejectedLine, line, text, trimmed};
 
 /// Reads consolidation snapshots line by line, in both layouts of
 /// [`SnapshotFile`](super::SnapshotFile). Each line is a separate snapshot.
@@ -27,7 +27,7 @@ impl SnapshotLines {
     /// are listed in the returned snapshot. The next line can still be read.
     pub fn read(&mut self, line: &[u8]) -> Result<Option<FileSnapshot>, RejectedLine> {
         self.number += 1;
-        let line = line.trim_ascii();
+        let line = trimmed(line);
         if line.is_empty() {
             return Ok(None);
         }
