@@ -321,7 +321,8 @@ impl Gossip {
 impl Shared {
     async fn stop(self: Arc<Self>) {
         self.phase.send_replace(Phase::Draining);
-        // Every task holds a subscription to the phase until it ends.
+        // The tasks for incoming connections, for the schedule, for the membership and for each peer
+        // hold a subscription to the phase until they end.
         self.phase.closed().await;
         // The state of a peer holds its connection, which holds the socket.
         self.peers().clear();

@@ -171,7 +171,8 @@ impl HandshakeError {
         }
     }
 
-    /// Converts the error that ended a connection, if our own verification did not fail.
+    /// Converts the error that ended a connection. If our certificate verifier refused the peer, its
+    /// verdict is more precise.
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ConnectionClosed(close) => {

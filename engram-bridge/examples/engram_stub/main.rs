@@ -124,7 +124,7 @@ impl Engram {
     }
 }
 
-/// Builds a store like Engram's store factory, reduced to the parts that a cluster changes.
+/// Builds a store as Engram's store factory does, with only the steps that a cluster changes.
 fn build_memory_space_store(
     space_id: &MemorySpaceId,
     directories: &SpaceDirectories,

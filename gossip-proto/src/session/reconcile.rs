@@ -81,9 +81,11 @@ impl<V: View> Session<V> {
         Ok(())
     }
 
-    /// Sends this side's records under a key, or requests the peer's record if its context covers
-    /// the context of this side's only record and differs from it. Does neither if the peer's record
-    /// is newer in this way, but this node recently refused it in another session.
+    /// Answers a request for a key. Sends this side's records under the key, unless the request
+    /// shows that the peer's record is newer: its context covers that of this side's only record and
+    /// differs from it. This side then requests the peer's record, or does nothing if this node
+    /// recently refused it in another session. It sends its own record nevertheless if it refused
+    /// the peer's in this session.
     fn answer_want(&mut self, space_index: u32, want: &Want) -> Result<(), SessionError> {
         let view = self.view(space_index)?;
         let entries = view.entries(&Prefix::of_key(&want.key)).into_iter();

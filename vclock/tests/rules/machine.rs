@@ -42,7 +42,7 @@ pub(crate) struct Memory {
     pub(crate) handed: [Option<u8>; IDS],
     /// Echo: the blends that this process handed out.
     pub(crate) blends: [Set; IDS],
-    /// The snapshot that the engine received, to return it later.
+    /// The last snapshot that the engine received, which it may return later.
     pub(crate) engine: Option<[Option<u8>; IDS]>,
     /// Only for [`Weaker::IncarnationAndCounter`]: this process's incarnation, and the number of its
     /// writes.

@@ -57,7 +57,7 @@ pub(crate) fn verify(feeds: &[Feed], exports: &[Export]) -> Result<Findings> {
             // An export with equal bytes has already been checked.
             Some((_, known, shown)) if *known == bytes => check.findings.shown.push(*shown),
             Some((one, ..)) => {
-                check.problem(format!("{} and {} show different bytes", one.node, export.node));
+                check.problem(format!("the exports of {} and {} differ", one.node, export.node));
                 check.node(&export.node, &bytes);
             }
             None => {
@@ -314,7 +314,7 @@ mod tests {
         let right = feed("", &[("p", &["e1", "e3"], 0.75), ("q", &["e2", "e2"], 0.5)]);
         let other = feed("", &[("p", &["e3", "e1"], 0.75), ("q", &["e2", "e2"], 0.5)]);
         let findings = verified(&disagreeing(), &[&right, &other]);
-        assert_eq!(findings.problems, ["n0 and n1 show different bytes"]);
+        assert_eq!(findings.problems, ["the exports of n0 and n1 differ"]);
         assert_eq!(findings.missing_citations, 0);
     }
 }

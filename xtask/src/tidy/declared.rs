@@ -30,7 +30,7 @@ fn declares(source: &Source, place: &str) -> bool {
     let lines = source.product.lines().chain(source.tests.lines());
     let mut code = lines.map(|line| line.split("//").next().unwrap_or_default().trim());
     let name = name_below(&source.place, place).map(|name| format!("mod {name};"));
-    let beside = Path::new(&source.place).parent().unwrap_or(Path::new(""));
+    let beside = Path::new(&source.place).parent().unwrap_or_else(|| Path::new(""));
     code.any(|code| {
         let between = |start: &str, end: &str| code.strip_prefix(start)?.strip_suffix(end);
         let path = between("#[path = \"", "\"]").or_else(|| between("include!(\"", "\");"));

@@ -71,7 +71,7 @@ pub enum Warning {
 pub enum Unready {
     /// The node has peers, and its state has not been equal to that of any of them since it
     /// started.
-    #[error("this node has not been equal to any of its peers yet")]
+    #[error("this node's state has not been equal to that of any peer yet")]
     NeverEqual,
     /// The node has peers, but is connected to none of them.
     #[error("no peer is connected; the state of each peer names the cause")]

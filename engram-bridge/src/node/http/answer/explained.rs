@@ -62,8 +62,8 @@ struct Version {
     writes: Vec<Write>,
     /// Whether the content was forgotten, so that it is not shown.
     suppressed: bool,
-    /// The peer that first sent the version; `None` if this node's engine submitted it, or if the
-    /// peer is unknown.
+    /// The peer from which this node first received the version; `None` if its own engine submitted
+    /// it first, or if the peer is unknown.
     introduced_by: Option<String>,
     /// Whether the version is the last submission of this node's own engine.
     submitted_here: bool,
