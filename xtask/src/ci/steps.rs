@@ -1,8 +1,6 @@
 //! The steps of CI and their commands.
 
-use std::num::NonZero;
 use std::process::Command;
-use std::thread::available_parallelism;
 
 use crate::command::{cargo, root};
 use crate::features;
@@ -140,13 +138,11 @@ fn lints() -> Command {
     cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
 }
 
-/// Prefers nextest, which runs the tests of all crates in parallel: two for each core, because many tests mostly wait.
+/// Prefers nextest, which runs the tests of all crates in parallel.
 fn tests() -> Command {
     if Tool::NEXTEST.is_here() {
         let mut command = cargo(["nextest", "run", "--config-file", ".cargo/nextest.toml"]);
         command.args(["--workspace", "--all-features"]);
-        let cores = available_parallelism().map_or(1, NonZero::get);
-        command.arg(format!("--test-threads={}", 2 * cores));
         command
     } else {
         cargo(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"])
