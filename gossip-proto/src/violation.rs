@@ -15,7 +15,7 @@ pub enum ProtocolViolation {
     #[error("an opening hello without a digest of its parameters")]
     NoParameterDigest,
     /// The answer to a hello carries a digest of parameters, which only the opener sends.
-    #[error("an answer to a hello with a digest of parameters")]
+    #[error("a digest of parameters in the answer to a hello")]
     UnexpectedParameterDigest,
     /// A hello describes its spaces in a form that belongs to a later message.
     #[error("a hello with neither its spaces nor their digest")]

@@ -53,7 +53,8 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
         for bit in 0..frame.len() * 8 {
             frame[bit / 8] ^= 1 << (bit % 8);
             let bytes = allocated(|| Message::decode(&frame));
-            // A flipped bit may enlarge a count or a length, but only within the frame.
+            // A flipped bit may enlarge a count or a length. The decoder limits counts by the bytes
+            // left in the frame, and the length of a packed section by its packed size.
             let cap = 4 * sound + 64 * frame.len();
             assert!(bytes <= cap, "{name}, bit {bit}: {bytes} bytes, {sound} undamaged");
             frame[bit / 8] ^= 1 << (bit % 8);

@@ -71,7 +71,7 @@ pub struct StoreConfig {
     /// The precision of stored embeddings. With [`Precision::F16`], each number is rounded once, when a pattern is
     /// submitted. The precision must be the same on all nodes.
     pub precision: Precision,
-    /// The strategy that chooses the visible pattern among several versions. Nodes with different strategies
+    /// The strategy that determines what is visible if a pattern has several versions. Nodes with different strategies
     /// still sync, but may show different patterns.
     pub strategy: Arc<dyn Strategy<Arc<SemanticPattern>>>,
     /// The limit on the patterns that this node shows. It may differ between nodes.

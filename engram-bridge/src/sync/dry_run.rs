@@ -15,7 +15,8 @@ impl SyncPreview {
     ///
     /// The peer sends its differing records and their contents as in a sync, so a preview costs
     /// about as many bytes. At most two previews with a peer, and eight in total, can run or wait at
-    /// a time. They run alongside syncs.
+    /// a time. A preview runs alongside syncs with other peers, and never together with a sync with
+    /// its own peer.
     ///
     /// # Errors
     /// [`SyncError`] if the session with the peer failed, or if too many previews run or wait.

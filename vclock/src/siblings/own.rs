@@ -82,7 +82,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
         self.of_dot(&dot).iter().any(|(_, value)| *value == last_write.value)
     }
 
-    /// Whether this state has seen and superseded the write.
+    /// Whether this state covers the write, but no longer holds it as live.
     fn removes(&self, node: &N, last_write: &LastWrite<V>) -> bool {
         let dot = Dot::new(node.clone(), last_write.version);
         self.context.covers(&dot) && !self.is_live(&dot)

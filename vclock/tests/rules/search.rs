@@ -33,7 +33,8 @@ impl Random {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) histories: u64,
-    /// The number of histories whose replicas were not yet equal when all clocks were correct.
+    /// The number of histories whose replicas still differed after all clocks had been corrected and
+    /// the following sessions had ended.
     pub(crate) late: u64,
     pub(crate) rounds: usize,
     pub(crate) dots: usize,

@@ -107,7 +107,7 @@ pub(super) fn check_code(
     violations
 }
 
-/// Describes the fault of a `Type::item` if one of its parts occurs in no source file.
+/// Returns an error message if a name in the path `Type::item` occurs in no source file.
 fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     let path = span.split(['(', '<', ' ', '!']).next().unwrap_or_default();
     let is_name = |part: &str| part.starts_with(|c: char| c.is_alphabetic());
@@ -116,7 +116,7 @@ fn unknown_item(span: &str, names: &BTreeSet<String>) -> Option<String> {
     Some(format!("`{span}`: `{part}` does not occur in any source file"))
 }
 
-/// Describes the fault of the name of a `.rs` file if no such file exists. A file may be named by
+/// Returns an error message if `span` names a `.rs` file that does not exist. A file may be named by
 /// the end of its path.
 fn unknown_file(span: &str, files: &[String]) -> Option<String> {
     let is_file = span.ends_with(".rs") && !span.contains(['*', ' ', '<']);

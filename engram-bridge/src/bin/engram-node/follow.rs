@@ -134,7 +134,7 @@ impl Following {
                 if self.continue_line(&mut source, &mut line)? || line.len() > known {
                     continue;
                 }
-                // The writer left its last line without a line ending.
+                // The writer may have left its last line without a line ending.
                 self.submit(&line);
                 return Ok(());
             }

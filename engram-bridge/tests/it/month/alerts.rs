@@ -46,7 +46,8 @@ impl Scrape {
         self.once(machines, |before, after| rounds(after) > rounds(before))
     }
 
-    /// Scrapes until `fits` is true for each of `machines`. Returns the last scrape.
+    /// Scrapes until `fits` is true of the earlier and the new metrics of each of `machines` that
+    /// answered both scrapes. Returns the last scrape.
     pub(crate) fn once(
         &self,
         machines: &[&Machine],
