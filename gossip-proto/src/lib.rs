@@ -52,7 +52,7 @@ pub use prefix::Prefix;
 use record::NodeId;
 pub use record::{Part, Record, ShortRecord};
 pub use session::{Ending, Event, Holder, Outcome, Session, SpaceOutcome, Stats, Unsendable};
-pub use tag::{KEY_LEN, KeyHalf, TAG_LEN, Tag};
+pub use tag::{KEY_LEN, KeyHalf, SHORT_TAG_LEN, ShortTag, TAG_LEN, Tag};
 pub use view::{Delivery, Entry, Receipt, Rejection, Summary, View};
 pub use violation::ProtocolViolation;
 

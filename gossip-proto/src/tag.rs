@@ -8,14 +8,20 @@ use sha2::{Digest, Sha256};
 pub const KEY_LEN: usize = 6;
 /// Length of a [`Tag`] in bytes.
 pub const TAG_LEN: usize = size_of::<Tag>();
+/// Length of a [`ShortTag`] in bytes.
+pub const SHORT_TAG_LEN: usize = size_of::<ShortTag>();
 
-/// A digest, or the id of a node, abbreviated for one session. Equal digests have equal tags;
-/// different digests have equal tags with a probability of 2^-40.
+/// A digest, or the id of a node, abbreviated for one session: it names one among many. Equal
+/// digests have equal tags; different digests have equal tags with a probability of 2^-40.
+pub type Tag = [u8; 5];
+
+/// The first 3 bytes of a [`Tag`]: the sides compare them at one place of their trees. Different
+/// digests have equal short tags with a probability of 2^-24.
 ///
 /// A collision hides a difference for one session only, because both sides draw a fresh key for
 /// each session. It cannot cause a false *in sync*, because the sides compare full roots at the
 /// end.
-pub type Tag = [u8; 5];
+pub type ShortTag = [u8; 3];
 
 /// One side's half of the key of a session: 8 random bytes, fresh for every session.
 ///
@@ -44,6 +50,10 @@ impl SessionKey {
         *hash.first_chunk().expect("a hash has 32 bytes")
     }
 
+    pub(crate) fn short_tag(self, digest: &[u8; 32]) -> ShortTag {
+        *self.tag(digest).first_chunk().expect("a tag has 5 bytes")
+    }
+
     /// The tag of the first bytes of a key hash.
     pub(crate) fn key_tag(self, key: &[u8; KEY_LEN]) -> Tag {
         let mut digest = [0; 32];
@@ -59,8 +69,8 @@ impl SessionKey {
         tags
     }
 
-    pub(crate) fn children(self, children: [Option<[u8; 32]>; 16]) -> [Option<Tag>; 16] {
-        children.map(|child| child.map(|digest| self.tag(&digest)))
+    pub(crate) fn children(self, children: [Option<[u8; 32]>; 16]) -> [Option<ShortTag>; 16] {
+        children.map(|child| child.map(|digest| self.short_tag(&digest)))
     }
 }
 
@@ -77,7 +87,8 @@ mod tests {
     fn a_tag_is_the_hash_of_key_and_digest() {
         let half = |first: u8| core::array::from_fn(|at| first + at as u8);
         let digest = core::array::from_fn(|at| at as u8);
-        let tag = SessionKey::of(half(0), half(8)).tag(&digest);
-        assert_eq!(tag, [0x95, 0xe6, 0x6c, 0xe4, 0x08]);
+        let key = SessionKey::of(half(0), half(8));
+        assert_eq!(key.tag(&digest), [0x95, 0xe6, 0x6c, 0xe4, 0x08]);
+        assert_eq!(key.short_tag(&digest), [0x95, 0xe6, 0x6c]);
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::hello::{put_children, take_children};
 use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_LISTINGS, MAX_NODES};
-use crate::tag::{self, KEY_LEN, TAG_LEN, Tag};
+use crate::tag::{self, KEY_LEN, SHORT_TAG_LEN, ShortTag};
 use crate::wire::{Reader, put, put_count};
 use crate::{DecodeError, Prefix};
 
@@ -22,8 +22,8 @@ pub struct SubtreeRequest {
 pub struct Node {
     /// The prefix of the node, at most 11 nibbles.
     pub prefix: Prefix,
-    /// The tags of its children's digests; `None` for a child without entries.
-    pub children: [Option<Tag>; 16],
+    /// The short tags of its children's digests; `None` for a child without entries.
+    pub children: [Option<ShortTag>; 16],
 }
 
 /// The entries of small subtrees in one space.
@@ -49,8 +49,8 @@ pub struct Listing {
 pub struct Line {
     /// The first bytes of the key hash.
     pub key: [u8; KEY_LEN],
-    /// The tag of the record's digest.
-    pub record: Tag,
+    /// The short tag of the record's digest.
+    pub record: ShortTag,
 }
 
 impl SubtreeRequest {
@@ -97,7 +97,7 @@ impl SubtreeResponse {
 fn take_listing(r: &mut Reader<'_>) -> Result<Listing, DecodeError> {
     let prefix = take_prefix(r, MAX_DEPTH)?;
     let known = known_bytes(&prefix);
-    let lines = r.list("lines of a listing", MAX_LINES, KEY_LEN + TAG_LEN - known, |r| {
+    let lines = r.list("lines of a listing", MAX_LINES, KEY_LEN + SHORT_TAG_LEN - known, |r| {
         let mut key = tag::key(prefix.bits());
         key[known..].copy_from_slice(r.raw("the key of a line", KEY_LEN - known)?);
         Ok(Line { key, record: r.array("the digest of a line")? })

@@ -7,22 +7,22 @@ use super::directory::Directory;
 use crate::limits::{MAX_DEPTH, MAX_LINES, MAX_PENDING, NODES_PER_TURN};
 use crate::message::{Line, Listing, Node, SubtreeRequest, SubtreeResponse};
 use crate::prefix::nibble;
-use crate::tag::{self, KEY_LEN, SessionKey, TAG_LEN};
+use crate::tag::{self, KEY_LEN, SHORT_TAG_LEN, SessionKey};
 use crate::{Entry, Message, Prefix, ProtocolViolation, View};
 
 /// Maximum number of entries in a subtree that is listed instead of being descended into. A subtree
 /// at [`MAX_DEPTH`] is always listed.
 ///
-/// If one of twelve entries differs, a listing costs about 120 bytes. One more level and a listing
-/// of one or two entries cost only 65 bytes, but half a round trip more. A longer listing pays off
+/// If one of twelve entries differs, a listing costs about 95 bytes. One more level and a listing
+/// of one or two entries cost only 50 bytes, but half a round trip more. A longer listing pays off
 /// only if more than half of its entries differ, and then the records outweigh the hashes by far.
 const LISTED: u64 = 12;
 /// Total size of the nodes and listings, in bytes, at which their frames are closed.
 const FRAME_TARGET: usize = 64 << 10;
 /// Maximum size of a line in bytes.
-const LINE_LEN: usize = KEY_LEN + TAG_LEN;
+const LINE_LEN: usize = KEY_LEN + SHORT_TAG_LEN;
 /// Maximum size of a node in bytes.
-const NODE_LEN: usize = 9 + 16 * TAG_LEN;
+const NODE_LEN: usize = 9 + 16 * SHORT_TAG_LEN;
 
 /// A node of the tree of one space.
 pub(super) type NodeRef = (u32, Prefix);
@@ -230,7 +230,7 @@ fn list(view: &impl View, prefix: Prefix, session_key: SessionKey) -> Listing {
 
 fn lines(entries: &[Entry], session_key: SessionKey) -> Vec<Line> {
     let line =
-        |entry: &Entry| Line { key: tag::key(&entry.key), record: session_key.tag(&entry.record) };
+        |entry: &Entry| Line { key: tag::key(&entry.key), record: session_key.short_tag(&entry.record) };
     let mut lines: Vec<Line> = entries.iter().take(MAX_LINES).map(line).collect();
     lines.sort_unstable();
     lines.dedup();

@@ -158,7 +158,7 @@ fn descent_messages_are_limited() {
         Message::SubtreeResponse(SubtreeResponse { space: 0, listings })
     });
     reaches(limits::MAX_LINES, |count| {
-        let lines = (0..count).map(|i| Line { key: key(i), record: [0; 5] }).collect();
+        let lines = (0..count).map(|i| Line { key: key(i), record: [0; 3] }).collect();
         let listings = vec![Listing { prefix: Prefix::ROOT, lines }];
         Message::SubtreeResponse(SubtreeResponse { space: 0, listings })
     });

@@ -129,7 +129,7 @@ fn done() -> Message {
 }
 
 fn node(prefix: Prefix) -> Message {
-    let nodes = vec![Node { prefix, children: [Some([1; 5]); 16] }];
+    let nodes = vec![Node { prefix, children: [Some([1; 3]); 16] }];
     Message::SubtreeRequest(SubtreeRequest { space: 0, nodes })
 }
 

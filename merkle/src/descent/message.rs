@@ -11,6 +11,9 @@ pub const MAX_PATHS: usize = 1_024;
 /// The maximum number of entries in one listing.
 pub const MAX_LINES: usize = 4_096;
 
+/// The size of an encoded line in bytes.
+const LINE_LEN: usize = 8 + size_of::<Tag>();
+
 const CHILDREN: u8 = 0;
 const ENTRIES: u8 = 1;
 
@@ -203,7 +206,7 @@ impl Reader<'_> {
                 Ok(Seen::Children(children))
             }
             ENTRIES => {
-                let count = self.count(MAX_LINES, 13)?;
+                let count = self.count(MAX_LINES, LINE_LEN)?;
                 let line = |_| Ok(Line { key: self.take()?, tag: self.take()? });
                 Ok(Seen::Entries((0..count).map(line).collect::<Result<_, _>>()?))
             }

@@ -28,7 +28,7 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
 /// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
 /// entries (four for 10,000 entries, six for a million), and one more for each further [`MAX_PATHS`] nodes that differ
-/// at a level. Digests are sent as [`Tag`]s of 5 bytes.
+/// at a level. Digests are sent as [`Tag`]s of 3 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the
@@ -58,7 +58,7 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Two different digests have equal tags with a probability of 2^-40, and the descent then misses the difference:
+/// Two different digests have equal tags with a probability of 2^-24, and the descent then misses the difference:
 /// compare the roots after resolving the differences, and descend again under another key if they differ.
 #[derive(Clone)]
 pub struct Descent<K, H> {
@@ -295,7 +295,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
     /// Answers a request of a remote [`Descent`] under the key of that descent.
     ///
     /// The answering side keeps no state. If its tree changes between two requests, the descent may
-    /// report differences from either state. Costs at most 32 hashes and 160 bytes of response for
+    /// report differences from either state. Costs at most 32 hashes and 135 bytes of response for
     /// each node of the request, and more only if over 12 key hashes share their first 64 bits.
     pub fn answer(&self, request: &Request, key: TagKey) -> Response {
         let see = |path: &Path| {

@@ -5,12 +5,12 @@ use sha2::{Digest as _, Sha256};
 use crate::Digest;
 
 /// An abbreviated digest. Under one key, equal digests have equal tags, and two different digests
-/// have equal tags with a probability of 2^-40.
-pub type Tag = [u8; 5];
+/// have equal tags with a probability of 2^-24.
+pub type Tag = [u8; 3];
 
 /// The key under which one descent abbreviates digests.
 ///
-/// A tag is the first 5 bytes of the SHA-256 hash of the key and the digest. An attacker who does
+/// A tag is the first 3 bytes of the SHA-256 hash of the key and the digest. An attacker who does
 /// not know the key cannot prepare two values whose tags collide, so draw both halves at random for
 /// each descent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl TagKey {
     pub fn tag(self, digest: &Digest) -> Tag {
         let hash: [u8; 32] =
             Sha256::new_with_prefix(self.0).chain_update(digest.as_bytes()).finalize().into();
-        *hash.first_chunk().expect("5 of 32 bytes")
+        *hash.first_chunk().expect("3 of 32 bytes")
     }
 
     pub(super) fn children(self, children: [Option<Digest>; 16]) -> [Option<Tag>; 16] {
@@ -52,6 +52,6 @@ mod tests {
         let half = |first: u8| core::array::from_fn(|at| first + at as u8);
         let digest = Digest::from(core::array::from_fn::<u8, 32, _>(|at| at as u8));
         let tag = TagKey::of(half(0), half(8)).tag(&digest);
-        assert_eq!(tag, [0x95, 0xe6, 0x6c, 0xe4, 0x08]);
+        assert_eq!(tag, [0x95, 0xe6, 0x6c]);
     }
 }

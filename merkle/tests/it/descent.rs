@@ -148,7 +148,7 @@ fn response(seen: &[Seen]) -> Response {
 
 #[test]
 fn mismatched_response_is_refused_by_cause() {
-    let line = |first| Line { key: [first; 8], tag: [0; 5] };
+    let line = |first| Line { key: [first; 8], tag: [0; 3] };
     let (mut descent, _) = opened();
     let count = descent.handle(response(&[]));
     assert_eq!(count, Err(DescentError::Count { asked: 1, answered: 0 }));
@@ -157,7 +157,7 @@ fn mismatched_response_is_refused_by_cause() {
     assert_eq!(descent.handle(response(&[Seen::Entries(long)])), Err(DescentError::Form));
     let (mut descent, _) = opened();
     let mut children = [None; 16];
-    children[2] = Some([1; 5]);
+    children[2] = Some([1; 3]);
     descent.handle(response(&[Seen::Children(children)])).unwrap();
     assert_eq!(descent.next_request().unwrap().paths().len(), 1);
     let foreign = response(&[Seen::Entries(vec![line(0x30)])]);
@@ -182,7 +182,7 @@ fn a_failed_descent_is_not_finished() {
         1,
         "a descent begins with a request for the root"
     );
-    let children = Seen::Children([Some([1; 5]); 16]);
+    let children = Seen::Children([Some([1; 3]); 16]);
     assert_eq!(descent.handle(response(&[children])), Err(DescentError::Limit { limit: 1 }));
     assert!(!descent.is_finished());
 }
@@ -197,8 +197,8 @@ fn invented_children_stop_at_the_limit() {
         asked += request.paths().len();
         let mut seen = || {
             tag += 1;
-            let [a, b, c, d] = tag.to_le_bytes();
-            Seen::Children([Some([a, b, c, d, 0]); 16])
+            let [a, b, c, _] = tag.to_le_bytes();
+            Seen::Children([Some([a, b, c]); 16])
         };
         let seen: Vec<_> = request.paths().iter().map(|_| seen()).collect();
         if let Err(error) = descent.handle(response(&seen)) {
@@ -212,7 +212,7 @@ fn invented_children_stop_at_the_limit() {
 fn children_below_the_last_level_are_refused() {
     let mut descent = Descent::new(&Tree::<String, _>::new(Sha256), key());
     let mut children = [None; 16];
-    children[0] = Some([1; 5]);
+    children[0] = Some([1; 3]);
     for _ in 0..16 {
         assert_eq!(descent.next_request().unwrap().paths().len(), 1);
         descent.handle(response(&[Seen::Children(children)])).unwrap();

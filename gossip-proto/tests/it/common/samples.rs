@@ -131,8 +131,8 @@ fn table(buckets: u16) -> Spaces {
 
 fn buckets() -> Spaces {
     let mut buckets = [None; 16];
-    buckets[0] = Some([1, 2, 3, 4, 5]);
-    buckets[13] = Some([0xff; 5]);
+    buckets[0] = Some([1, 2, 3]);
+    buckets[13] = Some([0xff; 3]);
     Spaces::Buckets(buckets)
 }
 
@@ -144,10 +144,10 @@ fn prefix(first: u8, nibbles: u8) -> Prefix {
 
 fn subtree_request() -> Message {
     let mut children = [None; 16];
-    children[1] = Some([1; 5]);
-    children[15] = Some([0xfe; 5]);
+    children[1] = Some([1; 3]);
+    children[15] = Some([0xfe; 3]);
     let nodes = vec![
-        Node { prefix: Prefix::ROOT, children: [Some([7; 5]); 16] },
+        Node { prefix: Prefix::ROOT, children: [Some([7; 3]); 16] },
         Node { prefix: prefix(0xc0, 1), children },
         Node { prefix: prefix(0xc4, 3), children: [None; 16] },
     ];
@@ -155,7 +155,7 @@ fn subtree_request() -> Message {
 }
 
 fn subtree_response() -> Message {
-    let line = |last, record| Line { key: [0xc4, 0x5a, 1, 2, 3, last], record: [record; 5] };
+    let line = |last, record| Line { key: [0xc4, 0x5a, 1, 2, 3, last], record: [record; 3] };
     let listings = vec![
         Listing { prefix: prefix(0xc4, 3), lines: vec![line(1, 9), line(2, 8), line(2, 9)] },
         Listing { prefix: prefix(0x10, 2), lines: vec![] },

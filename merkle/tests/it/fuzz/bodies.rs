@@ -122,7 +122,7 @@ fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
             let seen = Response::from_bytes(response).expect("an honest response decodes");
             let len = seen.seen().len() as u16;
             let opens = matches!(seen.seen().first(), Some(Seen::Children(_)));
-            let node = [&[0, 0xff, 0xff][..], &[how; 80]].concat();
+            let node = [&[0, 0xff, 0xff][..], &[how; 48]].concat();
             let node = if opens { node } else { vec![1, 0, 0] };
             *response = [&len.to_le_bytes()[..], &node.repeat(len.into())].concat();
         }
