@@ -37,7 +37,7 @@ fn round_trips(contact: &Contact) -> f64 {
 
 #[test]
 fn ten_thousand_entries() {
-    for (differences, budget) in [(1, 600), (10, 2_500), (100, 13_500)] {
+    for (differences, budget) in [(1, 470), (10, 1_700), (100, 9_600)] {
         for seed in 0..5 {
             let contact = contact(10_000, differences, seed);
             let bytes = contact.bytes_to_learn();
@@ -49,7 +49,7 @@ fn ten_thousand_entries() {
 
 #[test]
 fn a_million_entries() {
-    for (differences, budget) in [(1, 750), (10, 3_800), (100, 27_000)] {
+    for (differences, budget) in [(1, 590), (10, 2_700), (100, 18_300)] {
         let contact = contact(1_000_000, differences, 0);
         let bytes = contact.bytes_to_learn();
         assert!(bytes <= budget, "{differences} differences: {bytes} bytes");
