@@ -162,6 +162,6 @@ mod tests {
 
     #[test]
     fn the_untraced_target_exists() {
-        assert!(targets().unwrap().iter().any(|target| target.name == UNTRACED));
+        assert!(targets().unwrap().iter().any(|target| target.name == SESSIONS));
     }
 }
