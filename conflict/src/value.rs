@@ -147,6 +147,10 @@ impl<S: Sink> Hasher for Portable<S> {
     fn write_usize(&mut self, integer: usize) {
         self.write_u64(integer as u64);
     }
+
+    fn write_isize(&mut self, integer: isize) {
+        self.write_i64(integer as i64);
+    }
 }
 
 #[cfg(test)]

@@ -7,19 +7,19 @@ use anyhow::{Context, Result};
 
 use crate::command::{build, cargo};
 
-const PACKAGE: &str = "--package=engram-bridge";
-
 /// Builds the node with the dev profile, and returns its path.
 pub(crate) fn node() -> Result<PathBuf> {
-    built(cargo(["build", PACKAGE, "--features=node", "--bin=engram-node"]))
+    built("--bin=engram-node")
 }
 
 /// Builds the simulator with the dev profile, and returns its path.
 pub(crate) fn simulator() -> Result<PathBuf> {
-    built(cargo(["build", PACKAGE, "--features=files", "--example=sim"]))
+    built("--example=sim")
 }
 
-fn built(command: Command) -> Result<PathBuf> {
+/// Builds a program with the packages and features of the tests: each other selection rebuilds its dependencies.
+fn built(program: &str) -> Result<PathBuf> {
+    let command = cargo(["build", "--workspace", "--all-features", program]);
     build(command)?.pop().context("the build produced no program")
 }
 

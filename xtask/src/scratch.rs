@@ -2,33 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
 #[derive(Debug)]
-pub(crate) struct Scratch {
-    path: PathBuf,
-    kept: bool,
+pub(crate) enum Scratch {
+    Temporary(TempDir),
+    Kept(PathBuf),
 }
 
 impl Scratch {
     /// Creates a folder below the system's temporary one. It will hold private keys, so only this user can read it.
     pub(crate) fn new() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let name = format!("engram-xtask-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match create_private(&path) {
-                // Left over from an earlier process with the same id.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                result => {
-                    result.with_context(|| format!("{}: cannot be created", path.display()))?;
-                    return Ok(Self { path, kept: false });
-                }
-            }
-        }
+        let folder = tempfile::Builder::new().prefix("engram-xtask-").tempdir();
+        Ok(Self::Temporary(folder.context("cannot create a temporary folder")?))
     }
 
     /// Uses a folder of the user's choice, which is kept. It may exist, but must be empty.
@@ -41,33 +29,15 @@ impl Scratch {
         if entries.next().is_some() {
             anyhow::bail!("{shown}: is not empty, and nothing was overwritten; name a new folder");
         }
-        Ok(Self { path, kept: true })
+        Ok(Self::Kept(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if !self.kept
-            && let Err(error) = fs::remove_dir_all(&self.path)
-        {
-            eprintln!("warning: {} could not be removed: {error}", self.path.display());
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(path) => path,
         }
     }
-}
-
-#[cfg(unix)]
-fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-#[cfg(not(unix))]
-fn create_private(path: &Path) -> std::io::Result<()> {
-    fs::create_dir(path)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "one new pattern at each node; 75 to 85 ms between nodes, 2 % of the packets are lost";
     "bad_one_100", 100 nodes, 100 seeds, Quick, 10.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
-    "bad_all_100", 100 nodes, 10 seeds, Quick, 10.0 s, Plan::Spread(Change::All, BAD),
+    "bad_all_100", 100 nodes, 10 seeds, Large, 10.0 s, Plan::Spread(Change::All, BAD),
         "one new pattern at each node; 20 % of the packets are lost, 10 % of the nodes are dead";
     "bad_one_1000", 1000 nodes, 10 seeds, Large, 15.0 s, Plan::Spread(Change::One, BAD),
         "one new pattern; 20 % of the packets are lost, 10 % of the nodes are dead";
@@ -154,7 +154,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "1,000 new patterns at one node";
     "healed_100", 100 nodes, 3 seeds, Large, 5.0 s, Plan::Halves(1),
         "two halves that were partitioned for ten minutes: the time from healing to agreement";
-    "storm_100", 100 nodes, 2 seeds, Quick, 5.0 s, Plan::Halves(100),
+    "storm_100", 100 nodes, 2 seeds, Large, 5.0 s, Plan::Halves(100),
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all others request sessions with one node that has 100 new patterns and stays within its permits";

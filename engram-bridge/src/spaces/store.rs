@@ -529,13 +529,13 @@ impl Store {
         if self.shared.journal.check_open().is_err() {
             return Ok(());
         }
-        let stored = self.iter().try_for_each(|space| space.take_in());
+        let taken_in = self.iter().try_for_each(|space| space.take_in());
         let time = |space: Arc<Space>| (space.id().clone(), space.state().generated_at());
         let times: Vec<_> = self.iter().map(time).collect();
-        let stored = stored.and_then(|()| self.shared.journal.commit_generated(times.into_iter()));
+        let stored = self.shared.journal.commit_generated(times.into_iter());
         self.shared.journal.close();
         self.iter().for_each(|space| space.stop_first_contact());
-        stored
+        taken_in.and(stored)
     }
 }
 

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::tag;
 use crate::{
-    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, Unoffered,
-    VersionRange, View,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, Rejection, SpaceId, Summary,
+    Unoffered, VersionRange, View,
 };
 
 /// The claims of one session, which the scheduler keeps behind the driver's lock.
@@ -107,11 +107,17 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
 
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         let key = |view: &V, id: &str| tag::key(&view.key_of(id));
-        let keys: Vec<_> =
+        let mut keys: Vec<_> =
             (delivery.records.iter()).map(|record| key(&self.view, &record.id)).collect();
         let receipt = self.view.apply(delivery);
-        let refused = receipt.rejected.iter().filter(|(_, why)| why.is_final());
-        let refused: BTreeSet<_> = refused.map(|(id, _)| key(&self.view, id)).collect();
+        let rejected = |is_meant: fn(&Rejection) -> bool| -> BTreeSet<_> {
+            let meant = receipt.rejected.iter().filter(|(_, why)| is_meant(why));
+            meant.map(|(id, _)| key(&self.view, id)).collect()
+        };
+        // The session requests these again.
+        let lacking = rejected(|why| *why == Rejection::MissingContent);
+        keys.retain(|key| !lacking.contains(key));
+        let refused = rejected(|why| why.is_final());
         let delivered = |key| match refused.contains(&key) {
             true => Delivered { key, verdict: Verdict::Refused },
             false => Delivered { key, verdict: Verdict::Accepted },

@@ -114,13 +114,18 @@ impl RateLimits {
             }
         }
         let quiet = self.quiet_hours;
-        let rates = self.send_rate.into_iter().chain(quiet.map(|quiet| quiet.send_rate));
-        if let Some(slow) = rates.into_iter().find(|rate| *rate < LEAST_RATE) {
-            return Err(ConfigError::new(
-                "send_rate",
-                slow,
-                "at least 1024 bytes per second, or unset",
-            ));
+        let rates = [
+            ("send_rate", self.send_rate, "at least 1024 bytes per second, or unset"),
+            (
+                "quiet_hours.send_rate",
+                quiet.map(|quiet| quiet.send_rate),
+                "at least 1024 bytes per second",
+            ),
+        ];
+        for (name, rate, rule) in rates {
+            if let Some(slow) = rate.filter(|rate| *rate < LEAST_RATE) {
+                return Err(ConfigError::new(name, slow, rule));
+            }
         }
         let ends = quiet.into_iter().flat_map(|quiet| [quiet.from, quiet.until]);
         match ends.into_iter().find(|minute| !DAY.contains(minute)) {

@@ -229,8 +229,10 @@ fn list(view: &impl View, prefix: Prefix, session_key: SessionKey) -> Listing {
 }
 
 fn lines(entries: &[Entry], session_key: SessionKey) -> Vec<Line> {
-    let line =
-        |entry: &Entry| Line { key: tag::key(&entry.key), record: session_key.short_tag(&entry.record) };
+    let line = |entry: &Entry| Line {
+        key: tag::key(&entry.key),
+        record: session_key.short_tag(&entry.record),
+    };
     let mut lines: Vec<Line> = entries.iter().take(MAX_LINES).map(line).collect();
     lines.sort_unstable();
     lines.dedup();

@@ -9,7 +9,7 @@ use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
-use crate::{ProtocolViolation, SetupError, SpaceId, ShortTag, SpaceRoot, Spaces, Summary, View};
+use crate::{ProtocolViolation, SetupError, ShortTag, SpaceId, SpaceRoot, Spaces, Summary, View};
 
 /// Domain separator of [`digest_of`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";

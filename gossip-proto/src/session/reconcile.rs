@@ -274,7 +274,8 @@ impl<V: View> Session<V> {
         theirs: &[Line],
     ) -> Vec<Entry> {
         let session_key = self.session_key;
-        let equal = |entry: &Entry, line: &Line| session_key.short_tag(&entry.record) == line.record;
+        let equal =
+            |entry: &Entry, line: &Line| session_key.short_tag(&entry.record) == line.record;
         let here = |line: &Line| ours.iter().any(|entry| equal(entry, line));
         let there = |entry: &Entry| theirs.iter().any(|line| equal(entry, line));
         if !theirs.iter().all(here) && self.has_refused(at.0, &key) {

@@ -115,7 +115,8 @@ impl State {
         record.parts.push(Part { node: self.node, entry: version, dots });
         record.parts.sort_by_key(|part| part.node);
         self.contents.extend(named);
-        self.changed();
+        self.generation += 1;
+        self.drop_unnamed();
     }
 
     /// The content of the live dot with the greatest version; if versions are equal, the greatest
@@ -161,13 +162,13 @@ impl State {
         let before = held.clone();
         join(held, record);
         let changed = *held != before;
-        self.changed();
+        self.generation += u64::from(changed);
+        self.drop_unnamed();
         Ok(changed)
     }
 
-    /// Counts a change, and drops the contents that no live dot names any more.
-    fn changed(&mut self) {
-        self.generation += 1;
+    /// Drops the contents that no live dot names.
+    fn drop_unnamed(&mut self) {
         let live: BTreeSet<&[u8; 32]> = self.records.values().flat_map(Record::contents).collect();
         self.contents.retain(|digest, _| live.contains(digest));
     }

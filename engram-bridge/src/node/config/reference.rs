@@ -167,7 +167,7 @@ pub(super) const KEYS: [Key; 51] = [
         "merkle_tree",
         "leaf_count",
         Text("2 to the power of the depth", "4096"),
-        Value("4096"),
+        Nothing("2 to the power of the depth"),
         "The number of slots, which must match the depth.",
     ),
     key(

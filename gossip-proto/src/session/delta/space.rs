@@ -281,8 +281,9 @@ impl Delta {
             return false;
         }
         self.offer = Offer::Settled;
-        self.left_out |= self.has_news(view);
-        self.left_out
+        let has_news = self.has_news(view);
+        self.left_out |= has_news;
+        has_news
     }
 
     /// Decides which ranges to send once the peer's summary is known; offers them if they hold more
