@@ -1,7 +1,7 @@
 //! Real QUIC nodes on an in-memory network, in virtual time: an hour of idling, bad conditions,
 //! partitions.
 //!
-//! A hundred nodes perform 4,950 handshakes, which take most of the test's time.
+//! In the test with a hundred nodes, 4,950 handshakes take most of the time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn hundred_nodes_idle_heal_and_spread_news() {
     let nodes = cluster(&network, 100, swim).await;
     says_little(idle(&network, &nodes).await);
     heals(&network, &nodes).await;
-    // A tenth of the nodes crashes at the same time.
+    // A tenth of the nodes crashes soon after the writes.
     let took = converges(&network, nodes, 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }

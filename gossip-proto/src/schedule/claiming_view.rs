@@ -10,7 +10,7 @@ use crate::{
     VersionRange, View,
 };
 
-/// The claims of one session, which the scheduler keeps behind the driver's lock.
+/// Gives the views of one session access to its claims, which the scheduler keeps.
 ///
 /// The driver forwards each call to the method of the [`Scheduler`](super::Scheduler) with the same
 /// name.

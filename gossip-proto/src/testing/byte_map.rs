@@ -165,7 +165,7 @@ impl State {
         Ok(changed)
     }
 
-    /// Counts a change, and drops the contents that no live dot names any more.
+    /// Counts a write or a join, and drops the contents that no live dot names any more.
     fn changed(&mut self) {
         self.generation += 1;
         let live: BTreeSet<&[u8; 32]> = self.records.values().flat_map(Record::contents).collect();

@@ -52,7 +52,7 @@ fn a_full_side_sends_and_gets_nothing() {
                 assert_eq!([&opener.result, &acceptor.result], [&Ending::NotAccepted; 2]);
             }
             assert_eq!(full.state(), before);
-            assert_eq!(other.state.borrow().records.len() as u64, 2 * count, "{count} arrived");
+            assert_eq!(other.state.borrow().records.len() as u64, 2 * count, "all {count} arrive");
 
             full.change().is_full = false;
             let contact = meet(&other, &full);
