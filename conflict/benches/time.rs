@@ -1,4 +1,4 @@
-//! Measures the cosine, the blend, the strategies and the view, and compares them with references.
+//! Measures the cosine and the blend next to reference implementations, and also the strategies and the view.
 
 #![allow(missing_docs, reason = "criterion_main generates a main without documentation")]
 

@@ -34,7 +34,7 @@ fn main() -> Result<(), InvalidVersions<InvalidPattern>> {
         println!("{}\n", explain(strategy, &versions));
     }
 
-    // Another order of arrival changes nothing, and neither do two copies of a version that share its confirmations.
+    // Another order of arrival changes nothing, and neither do two copies of a version with its confirmations divided.
     let mut again = nodes.to_vec();
     again.reverse();
     again[2].confirmations = 1;

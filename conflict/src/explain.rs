@@ -29,7 +29,7 @@ pub struct Contribution {
     pub share: f64,
     /// The number of independent writes that hold the version.
     pub confirmations: u32,
-    /// Whether the version remains visible separately.
+    /// Whether the version itself is visible: it was chosen or kept.
     pub kept: bool,
 }
 

@@ -93,10 +93,11 @@ pub enum Law {
     /// S2: every valid set has an answer, without a panic. An integer overflow panics only in a build with overflow
     /// checks, so run the suite in such a build.
     Total,
-    /// S3: the answer is valid. Its indices are distinct and in range, [`Value::validate`] accepts its value, its
-    /// shares add up to 1, its reason is true for the set as far as the suite can check, and the explanation agrees
-    /// with it. The suite does not know the measure behind a [`Reason::Time`](crate::Reason::Time) or
-    /// [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check its lead with [`Laws::with_law`].
+    /// S3: the answer is valid. It shows something, its indices are distinct and in range, [`Value::validate`] accepts
+    /// its value, its shares are in `0..=1` and add up to 1, its reason is true for the set as far as the suite can
+    /// check, and the explanation agrees with the answer. The suite does not know the measure behind a
+    /// [`Reason::Time`](crate::Reason::Time) or [`Reason::Confidence`](crate::Reason::Confidence) of your own type: check
+    /// its lead with [`Laws::with_law`].
     Valid,
     /// S4: a single version is returned unchanged, bit for bit.
     Single,
@@ -227,7 +228,8 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
         self
     }
 
-    /// Exempts the strategy from a law that it does not promise to keep.
+    /// Exempts the strategy from a law that it does not promise to keep. Panics, invalid sets and invalid indices
+    /// remain errors.
     #[must_use]
     pub fn except(mut self, law: Law) -> Self {
         self.excepted.push(law);
@@ -247,7 +249,7 @@ impl<T: Value + Clone + fmt::Debug> Laws<T> {
     /// Checks the strategy in a test: panics if it breaks a law or cannot be checked.
     ///
     /// # Panics
-    /// If [`Laws::check`] returns an error; the message names the law and the seed of the case.
+    /// If [`Laws::check`] returns an error; the message is the text of the error, which contains the seed of the case.
     #[track_caller]
     pub fn assert(&self, strategy: &(impl Strategy<T> + ?Sized)) {
         if let Err(broken) = self.check(strategy) {

@@ -111,8 +111,8 @@ impl<T> Resolution<T> {
     /// Returns the value to show; if several versions are kept, the first of them.
     ///
     /// # Panics
-    /// If an index is out of range for `versions`, or nothing was kept: the resolution belongs to another set, or
-    /// the strategy breaks the law [`Valid`](crate::Law::Valid).
+    /// If the index of the value is out of range for `versions`, or nothing was kept: the resolution belongs to
+    /// another set, or the strategy breaks the law [`Valid`](crate::Law::Valid).
     pub fn visible<'a>(&'a self, versions: &'a Versions<T>) -> &'a T {
         match &self.outcome {
             Outcome::Chosen(index) => &versions[*index].value,

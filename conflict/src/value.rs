@@ -8,7 +8,7 @@ use core::hash::{Hash, Hasher};
 
 /// A value that can have several concurrent versions.
 ///
-/// Two values are equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` suffices for a
+/// Two values count as equal if and only if [`Hash`] feeds the same bytes to a hasher. `#[derive(Hash)]` suffices for a
 /// type without floats. Floats do not implement `Hash`: hash their bits (`to_bits`), which also distinguish `0.0`
 /// from `-0.0`. Hash everything that a reader can see. If machines of different byte orders compare
 /// values, hash the elements of integer slices one by one: the standard library hashes such a slice,
@@ -121,8 +121,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Feeds the same bytes to a sink on every machine, except for slices of integers wider than a byte:
-/// an integer is big-endian, and `usize` has 64 bits.
+/// Feeds the same bytes to a sink on every machine, except for slices of integers wider than a byte
+/// and for a negative `isize`: an integer is big-endian, and `usize` has 64 bits.
 struct Portable<S>(S);
 
 macro_rules! portable {

@@ -117,8 +117,8 @@ impl<T: Value> Versions<T> {
     /// or a version per value with the number of its writes. Takes `O(n log n)` steps and one validation of each value.
     ///
     /// # Errors
-    /// [`InvalidVersions`] if there are no versions, or with the first invalid version in order of digests, and the
-    /// cause. Contradictions are checked last.
+    /// [`InvalidVersions`] if there are no versions; otherwise it names the first invalid version in order of digests,
+    /// or, if all versions are valid, the first digest with two different values.
     pub fn new(
         versions: impl IntoIterator<Item = Version<T>>,
     ) -> Result<Self, InvalidVersions<T::Invalid>> {

@@ -236,7 +236,7 @@ impl<'f> Cluster<'f> {
             .expect("the node starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, events) = channel();
-        // Read all output, so that the node never blocks on a full pipe.
+        // Read all output, because a node drops events if its reader is too slow.
         thread::spawn(move || {
             for line in output.lines() {
                 let event: Value = serde_json::from_str(&line.expect("text")).expect("JSON");

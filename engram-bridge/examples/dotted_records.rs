@@ -71,7 +71,7 @@ impl State {
     }
 
     /// Joins one record, and returns whether the state of its id changed. Refuses a record that is
-    /// not canonical, and one whose contents are neither in `brought` nor stored.
+    /// not canonical, and one that names a content that is neither in `brought` nor stored.
     fn join(
         &mut self,
         record: &Record,

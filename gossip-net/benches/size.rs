@@ -16,7 +16,7 @@ use tokio::time::sleep;
 const OWN: f64 = 160.0;
 /// The corresponding limit including the headers of QUIC, UDP and IP.
 const ON_THE_WIRE: f64 = 600.0;
-/// Maximum number of seconds until all records are on all surviving nodes.
+/// Maximum number of seconds until all surviving nodes are equal and hold each other's records.
 const NEWS: f64 = 10.0;
 
 fn main() {
@@ -70,8 +70,8 @@ fn rates(input: &str, own: f64, wire: f64) {
     print("idle traffic, all headers", input, wire, "B/s", ("600 B/s", ON_THE_WIRE));
 }
 
-/// Measures how long one new record of each of a hundred nodes takes to reach all nodes, or all
-/// surviving ones.
+/// Measures how long a hundred nodes that each wrote a record, or the survivors among them, take to
+/// hold each other's records and become equal.
 fn news() {
     for (input, dying) in [("100 nodes", 0), ("100 nodes, 10 die", 10)] {
         let took = virtual_time().block_on(async {

@@ -53,12 +53,13 @@ pub struct NodeCredentials {
 #[non_exhaustive]
 pub enum IssueError {
     /// The name is not valid in a certificate.
-    #[error("{0:?} is not valid in a certificate; use letters, digits, '.' and '-'")]
+    #[error("{0:?} is not valid in a certificate; use 1 to 64 letters, digits, '.' and '-'")]
     Name(String),
     /// The PEM of the authority's certificate or key cannot be used.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
-    /// The certificate to renew was not issued to a node by a [`ClusterCa`].
+    /// The certificate to renew is unreadable, belongs to an authority, or does not have exactly
+    /// one name.
     #[error("the certificate cannot be renewed: {0}")]
     Renewal(String),
     /// The key or the certificate could not be created.

@@ -39,7 +39,7 @@ pub struct NetConfig {
     /// lowers the budgets to the amounts that the rate limits allow.
     pub session: SessionConfig,
     /// The seed of the scheduler's random choices, for repeatable tests. With `None`, the default,
-    /// the operating system supplies it. The seed does not affect cryptography.
+    /// the node draws a seed at its start. The seed does not affect cryptography.
     pub seed: Option<u64>,
     /// An in-memory network to use instead of UDP, for tests (feature `memory-network`).
     #[cfg(feature = "memory-network")]

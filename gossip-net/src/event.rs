@@ -69,8 +69,9 @@ pub enum Event {
         /// The event.
         what: engram_gossip_proto::Event,
     },
-    /// Sessions with a peer repeatedly end without progress and without reaching equality.
-    /// Published once; published again only after [`Recovered`](Self::Recovered).
+    /// Sessions that this node opens with a peer repeatedly complete without progress and without
+    /// reaching equality. Published once; published again only after
+    /// [`Recovered`](Self::Recovered).
     Stalled {
         /// The peer.
         peer: NodeId,

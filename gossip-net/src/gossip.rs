@@ -65,7 +65,7 @@ impl Gossip {
     /// Like [`bind`](Self::bind), with a failure detector.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
+    /// The same as those of [`bind`](Self::bind).
     pub fn bind_with<R: Replicas>(
         config: NetConfig,
         identity: Identity,
@@ -139,7 +139,7 @@ impl Gossip {
     /// the view must send no records of its own.
     ///
     /// # Errors
-    /// As [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
+    /// Those of [`sync_with`](Self::sync_with), and [`SyncError::TooManyPreviews`] if
     /// [`MAX_PEER_PREVIEWS`](crate::limits::MAX_PEER_PREVIEWS) previews with the peer or
     /// [`MAX_PREVIEWS`](crate::limits::MAX_PREVIEWS) previews in total are already running or
     /// waiting.

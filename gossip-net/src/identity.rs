@@ -86,7 +86,7 @@ pub enum IdentityError {
     /// A certificate cannot be parsed.
     #[error("{what}: not a valid X.509 certificate ({fault}); issue a new one")]
     Certificate {
-        /// The path of the file, or the role of a text, such as `the node's key`.
+        /// The path of the file, or the role of a text, such as `the node's certificate`.
         what: String,
         /// The fault.
         fault: String,

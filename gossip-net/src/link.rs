@@ -53,7 +53,7 @@ impl Close {
         connection.close(self.code(), self.reason().as_bytes());
     }
 
-    /// The reason that the peer gave for closing, if any.
+    /// The reason that the peer gave for closing, if it is one of these.
     pub(crate) fn of(error: &ConnectionError) -> Option<Self> {
         let ConnectionError::ApplicationClosed(close) = error else { return None };
         Self::ALL.into_iter().find(|reason| reason.code() == close.error_code)

@@ -28,10 +28,10 @@ pub enum Liveness {
 
 /// A failure detector, which reports the liveness of the roster's members.
 ///
-/// The roster, not the failure detector, decides which nodes may join. The only effect of liveness
-/// is that the node rarely dials members that are reported as down. A wrong report costs time,
-/// never data: a member that is reported as down is still dialled occasionally, may dial this node,
-/// and is served like any other.
+/// The roster, not the failure detector, decides which nodes may join. Liveness affects only dials:
+/// the node rarely dials members that are reported as down, and dials a member immediately when it
+/// is reported as alive again. A wrong report costs time, never data: a member that is reported as
+/// down is still dialled occasionally, may dial this node, and is served like any other.
 ///
 /// There are three implementations: [`StaticSeeds`] reports every member as alive; [`HostSwim`]
 /// relays the host's failure detector; `Swim` (feature `swim`) detects failures itself.

@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) socket: Socket,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) membership: Arc<dyn Membership>,
-    /// Whether the membership was told that this node leaves. Locked during each input.
+    /// Whether the membership was told that this node is leaving. Locked during each input.
     pub(crate) has_left: Mutex<bool>,
     /// Notified after each input to the membership.
     pub(crate) membership_spoke: Notify,
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) events: EventBus,
     /// The runtime of the node's tasks. The host may call the node from outside this runtime.
     pub(crate) runtime: Handle,
-    /// Every task holds a subscription until it ends.
+    /// Every long-running task holds a subscription until it ends.
     pub(crate) phase: watch::Sender<Phase>,
     /// The identity in force. When it is replaced, each peer's task verifies its connection again.
     pub(crate) identity: watch::Sender<Arc<Identity>>,

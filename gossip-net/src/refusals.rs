@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(refusals.note(ADDRESS, &HandshakeError::Expired, later), Some(10));
     }
 
-    /// Room for another remote is not made at the expense of unreported refusals.
+    /// Old entries without unreported refusals are dropped first.
     #[test]
     fn unreported_refusals_survive_expired_entries() {
         let (mut refusals, start) = (Refusals::default(), Instant::now());

@@ -35,7 +35,7 @@ pub(crate) enum StreamError {
     Connection(ConnectionError),
     /// The peer aborted the stream.
     Aborted(Option<Abort>),
-    /// The peer ended the stream where a frame was expected.
+    /// The peer ended the stream before the next frame was complete.
     Ended,
     /// The deadline passed.
     TimedOut(TimedStep),

@@ -1,4 +1,4 @@
-//! Work that a task runs alongside its other events, and helpers that poll futures.
+//! Work that a task runs while it handles other events, and helpers that poll futures.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

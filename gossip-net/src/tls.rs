@@ -34,8 +34,8 @@ pub(crate) const SERVER_NAME: &str = "engram-gossip.invalid";
 /// Returns the crypto provider. It is passed explicitly everywhere, because the process-wide
 /// default may be missing or set by another crate.
 ///
-/// AES-128 comes first: it matches the strength of P-256 certificates, and many CPUs
-/// accelerate its SHA-256.
+/// AES-128 comes first: it matches the strength of P-256 certificates, and many CPUs accelerate the
+/// SHA-256 of its suite.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let suites =
         vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];

@@ -73,7 +73,7 @@ pub enum SetupError {
     #[error("{0} spaces are more than a session may cover ({cap})", cap = crate::limits::MAX_SPACES)]
     TooManySpaces(usize),
     /// The name or the value of a parameter is longer than the wire allows; use a shorter one.
-    #[error("parameter {0} is longer than {cap} bytes", cap = crate::limits::MAX_NAME)]
+    #[error("the name or the value of parameter {0} exceeds {cap} bytes", cap = crate::limits::MAX_NAME)]
     LongParameter(String),
     /// More parameters than a hello may carry; merge some.
     #[error("{0} parameters are more than a hello may carry ({cap})", cap = crate::limits::MAX_PARAMETERS)]

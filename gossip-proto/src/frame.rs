@@ -23,7 +23,7 @@ pub enum Kind {
     Refuse = 0,
     /// The hello: parameters, capabilities, and the roots of the sender's spaces.
     MerkleRootExchange = 1,
-    /// Continues to narrow down the spaces that differ after the hellos.
+    /// After the hellos, narrows down further which spaces differ.
     Spaces = 2,
     /// Digests of subtrees; the receiver descends where its own digests differ.
     SubtreeRequest = 3,

@@ -9,7 +9,8 @@
 pub const MAX_FRAME: usize = 1 << 20;
 /// Maximum size of a frame's body in bytes.
 pub const MAX_BODY: usize = MAX_FRAME - crate::HEADER_LEN;
-/// Maximum length in bytes of a parameter's name, of its value, and of a string in a refusal.
+/// Maximum length in bytes of a parameter's name, of its value, of a string in a refusal, and of an
+/// exceeded limit in `Done`.
 pub const MAX_NAME: usize = 128;
 /// Maximum number of host-defined pairs among the parameters.
 pub const MAX_PARAMETERS: usize = 64;

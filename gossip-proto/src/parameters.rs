@@ -79,8 +79,8 @@ impl Parameters {
         self.with(name.into(), value.into(), ParameterRule::Required)
     }
 
-    /// Adds a pair that may differ, or replaces the pair with this name. A difference is reported;
-    /// if the peer requires the pair, the session is refused.
+    /// Adds a pair that may differ, or replaces the pair with this name. A difference is reported,
+    /// unless the peer requires the pair: then the session is refused.
     pub fn report(self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
         self.with(name.into(), value.into(), ParameterRule::Reported)
     }

@@ -2,7 +2,7 @@
 
 use crate::tag::KEY_LEN;
 
-/// One node of the descent: the keys whose hash begins with the same nibbles (4-bit steps).
+/// One node of the descent: the keys whose hash begins with the same nibbles (half bytes).
 ///
 /// The root is the empty prefix; each step of the descent adds one nibble, so a prefix of fewer
 /// than 64 nibbles has sixteen children.
@@ -79,7 +79,7 @@ impl Prefix {
         self.contains(&hash)
     }
 
-    /// The node that contains all key hashes that begin with these bytes.
+    /// The node that contains exactly the key hashes that begin with these bytes.
     pub(crate) fn of_key(key: &[u8; KEY_LEN]) -> Self {
         let mut bits = [0; 32];
         bits[..KEY_LEN].copy_from_slice(key);

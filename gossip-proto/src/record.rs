@@ -36,8 +36,8 @@ pub struct Record<const N: usize = 32> {
 /// A record that names its contents and its nodes by [`Tag`]s.
 ///
 /// Its receiver finds the digests among those of the contents in the same message or ahead of it,
-/// and those in its own record of the id. It finds the nodes among those of the version summary that
-/// it has sent, and those that the message introduces.
+/// and those in its own record of the id. It finds the nodes among those of the version summary
+/// that it has sent, and those that the message introduces.
 pub type ShortRecord = Record<TAG_LEN>;
 
 /// One node's part of a record: its context entry and its live dots.

@@ -63,12 +63,14 @@ pub enum Rejection {
     /// A view may refuse every such record, or join a record that lacks only the contents of dots
     /// that the [join](crate::Part) drops. Sessions converge either way: they request all contents
     /// that this node does not hold, those of superseded dots included.
-    #[error("a content is missing, so the held record is unchanged; a later session retries")]
+    #[error(
+        "a content is missing, so the record or a part of it was not joined; a later session retries"
+    )]
     MissingContent,
     /// A content breaks a rule for patterns: for example, its dimension is wrong, a value is not
     /// finite, or the confidence is out of range.
     #[error(
-        "a content breaks a rule for patterns, so the held record is unchanged; check the peer"
+        "a content breaks a rule for patterns, so the record or a part of it was not joined; check the peer"
     )]
     InvalidContent,
     /// The record is not canonical.
@@ -80,7 +82,9 @@ pub enum Rejection {
     )]
     TooLarge,
     /// A cap on the data that this node keeps for its peers is reached.
-    #[error("a cap of this node is reached, so held records are unchanged; raise the cap")]
+    #[error(
+        "a cap of this node is reached, so the record or a part of it was not joined; raise the cap"
+    )]
     OverCap,
     /// A version lies so far in the future that its node's clock must be wrong. The other parts of
     /// the record were joined.

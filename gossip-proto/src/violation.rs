@@ -50,7 +50,8 @@ pub enum ProtocolViolation {
     /// A message is about a space that one side does not host.
     #[error("a space that is not shared")]
     UnsharedSpace,
-    /// The peer sends a second version summary of a space, without a request for its whole summary.
+    /// The peer sends a second version summary of a space, although this side did not ask for it,
+    /// or asked for a whole one and this one is relative.
     #[error("a second version summary")]
     SecondSummary,
     /// A version summary is relative to a summary that this side did not send.

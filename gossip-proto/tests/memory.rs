@@ -65,8 +65,8 @@ fn a_damaged_frame_never_unfolds_beyond_its_cap() {
 #[test]
 fn a_length_alone_allocates_nothing() {
     let _alone = ALONE.lock().unwrap();
-    // For each kind, a header and a body that consists of large numbers, each of which claims a
-    // length.
+    // For each kind, a header and a body of 0xff bytes: every length that the decoder reads there
+    // is huge or invalid.
     for kind in common::kinds() {
         for len in [1usize, 5, 40] {
             let mut frame = vec![b'E', b'G', 1, kind, 1, len as u8, 0, 0, 0];
@@ -83,7 +83,7 @@ fn a_length_alone_allocates_nothing() {
 #[test]
 fn a_packed_section_is_not_unpacked_on_its_word() {
     let _alone = ALONE.lock().unwrap();
-    // A megabyte of zeros packs to 4 KiB. The claimed lengths are just above the cap, the cap
+    // 1 MiB of zeros packs to about 4 KiB. The claimed lengths are just above the cap, the cap
     // itself, and 3 MiB, which is below the cap but more than the packed bytes unfold to.
     let packed = lz4_flex::block::compress(&vec![0; 1 << 20]);
     for claimed in [limits::MAX_UNFOLDED + 1, limits::MAX_UNFOLDED, 3 << 20] {

@@ -1,4 +1,4 @@
-//! A node proves, to a verifier that knows only the root, which keys it holds and which it does not.
+//! A node proves, to a verifier that has the root but not the tree, which keys it holds and which it does not.
 
 use engram_merkle::{BaseDepth, Digest, Proof, ProofError, Sha256, Tree};
 

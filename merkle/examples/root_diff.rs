@@ -3,7 +3,7 @@
 use engram_merkle::{Digest, Incomparable, Sha256, Tree};
 use sha2::Digest as _;
 
-/// The tree stores digests; the caller keeps the values.
+/// Computes the digest of a value, because the tree stores digests; the caller keeps the values.
 fn digest_of(text: &str) -> Digest {
     Digest::from(<[u8; 32]>::from(sha2::Sha256::digest(text)))
 }

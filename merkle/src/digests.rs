@@ -152,7 +152,8 @@ impl Digests {
 
     /// The number of stored nodes before `node`, which is its index in the list.
     fn rank(&self, node: Heap) -> usize {
-        // Most blocks of a large tree are complete, and counting bits is slow on old processors.
+        // Most blocks on a path through a large tree are complete, and counting bits is slow on old
+        // processors.
         match self.stored {
             ALL => node as usize - 2,
             stored => (stored & ((1 << node) - 1)).count_ones() as usize,

@@ -46,10 +46,11 @@ pub enum ProofError {
         /// The version in the bytes.
         found: u8,
     },
-    /// The number of bytes differs from the number that their header announces.
-    #[error("the proof announces {expected} bytes, but has {found}")]
+    /// The number of bytes differs from the number that their header announces, or the header is
+    /// truncated.
+    #[error("the proof needs {expected} bytes, but has {found}")]
     Length {
-        /// The announced length or, if the header is truncated, the minimum length of the header.
+        /// The announced length; if the header is truncated, the minimum length.
         expected: usize,
         /// The actual length.
         found: usize,

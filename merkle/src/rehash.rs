@@ -18,8 +18,9 @@ impl<B: Body> Block<B> {
         block
     }
 
-    /// Hashes each node that is in `dirty`, or that needs a digest but has none stored, exactly
-    /// once. The other nodes keep their digests. The blocks in the slots must be up to date.
+    /// Hashes each node that needs a digest and is in `dirty` or has no stored digest, exactly
+    /// once. The other nodes that need a digest keep theirs. The blocks in the slots must be up to
+    /// date.
     pub(crate) fn rehash<H: Hasher>(&mut self, scheme: &Scheme<H>, level: u16, dirty: Mask) {
         if scheme.is_leaf(level, self.body.count(1)) {
             self.digests.forget_below(1);

@@ -16,7 +16,8 @@ use crate::{BaseDepth, Digest, Edit, Entries, Entry, Key, Path};
 ///
 /// A clone is a snapshot: later changes to the original do not affect it. Cloning only increments a
 /// reference count. The first change to a shared part of the tree copies the blocks on the path to
-/// the change: with the default base depth, three to five up to a million entries.
+/// the change: three to five blocks in a tree of the default base depth with up to a million
+/// entries.
 ///
 /// The costs below are for n entries. Here, log n is the number of levels: with the default base
 /// depth, 12 up to about 20,000 entries, and one more for each further doubling. If k crafted keys
@@ -117,8 +118,8 @@ impl<K: Key, H: Hasher> Tree<K, H> {
 
     /// Sets the value of `key` and returns the previous one.
     ///
-    /// Costs O(log n) hashes: one for the key, one for its leaf, and one for each node above. An
-    /// upsert of the current value changes nothing and copies nothing.
+    /// Costs O(log n) hashes: one for the key, one for its leaf, and one for each node above; more
+    /// if the leaf splits. An upsert of the current value changes nothing and copies nothing.
     pub fn upsert(&mut self, key: K, value: Digest) -> Option<Digest> {
         let key_hash = self.key_hash(key.as_bytes());
         let previous = self.replace(&key_hash, value);
@@ -268,7 +269,7 @@ impl<K: Key, H: Hasher> Tree<K, H> {
         let Some(Place { entries, digest }) = self.locate(path) else {
             return Digest::EMPTY;
         };
-        // A node without a stored digest lies below a leaf, and is hashed like a leaf.
+        // A node without a stored digest is empty, or lies below a leaf and is hashed like a leaf.
         digest.unwrap_or_else(|| self.scheme.leaf(path.level(), entries.map(Entry::line)))
     }
 

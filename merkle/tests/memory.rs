@@ -88,7 +88,7 @@ fn change_beside_a_snapshot_copies_one_path() {
     assert!((1..10_000).contains(&bytes), "{bytes} bytes copied");
     assert_ne!(changed.root(), snapshot.root());
 
-    // Unchanged blocks are not copied, and no block is copied twice.
+    // An upsert of the current value copies nothing, and no block is copied twice.
     let (bytes, _) = held(|| tree.upsert(&ids[0], Digest::from([1; 32])));
     assert_eq!(bytes, 0);
     tree.upsert(&ids[0], Digest::from([3; 32]));

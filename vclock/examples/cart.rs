@@ -33,8 +33,8 @@ impl Node {
         (items, self.cart.context().clone())
     }
 
-    /// Writes the items for a client that read the context `seen`, on this node or another. `now`
-    /// is the wall clock in nanoseconds.
+    /// Writes the items for a client that read under the context `seen`, on this node or another.
+    /// `now` is the wall clock in nanoseconds.
     fn write(
         &mut self,
         items: Items,

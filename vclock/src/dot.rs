@@ -38,7 +38,7 @@ impl<N> Dot<N> {
 }
 
 impl Dot {
-    /// Displays the first four bytes of the node in hexadecimal, and the version.
+    /// Returns a short form for display: the first four bytes of the node in hexadecimal, and the version.
     ///
     /// Use this method for the default node type: such a dot does not implement `Display`, because arrays do not.
     #[must_use]

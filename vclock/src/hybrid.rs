@@ -22,9 +22,10 @@ const RANDOM_BITS: u64 = (1 << 10) - 1;
 /// Times are nanoseconds since the Unix epoch. The clock reads neither the time nor random numbers: the caller passes
 /// both. All arithmetic saturates.
 ///
-/// - **At start** construct a clock and [`recall`](Self::recall) the node's own entry of every
+/// - **At start**, construct a clock and [`recall`](Self::recall) the node's own entry of every
 ///   context in its state.
-/// - **When a peer reports a version of this node**, in a state or in a greeting, [`observe`](Self::observe) it.
+/// - **When a peer reports a version of this node**, in a state or in a greeting, pass it to
+///   [`observe`](Self::observe), which refuses an implausible version.
 ///   [`Siblings::join_own`](crate::Siblings::join_own) records the version of the state that it joins, without this
 ///   check.
 /// - **When a peer reports its wall clock**, [`hear`](Self::hear) it: the greatest reported clock replaces this node's

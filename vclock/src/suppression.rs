@@ -3,8 +3,8 @@ use core::{fmt, iter, slice};
 
 use crate::SuppressionError;
 
-/// The maximum number of digests in a [`Suppression`]: 1,024. [`Suppression::bound`] keeps the
-/// smallest digests.
+/// The bound on the number of digests in a [`Suppression`]: 1,024. [`Suppression::bound`] enforces
+/// it and keeps the smallest digests.
 pub const MAX_SUPPRESSED: usize = 1024;
 
 /// The maximum causal length of a digest: 2^31. An operation that would exceed it changes nothing.

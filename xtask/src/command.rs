@@ -1,4 +1,4 @@
-//! Runs other programs, and prints the commands so that they can be repeated.
+//! Runs other programs, and shows their commands in shell syntax, so that they can be repeated.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The root of the repository, independent of the current directory. Cargo passes it to the programs that it runs; a
-/// program that is started directly uses the repository in which it was built.
+/// The root of the repository, independent of the current directory. It follows from `CARGO_MANIFEST_DIR`, which cargo
+/// sets for the programs that it runs; a program that is started directly uses the repository in which it was built.
 pub(crate) fn root() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
         let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -20,7 +20,7 @@ pub(crate) fn root() -> &'static Path {
     &ROOT
 }
 
-/// Creates a command for the cargo that runs this task, in the root.
+/// Creates a command for the cargo that runs this task, in the root of the repository.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);

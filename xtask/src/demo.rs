@@ -51,7 +51,7 @@ pub(crate) struct Demo {
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     json: bool,
-    /// Keep certificates, configurations, logs, exports and the picture in this new folder
+    /// Keep certificates, configurations, logs, exports and the picture in this folder, which must be new or empty
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Give up if the nodes have not converged after this many seconds

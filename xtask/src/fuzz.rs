@@ -98,7 +98,7 @@ impl Fuzz {
             .spawn()
             .with_context(|| format!("cannot start {}", spelled(command)))?;
         let mut runs = 0;
-        for line in BufReader::new(child.stderr.take().context("stderr is piped")?).lines() {
+        for line in BufReader::new(child.stderr.take().context("stderr is not piped")?).lines() {
             let line = line?;
             if let Some(count) = line.strip_prefix("stat::number_of_executed_units:") {
                 runs = count.trim().parse().unwrap_or_default();

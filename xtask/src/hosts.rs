@@ -38,7 +38,7 @@ pub(crate) fn apart() -> Command {
     command
 }
 
-/// Creates hosts and router in the namespaces of this process, which must be new.
+/// Creates the hosts and the router in the namespaces of this process, which must be new.
 pub(crate) fn lay(shape: &Shape) -> Result<()> {
     // `ip` stores the names of namespaces below /run, which is private here.
     run("mount -t tmpfs tmpfs /run")?;

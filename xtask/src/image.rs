@@ -18,7 +18,7 @@ use container::Container;
 
 /// Build the image from its file, and run a node in it
 ///
-/// Builds with buildah, each step in a chroot, which needs no daemon and works in a container. Then creates a node with
+/// Builds with buildah, each step in a chroot; this needs no daemon and works in a container. Then creates a node with
 /// `init` in the image, runs it as the image's user with the image's command, waits for the image's health check, and
 /// stops the node cleanly. Skips everything, and says so, if buildah is not installed.
 #[derive(Args)]

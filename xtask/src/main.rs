@@ -1,6 +1,7 @@
 //! All workflows of this repository: `cargo xtask` without arguments lists them.
 //!
-//! One file per command. No command links the product: those that need it run cargo or its own binaries, like a user.
+//! Each command has a module. No command links the product: those that need it run cargo or the product's binaries, as
+//! a user would.
 
 mod bench;
 mod certs;

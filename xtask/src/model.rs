@@ -25,7 +25,7 @@ pub(crate) struct Model {
     /// session condition
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     histories: u64,
-    /// Steps of each history in the exhaustive search; two more in the search of submissions
+    /// Maximum number of steps of a history in the exhaustive search; two more in the search of submissions
     #[arg(long, value_name = "N", default_value_t = 3)]
     depth: u64,
     /// Number of nodes in each random history
@@ -77,7 +77,7 @@ impl Model {
             .spawn()
             .with_context(|| format!("cannot start {}", spelled(&command)))?;
         let mut table = Table::default();
-        for line in BufReader::new(child.stdout.take().context("stdout is piped")?).lines() {
+        for line in BufReader::new(child.stdout.take().context("stdout is not piped")?).lines() {
             let line = line?;
             if self.json {
                 table.read(&line);

@@ -1,4 +1,4 @@
-//! Runs real nodes on separate hosts, on a network that loses, delays, reorders or duplicates packets.
+//! Runs real nodes on separate hosts under bad network conditions.
 
 use std::process::{Command, Stdio};
 
@@ -61,7 +61,7 @@ const CONDITIONS: [Condition; 10] = [
     ),
     condition(
         "slow",
-        "each host sends one megabit per second",
+        "each host sends at most one megabit per second",
         Shape::Queue("tbf rate 1mbit burst 16kb latency 400ms"),
     ),
     condition("narrow", "no packet is longer than 1,280 bytes", Shape::Mtu(1280)),

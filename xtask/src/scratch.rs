@@ -13,7 +13,8 @@ pub(crate) enum Scratch {
 }
 
 impl Scratch {
-    /// Creates a folder below the system's temporary one. It will hold private keys, so only this user can read it.
+    /// Creates a folder below the system's temporary one. It may hold private keys, so on Unix only this user can read
+    /// it.
     pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("engram-xtask-").tempdir();
         Ok(Self::Temporary(folder.context("cannot create a temporary folder")?))

@@ -24,9 +24,9 @@ use sources::Source;
 /// Check the house rules that no compiler checks
 ///
 /// Crates and modules have only permitted dependencies; every source file is compiled; packages have licences, READMEs
-/// and changelogs; no clock, thread, network or unordered map is used below gossip-net; a test names every limit; no
-/// name is retired, and no test name is too long; links, commands, code and metric names in documents exist; every
-/// alert has a runbook and tests.
+/// and changelogs; no clock, thread, network or unordered map is used below gossip-net; every limit is named in a test;
+/// no name contains a retired word, and no test name is too long; links, commands, code and metric names in documents
+/// exist; every alert has a runbook and tests.
 #[derive(Args)]
 pub(crate) struct Tidy {
     /// Also run the commands that the documents show, as a reader would type them; takes minutes

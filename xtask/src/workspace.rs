@@ -51,7 +51,7 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 
 fn metadata() -> Result<Value> {
     let metadata = said(&mut cargo(["metadata", "--no-deps", "--format-version=1"]))?;
-    serde_json::from_str(&metadata).context("cargo metadata prints JSON")
+    serde_json::from_str(&metadata).context("cargo metadata printed invalid JSON")
 }
 
 fn member(package: &Value) -> Result<Member> {
@@ -65,7 +65,7 @@ fn member(package: &Value) -> Result<Member> {
     Ok(Member {
         name: text(package, "name")?,
         version: text(package, "version")?,
-        folder: manifest.parent().context("a manifest is in a folder")?.to_owned(),
+        folder: manifest.parent().context("a manifest is in no folder")?.to_owned(),
         is_library: of_kind("lib").next().is_some(),
         features: features(package)?,
         examples: of_kind("example").map(|target| text(target, "name")).collect::<Result<_>>()?,

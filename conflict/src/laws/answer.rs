@@ -23,7 +23,7 @@ pub(super) struct Bits {
     reason: String,
 }
 
-/// The first answer of a case, and a fingerprint of its set.
+/// The bits of the first answer of a case, and a fingerprint of the set.
 pub(super) struct Seen {
     pub(super) input: u64,
     pub(super) bits: Bits,

@@ -1,4 +1,4 @@
-//! Checks the laws on one case, each in a short function.
+//! Checks the laws on one case.
 
 use alloc::format;
 use alloc::string::String;
@@ -181,8 +181,8 @@ impl<'a, T: Value + Clone + Debug> Case<'a, T> {
         let (other, mut parts) = (self.versions()?, versions.to_vec());
         self.random.shuffle(&mut parts);
         for set in core::iter::once(&other[..]).chain(parts.chunks(1)) {
-            // Checks only that the answer repeats: a strategy with memory also breaks other laws, but this law names
-            // the cause.
+            // Does not check the other laws of an answer yet: a strategy with memory can also break those, but this
+            // law names the cause.
             self.resolved_twice(&self.valid_set(Generator::Value, set)?)?;
         }
         self.unchanged(answer)?;

@@ -37,7 +37,7 @@ pub(super) fn of_shares<T>(versions: &Versions<T>, resolution: &Resolution<T>) -
     }
     let outside = shares.iter().enumerate().find(|(_, share)| !(0.0..=1.0).contains(*share));
     if let Some((index, share)) = outside {
-        return Some(format!("the share of version {index} is {share}, not 0 to 1"));
+        return Some(format!("the share of version {index} is {share}, not in 0..=1"));
     }
     let total: f64 = shares.iter().sum();
     let sound = (1.0 - 1e-9..=1.0 + 1e-9).contains(&total);

@@ -36,7 +36,7 @@ impl<T: Value + Clone + Debug> Subject<'_, T> {
         self.distinct(seed, &values.iter().collect::<Vec<_>>())
     }
 
-    /// Checks that no values of `distinct` are equal.
+    /// Checks that no two `values` of the generator `distinct` are equal.
     pub(super) fn distinct(&self, seed: u64, values: &[&T]) -> Checked {
         let equal = pairs(values.len()).find(|&(i, j)| same(values[i], values[j]));
         let Some((i, j)) = equal else {

@@ -34,7 +34,7 @@ impl<'a, T> Subject<'a, T> {
         Ok(subject)
     }
 
-    /// Checks that the identity is the one at the start of the run.
+    /// Checks that the identity is still the one at the start of the run.
     pub(super) fn identity(&self, seed: u64) -> Checked {
         let again = attempt(|| self.strategy.id())
             .map_err(|panic| self.violation(seed, Law::Identity, format!("id panics: {panic}")))?;

@@ -81,8 +81,8 @@ pub struct Thresholds {
     /// with common episodes, but with too few of them for divergent consolidation, and 759,850 pairs
     /// without common episodes.
     pub creation_cosine: f32,
-    /// Episode ownership: the cosine is below this value, and an episode is shared. Default 0.6.
-    /// Real data: 668 pairs.
+    /// Episode ownership: the cosine is below this value or undefined, and an episode is shared.
+    /// Default 0.6. Real data: 668 pairs.
     pub ownership_cosine: f32,
 }
 

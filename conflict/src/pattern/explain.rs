@@ -46,7 +46,7 @@ pub struct Contribution {
     pub citations: usize,
     /// The number of citations that no other version has.
     pub citations_of_its_own: usize,
-    /// Whether the version remains visible separately.
+    /// Whether the version itself is visible: it was chosen or kept.
     pub kept: bool,
 }
 

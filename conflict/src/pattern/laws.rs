@@ -31,7 +31,7 @@ pub fn laws() -> Laws<OwnedPattern> {
     laws_of(|pattern| pattern)
 }
 
-/// Creates a suite like [`laws`] for your own type, which `make` creates from a pattern.
+/// Creates a suite like [`laws`] for your own type, whose values `make` creates from patterns.
 pub fn laws_of<T: PatternValue + Clone + Debug + 'static>(
     make: impl Fn(OwnedPattern) -> T + Clone + Send + Sync + 'static,
 ) -> Laws<T> {

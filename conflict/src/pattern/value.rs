@@ -18,7 +18,7 @@ pub trait PatternValue: Value<Invalid = InvalidPattern> + Sized {
     /// The ids of the cited episodes, a multiset: ids may repeat, and their order does not matter.
     fn citations(&self) -> &[String];
 
-    /// The coherence of the pattern. It is finite and not negative, and may slightly exceed 1.
+    /// The coherence of the pattern. It is finite and not negative, and may exceed 1.
     fn strength(&self) -> f32;
 
     /// The confidence, in `0..=1`.
@@ -218,8 +218,8 @@ pub enum InvalidPattern {
     },
 }
 
-/// Checks that the numbers of a pattern are finite and in range, and that it has the dimension of `first`.
-/// Implements [`Value::validate`] for patterns.
+/// Checks that the numbers of a pattern are finite and in range, and that it has the dimension of `first`. Use it to
+/// implement [`Value::validate`].
 ///
 /// Signed zeros, subnormal numbers and a strength above 1 are valid.
 ///

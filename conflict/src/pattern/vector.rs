@@ -1,8 +1,8 @@
 //! The cosine similarity and the weighted blend, with the same bits on every machine and in every
 //! build.
 //!
-//! A sum of floats depends on its order, so the order is part of the definition here: element `i`
-//! is added to lane `i % 32`, and then the upper half of the lanes is added to the lower until one
+//! A sum of floats depends on its order, so the order is part of the definition here: in a sum of
+//! `f32`, element `i` is added to lane `i % 32`, and then the upper half of the lanes is added to the lower until one
 //! sum is left. Compilers turn 32 independent lanes into vector instructions of any width without
 //! changing a bit. There is no fused multiply-add (it rounds once, and a machine without it rounds
 //! twice) and no `min` or `max` of floats (they do not define the sign of a zero); the square root

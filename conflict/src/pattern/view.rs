@@ -4,7 +4,7 @@
 //! joins the first *representative* that describes the same memory by [`Rules`], or becomes a representative itself.
 //! The role of a pattern therefore depends only on the roles of its better-ranked neighbours in the graph of conflicts;
 //! by induction over the ranks there is exactly one solution. An edit only has to re-decide, in order of rank, the
-//! patterns whose better-ranked neighbours changed: the result equals a rebuild, regardless of history.
+//! patterns whose better-ranked neighbours changed: the result equals that of a rebuild, regardless of history.
 //!
 //! Every member conflicts with its representative directly. Grouping is not transitive: on
 //! real data the transitive closure would put a third of all patterns into one group.
@@ -26,11 +26,11 @@ use crate::pattern::{Conflict, PatternValue};
 
 /// The view across ids over a set of visible patterns, updated with each edit.
 ///
-/// Equal sets give equal views, bit for bit, regardless of the edits that led to them. Never write
+/// Equal sets and rules give equal views, bit for bit, regardless of the edits that led to the sets. Never write
 /// any part of a view back into the replicated state: that would change the input of the view.
 ///
-/// `K` is the id of a pattern, and `P` the pattern: use an `Arc` to share it instead of copying it. A view covers
-/// one memory space.
+/// `K` is the type of the ids, and `P` that of the patterns: use an `Arc` as `P` to share patterns instead of copying
+/// them. A view covers one memory space.
 ///
 /// ```
 /// use engram_conflict::Version;
@@ -56,7 +56,7 @@ pub struct CrossIdView<K, P> {
     /// A pattern keeps its slot until it is removed; free slots are reused.
     nodes: Vec<Option<Box<Node<K, P>>>>,
     /// The sketch of each slot; [`Sketch::NOTHING`] for a free slot. The sketches are stored in parts, because a
-    /// growing vector leaves as much free memory behind as it takes.
+    /// growing vector leaves freed memory behind, about as much as it occupies.
     sketches: Vec<Box<[Sketch; PART]>>,
     free: Vec<Slot>,
     slots: BTreeMap<K, Slot>,

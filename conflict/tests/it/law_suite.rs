@@ -266,9 +266,9 @@ fn changed_single_version_is_shown() {
 #[test]
 fn wrong_share_is_named_with_its_value() {
     let negative = |_, versions: &Set| with_shares(versions, |shares| shares[1] = -1.0);
-    killed(Law::Valid, "the share of version 1 is -1, not 0 to 1", &Planted::resolve(negative));
+    killed(Law::Valid, "the share of version 1 is -1, not in 0..=1", &Planted::resolve(negative));
     let nan = |_, versions: &Set| with_shares(versions, |shares| shares[0] = f64::NAN);
-    killed(Law::Valid, "the share of version 0 is NaN, not 0 to 1", &Planted::resolve(nan));
+    killed(Law::Valid, "the share of version 0 is NaN, not in 0..=1", &Planted::resolve(nan));
     let few = |_, versions: &Set| with_shares(versions, |shares| shares.truncate(1));
     killed(Law::Valid, "1 shares for ", &Planted::resolve(few));
 }

@@ -1,4 +1,4 @@
-//! Tests the laws as properties over the exported generators, and compares results as bits.
+//! Tests the laws and the definitions of functions as properties of generated inputs.
 
 use engram_conflict::pattern::{
     ConfidenceVoting, ConfidenceWeighted, Containment, KeepBoth, LastWriter, Overlap, OwnedPattern,

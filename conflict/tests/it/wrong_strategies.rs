@@ -1,5 +1,5 @@
-//! Twenty wrong strategies, and the law that detects each of them. A suite that runs one strategy on one machine cannot
-//! detect two of them; they are at the end.
+//! Twenty wrong strategies, and the laws that detect eighteen of them. A suite that runs one strategy on one machine
+//! cannot detect the other two, which are at the end.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -57,7 +57,7 @@ struct Options {
     /// One seed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Print every event of one run. Needs exactly one --scenario, and --seed.
+    /// Print the events of one run. Needs exactly one --scenario, and --seed.
     #[arg(long, requires = "seed", requires = "scenario")]
     trace: bool,
     /// Include the scenarios that take minutes.
@@ -161,8 +161,8 @@ fn trace(scenario: &Scenario, seed: u64) -> bool {
     let run = scenario.run(Setting { seed, trace: Tracing::On });
     print!("{}", run.trace);
     match run.agreed {
-        Some(after) => println!("all agree after {:.3} s", after.as_secs_f64()),
-        None => println!("the nodes did not agree by the deadline"),
+        Some(after) => println!("the measured time is {:.3} s", after.as_secs_f64()),
+        None => println!("the nodes did not agree or connect by the deadline"),
     }
     if run.lost > 0 {
         println!("{} acknowledged writes were lost", run.lost);

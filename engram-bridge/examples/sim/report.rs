@@ -17,7 +17,7 @@ pub(crate) struct Line {
     /// Timer intervals that began before all nodes agreed.
     pub(crate) rounds_p50: Option<u64>,
     pub(crate) rounds_p99: Option<u64>,
-    /// Virtual seconds until all nodes agreed.
+    /// The measured time in virtual seconds: see [`Run::agreed`].
     pub(crate) seconds_p99: Option<f64>,
     /// Mean bytes sent by a node until all nodes agreed.
     pub(crate) bytes_per_node: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Report {
     pub(crate) costs: Costs,
     /// The injected faults and their effects, over all seeds.
     pub(crate) met: Vec<String>,
-    /// The violated rules. If a single run violated a rule, the command that replays it follows.
+    /// The violated rules. Those of one run are followed by the command that replays the run.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl Report {
     pub(crate) const LEGEND: &str = "\
         Schedulers and sessions have default settings. Percentiles are over the seeds, means over nodes and seeds.\n\
         rounds         intervals of the timer (60 s) that began before all nodes agreed\n\
-        seconds        virtual time from the change, or from the healing, until all nodes agreed\n\
+        seconds        virtual time, usually from the change or from the healing until all nodes agreed\n\
         bytes/node     bytes of frames and adverts that a node sent until all nodes agreed\n\
         wasted/node    bytes that a node received for records that changed nothing\n\
         redundant      the fraction of wasted bytes among the bytes of all received records\n\
@@ -188,7 +188,7 @@ fn complaint(scenario: &Scenario, run: &Run) -> Option<String> {
     }
     let mut what = Vec::new();
     if run.agreed.is_none() {
-        what.push("the nodes did not agree by the deadline".to_owned());
+        what.push("the nodes did not agree or connect by the deadline".to_owned());
     }
     if run.lost > 0 {
         what.push(format!("{} acknowledged writes were lost", run.lost));
@@ -202,7 +202,7 @@ fn complaint(scenario: &Scenario, run: &Run) -> Option<String> {
 fn too_slow(scenario: &Scenario, line: &Line) -> Option<String> {
     let Scenario { name, seconds: bound, .. } = scenario;
     let seconds = line.seconds_p99.filter(|seconds| seconds > bound)?;
-    Some(format!("{name}: agreement took {seconds} s; the limit is {bound} s"))
+    Some(format!("{name}: the 99th percentile is {seconds} s; the limit is {bound} s"))
 }
 
 fn too_redundant(scenario: &Scenario, redundant: f64) -> Option<String> {

@@ -16,7 +16,7 @@ pub(crate) struct Scenario {
     pub(crate) nodes: usize,
     /// Default number of seeds.
     pub(crate) seeds: u64,
-    /// Virtual seconds within which 99 of 100 seeds have to agree.
+    /// The limit on the 99th percentile of the measured time, in virtual seconds.
     pub(crate) seconds: f64,
     /// Large scenarios run only by name or with `--all`.
     pub(crate) size: Size,
@@ -99,7 +99,8 @@ impl Scenario {
     }
 
     /// The maximum fraction of received record bytes that belongs to records that changed nothing.
-    /// A changed summary hides from a sender which records the receiver has.
+    /// It is higher under faults: a changed summary hides from a sender which records the receiver
+    /// has.
     pub(crate) const fn max_redundant(&self) -> f64 {
         match self.plan {
             Plan::Faults => 0.25,
@@ -159,7 +160,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all others request sessions with one node that has 100 new patterns and stays within its permits";
     "faults_10", 10 nodes, 10 seeds, Quick, 60.0 s, Plan::Faults,
-        "half of the version summaries are changed, sessions break, nodes refuse records, crash \
+        "about half of the version summaries are changed, sessions break, nodes refuse records, crash \
          and are partitioned: the time from healing to agreement";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
         "100 new patterns a minute for two minutes: the longest time until all nodes have a \

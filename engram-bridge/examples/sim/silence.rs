@@ -20,7 +20,7 @@ pub(crate) enum Moment {
 
 /// How long nodes run before one of them leaves: long enough to dial the silent members repeatedly.
 const SETTLING: Duration = Duration::from_secs(60);
-/// How long the node that leaves may be away; the seed selects one of these. A node that is away for longer than
+/// The possible absences of the node that leaves; the seed selects one. A node that is away for longer than
 /// [`MET_LATELY`](engram_gossip_proto::schedule::limits::MET_LATELY) is treated as if it had
 /// just started.
 const ABSENCES: [Duration; 3] =

@@ -18,7 +18,7 @@ pub enum Recovery {
     InMemory,
     /// The store was empty.
     New,
-    /// Every row was sound.
+    /// Every row of the hosted spaces was sound.
     Loaded {
         /// The number of records.
         records: u64,

@@ -191,7 +191,7 @@ impl Loaded {
             }
             Ok::<_, OpenError>(())
         })?;
-        // A store without any row is new. Rows without an owner are those of an unknown node.
+        // A store without any row is new. If there are rows but no owner, `load_meta` reports damage.
         if let Some(rows) = meta.filter(|rows| !rows.is_empty()) {
             self.load_meta(rows, owner, hosting)?;
         }

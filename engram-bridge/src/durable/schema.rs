@@ -27,8 +27,8 @@ use crate::replica::state::StoredRow;
 /// The version of the stored format. A node refuses a store of another version.
 pub(crate) const SCHEMA: u32 = 6;
 
-/// The keys of the two rows that name the owner; the rows differ only in their checksums. A store in which both are
-/// missing or damaged cannot be read.
+/// The keys of the two rows that name the owner; the rows differ only in their checksums. A non-empty store in which
+/// both are missing or damaged cannot be read.
 pub(crate) const OWNERS: [&[u8]; 2] = [b"owner", b"owner copy"];
 const ROOT: &[u8] = b"root";
 const SETTLED: &[u8] = b"settled";

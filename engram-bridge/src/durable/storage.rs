@@ -42,8 +42,9 @@ pub trait StateStore: Send + Sync {
     /// full disk has free space again.
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
 
-    /// Checks whether the store accepts changes now, without changing a row. A [`Store`](crate::Store) calls it once,
-    /// after it has read the rows. By default it returns `Ok`, and the first commit reports the failure instead.
+    /// Checks whether the store accepts changes now, without changing a row. A [`Store`](crate::Store) calls it at
+    /// most once, after it has read the rows. By default it returns `Ok`, and the first commit reports the failure
+    /// instead.
     ///
     /// # Errors
     /// [`StorageError::Full`] or [`StorageError::ReadOnly`] if a commit would fail.

@@ -9,7 +9,7 @@ pub enum Precision {
     /// Not rounded (default).
     #[default]
     F32,
-    /// Rounded once to half precision when a pattern enters the store.
+    /// Rounded once to half precision, when a pattern is submitted.
     F16,
 }
 

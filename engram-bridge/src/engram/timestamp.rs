@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Nanoseconds since the Unix epoch, UTC: Engram's `DateTime<Utc>` without a date-time library.
+/// Nanoseconds since the Unix epoch, UTC. Corresponds to Engram's `DateTime<Utc>`.
 ///
-/// Covers the years 1677 to 2262. Whole seconds are too coarse: two versions of one pattern may be
+/// Covers 1677-09-21 to 2262-04-11. Whole seconds are too coarse: two versions of one pattern may be
 /// written within the same second and must differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -54,8 +54,8 @@ mod text {
             /// The text.
             text: String,
         },
-        /// RFC 3339, but before 1677 or after 2262.
-        #[error("{text:?} lies outside the years 1677 to 2262, which 64-bit nanoseconds cover")]
+        /// RFC 3339, but before 1677-09-21 or after 2262-04-11.
+        #[error("{text:?} lies outside 1677-09-21 to 2262-04-11, which 64-bit nanoseconds cover")]
         Range {
             /// The text.
             text: String,

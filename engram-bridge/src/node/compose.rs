@@ -76,7 +76,7 @@ pub enum StartError {
     Swim(#[from] ConfigError),
     /// `membership.kind` is `swim`, but the program was built without the feature `swim`.
     #[error(
-        "membership.kind is swim, but this program was built without the feature swim; rebuild it with `--features swim`, or write \"static\""
+        "membership.kind is swim, but this program was built without the feature swim; rebuild it with `--features swim`, or set membership.kind to \"static\""
     )]
     NoSwim,
     /// The network cannot start with this configuration.
@@ -335,7 +335,7 @@ fn stored(config: &ClusterConfig) -> Result<Option<Arc<dyn StateStore>>, StartEr
     }
 }
 
-/// Returns the previous keys of this node, from `[node]` and from its own entry in the roster.
+/// Returns the previous keys of this node, from `[node]` and from its own entry in `[[peers]]`.
 fn replaced(config: &ClusterConfig, node: NodeId) -> Vec<NodeId> {
     let listed = replaced_by_peers(config, node);
     config.node.replaces.iter().copied().chain(listed).collect()

@@ -60,7 +60,7 @@ pub struct ClusterConfig {
     pub node: NodeConfig,
     /// The certificate of this node, and the cluster's authority.
     pub tls: TlsConfig,
-    /// The other nodes. Connections from nodes that are not listed are refused.
+    /// The other nodes, and optionally this one. Connections from nodes that are not listed are refused.
     pub peers: Vec<PeerConfig>,
     /// The schedule of gossip, and the size of its messages.
     pub gossip: GossipConfig,
@@ -290,13 +290,14 @@ pub enum ConfigError {
 pub struct ConfigProblem {
     /// The key, such as `gossip.fanout` or `peers.1.address` (the second peer). For a
     /// [section](ClusterConfig::load_section), it includes the name of the section. For a value from an environment
-    /// variable, the variable follows the key, or replaces it if the value could not be applied.
+    /// variable, the variable follows the key, or replaces it if the value could not be applied. For a syntax error,
+    /// this is the text of the line before the first `=`.
     pub key: String,
     /// The line of the key, or of the nearest table around it. `None` if the file has neither, if
     /// the value comes from an environment variable, or if the configuration was not read from a
     /// file or text.
     pub line: Option<usize>,
-    /// The fault, and advice for correcting it.
+    /// The fault and, in most cases, advice for correcting it.
     pub message: String,
 }
 

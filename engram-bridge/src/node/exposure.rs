@@ -10,13 +10,13 @@ const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
 impl ClusterConfig {
-    /// Whether other users may access the private key, as far as the system reports it.
+    /// Whether other users may access the private key, as far as the system reports permissions.
     pub fn key_is_exposed(&self) -> bool {
         permissions(&self.tls.key) & OTHERS != 0
     }
 
-    /// Whether other users may read, lock or replace the file of the store, as far as the system reports it.
-    /// A store creates its folder and its files for their owner alone.
+    /// Whether other users may read, lock or replace the file of the store, as far as the system reports
+    /// permissions. On Unix, a store creates its folder and its files for their owner alone.
     pub fn store_is_exposed(&self) -> bool {
         let Some(folder) = &self.store.path else { return false };
         let (of_folder, of_file) = (permissions(folder), permissions(&folder.join("state.redb")));

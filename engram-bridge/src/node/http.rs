@@ -3,7 +3,7 @@
 //! | path | response |
 //! |-|-|
 //! | `/health/alive` | 200 as long as the process runs |
-//! | `/health/ready` | 200 if the node can store changes and either has no peers, or is connected to one and has been equal to one; else 503; both list the warnings |
+//! | `/health/ready` | 200 if the node can store changes and either has no peers, or is connected to one and has been equal to one; else 503; both answers list the warnings |
 //! | `/metrics/prometheus` | every metric of [`METRICS`](crate::metrics::METRICS) |
 //! | `/cluster/consolidation` | the node, its warnings, spaces, caps, writes and traffic |
 //! | `/cluster/consolidation/peers` | every peer: connection, lag, divergence, last session |
@@ -11,15 +11,15 @@
 //! | `/cluster/consolidation/plan?peer=` | the changes that a sync with the peer would make on both sides |
 //! | `/cluster/consolidation/map` | the fill of each slot of the tree, and for each peer the slots that changed here since the two nodes were last equal |
 //! | `/cluster/consolidation/slot?slot=` | the pattern ids in a slot |
-//! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=`, continued by `after=`; and the conflicts across ids |
+//! | `/cluster/consolidation/conflicts` | patterns with several versions, at most `limit=` of them, starting after the id `after=`; and the conflicts across ids |
 //! | `/cluster/consolidation/explain?id=` | the versions of a pattern, their writers, and the decision of the strategy |
 //! | `/cluster/consolidation/updates` | the latest changes to visible patterns, and their origins |
 //! | `/cluster/consolidation/page` | the status page |
 //!
 //! Paths about one memory space accept `space=`; without it, they use the first space. `peer` is a name in the roster
 //! or a node id. Everything is read-only. The metrics are text and the page is HTML; the other routes answer in JSON
-//! with stable names, errors included: `{"error": "cause; next step"}`. Their strings escape characters that control a
-//! terminal or the direction of text.
+//! with stable names. An error is `{"error": ...}` with the cause and, in most cases, the next step. The strings of all
+//! JSON answers escape characters that control a terminal or the direction of text.
 //!
 //! There are two ways to serve the routes: [`Server`] listens by itself, with its own limits;
 //! [`axum_0_8`] provides the routes to a host with an existing axum application.
@@ -38,7 +38,8 @@ use crate::node::telemetry::Telemetry;
 use crate::spaces::space::Space;
 
 /// Returns the JSON answer of `/cluster/consolidation/explain`; `None` if `space` holds no record of
-/// the pattern.
+/// the pattern. Before you print the answer, pass it through
+/// [`printable_json`](crate::notices::printable_json).
 pub fn explanation(node: &Telemetry, space: &Space, id: &str) -> Option<String> {
     let known = space.explain(id)?;
     let explained = answer::Explained::of(node, space, id, &known);

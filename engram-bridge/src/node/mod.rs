@@ -1,4 +1,4 @@
-//! A whole node, as an operator uses it.
+//! What the operator of a node uses: configuration, metrics, notices, HTTP and snapshot files.
 
 #[cfg(feature = "config")]
 pub(crate) mod compose;

@@ -150,7 +150,7 @@ impl Notices {
         self.ready.extend(due.into_iter().map(LogLine::from));
     }
 
-    /// The display name of a node; its id if the roster does not list it.
+    /// The display name of this node or of a member; the id of any other node.
     fn name(&self, node: NodeId) -> String {
         if node == self.gossip.node_id() {
             return self.name.clone();
@@ -234,7 +234,7 @@ mod tests {
         let peer = [2; 32].into();
         let stalled = Event::Stalled { peer, sessions: 5, not_accepted: true };
         assert!(!is_explained(&stalled, &store));
-        let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+        let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
         disk.fail(Some(StorageError::Full { place, reason }));
         assert!(store.close().is_err());
         assert!(is_explained(&stalled, &store));

@@ -55,7 +55,7 @@ struct Place {
 pub struct FileSnapshot {
     /// The space that the run belongs to.
     pub space: SpaceId,
-    /// The number of the run in the file.
+    /// The number of the run that the lines name; 0 if they name none.
     pub run: u64,
     /// The patterns that could be read. They have not been validated yet.
     pub snapshot: ConsolidationSnapshot,
@@ -203,7 +203,7 @@ impl SnapshotFile {
     }
 }
 
-/// Opens a regular file. A pipe would block the caller, and a device may never end.
+/// Opens a regular file. A pipe could block the caller, and the data of a device may never end.
 fn open_file(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file; use run --follow for a pipe"));

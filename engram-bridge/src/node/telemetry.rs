@@ -190,7 +190,8 @@ impl Telemetry {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(now)
     }
 
-    /// The changes to `space` since `peer` was last equal to this node.
+    /// The changes to `space` since `peer` was last known to be equal to this node; the whole space if
+    /// it never was.
     ///
     /// The peer may lack these changes. Its own changes since then are unknown here until the next
     /// session. Takes O(d log n) time for d differences, and O(n) for a peer that was never equal.

@@ -65,7 +65,7 @@ pub struct ComparedPattern {
     pub confidence: f32,
     /// The confidence after any reduction for conflicts with other patterns; at most `confidence`.
     pub adjusted_confidence: f32,
-    /// The pattern that disputes an episode with this one and overlaps with it most.
+    /// The pattern with the greatest overlap among those that dispute an episode with this one.
     pub rival: Option<PatternRelation>,
     explanation: String,
 }
@@ -128,7 +128,7 @@ pub struct AcrossIdsStats {
 }
 
 impl PatternRole {
-    /// The name of the role in answers.
+    /// The name of the role, as in JSON answers.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -190,7 +190,7 @@ fn role(role: &Role<'_, Arc<str>>) -> PatternRole {
     }
 }
 
-/// A changed pattern: its id, and the pattern with its digest, unless it is no longer visible.
+/// A changed pattern: its id, and the pattern with its digest if it is still visible.
 pub(crate) type Changed = (Arc<str>, Option<Version<Arc<SemanticPattern>>>);
 
 type View = CrossIdView<Arc<str>, Arc<SemanticPattern>>;

@@ -11,8 +11,8 @@ use crate::engram::pattern::SemanticPattern;
 /// oldest.
 pub(crate) const MAX_BLENDS: usize = 8;
 
-/// The blends of one pattern that this process handed out. They are lost when the process ends,
-/// like the engine's own state.
+/// The latest blends of one pattern that this process handed out. They are lost when the process
+/// ends, like the engine's own state.
 #[derive(Debug, Default)]
 pub(crate) struct Blends {
     /// The digests, oldest first. Most patterns never have several versions, so the list is usually
@@ -39,7 +39,7 @@ impl Blends {
         self.digests.push(digest);
     }
 
-    /// Whether a blend with this digest was handed out.
+    /// Whether one of the remembered blends has this digest.
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.digests.contains(digest)
     }

@@ -80,8 +80,8 @@ impl Cap {
 pub struct CapUsage {
     /// The cap.
     pub cap: Cap,
-    /// Records, bytes or entries that the node keeps; for [`Cap::UnlistedEntries`], in the space
-    /// that keeps the most.
+    /// The amount that the node keeps; for [`Cap::UnlistedEntries`], in the space that keeps the
+    /// most.
     pub used: u64,
     /// The limit.
     pub limit: u64,
@@ -129,7 +129,7 @@ impl Usage {
         self.bytes = self.bytes + after.bytes - before.bytes;
     }
 
-    /// The first cap that this usage exceeds.
+    /// The first cap, in the order of [`Cap::ALL`], that this usage exceeds.
     pub(crate) fn exceeds(&self, caps: &Caps) -> Option<Cap> {
         let exceeded = [
             (self.live_records > caps.live_records, Cap::LiveRecords),

@@ -38,7 +38,7 @@ impl Change {
     }
 }
 
-/// The root of a space, as stored alongside the rows.
+/// The root of a space and the number of its records, as stored alongside the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredRoot {
     pub(crate) root: Digest,
@@ -64,7 +64,7 @@ pub(crate) struct PlannedWrite {
     pub(super) added: Vec<Content>,
     /// Contents that the space holds but no record names any longer.
     pub(super) dropped: Vec<Digest>,
-    /// The content rows to write and to remove.
+    /// The rows to which the contents are written, and the content rows that are removed.
     pub(crate) placement: Placement,
     pub(super) origin: Option<NodeId>,
 }

@@ -29,7 +29,7 @@ impl ClockWatch {
         self.refused.insert(*member);
     }
 
-    /// The number of members that wrote versions ahead of this node's clock.
+    /// The number of members that [`on_ahead`](Self::on_ahead) recorded.
     pub(crate) fn ahead(&self) -> u64 {
         self.ahead.len() as u64
     }

@@ -104,9 +104,9 @@ pub enum PatternError {
         /// The length of the episode id.
         bytes: usize,
     },
-    /// The id occurs twice in one snapshot.
+    /// The id occurs several times in one snapshot, and an earlier copy was kept.
     #[error(
-        "its id occurs twice in this snapshot; the first copy was kept; give this one its own id"
+        "its id occurs several times in this snapshot; an earlier copy was kept; give this one its own id"
     )]
     Duplicate,
     /// The pattern does not fit into a message.
@@ -225,8 +225,8 @@ impl Content {
         Self { held: held.clone(), digest }
     }
 
-    /// Whether `pattern` equals this content bit for bit once its embedding is rounded to
-    /// `precision`; its other fields must be canonical already.
+    /// Whether `pattern`, once its embedding is rounded to `precision`, equals this content bit for
+    /// bit. `false` if another field of `pattern` is not canonical.
     pub(crate) fn is_of(&self, pattern: &Arc<SemanticPattern>, precision: Precision) -> bool {
         let ours = &self.held.pattern;
         match precision {
@@ -341,8 +341,8 @@ fn validate(pattern: &SemanticPattern, shape: Shape) -> Result<(), PatternError>
 
 /// Refuses a pattern that is too large for a message under the wire format's own rule.
 fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
-    // The wire form is a few bytes longer than the canonical one. It is built only if it could exceed
-    // the limit.
+    // The wire form is at most a few bytes longer than the longest canonical form. It is built only if it
+    // could exceed the limit.
     let is_small = max_encoded_len(pattern) + WIRE_OVERHEAD <= MAX_CONTENT_LEN;
     if is_small && pattern.embedding.len() <= PatternContent::MAX_DIMENSION as usize {
         return Ok(());
@@ -350,7 +350,7 @@ fn check_size(pattern: &SemanticPattern) -> Result<(), TooLarge> {
     check_content(&to_wire(pattern))
 }
 
-/// The maximum number of bytes by which the wire form of a content exceeds its canonical form.
+/// The maximum number of bytes by which the wire form of a content exceeds [`max_encoded_len`].
 const WIRE_OVERHEAD: usize = 64;
 
 fn canonical(pattern: &Arc<SemanticPattern>, precision: Precision) -> Arc<SemanticPattern> {
@@ -382,7 +382,7 @@ fn any(numbers: &[f32], is: impl Fn(f32) -> bool) -> bool {
     numbers.iter().fold(false, |any, &number| any | is(number))
 }
 
-/// Whether all bits are equal. Like that of [`any`], the loop has no branch per number.
+/// Whether the two lists are equal bit for bit. Like that of [`any`], the loop has no branch per number.
 fn equal_bits(ours: &[f32], theirs: &[f32]) -> bool {
     let differs = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
     ours.len() == theirs.len()

@@ -28,12 +28,12 @@ impl Entry {
         self.visible.first()
     }
 
-    /// The blends of this id that have been handed out.
+    /// The remembered blends of this id.
     pub(crate) const fn blends(&self) -> &Blends {
         &self.blends
     }
 
-    /// The visible pattern, if it is a blend that has not been handed out yet.
+    /// The visible pattern, if it is a blend other than the one handed out last.
     pub(super) fn new_blend(&self, contents: &Contents) -> Option<&Arc<SemanticPattern>> {
         let visible = self.visible.first().filter(|visible| !self.blends.is_latest(visible))?;
         let is_it =

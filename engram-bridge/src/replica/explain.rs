@@ -18,7 +18,7 @@ use crate::replica::record::Record;
 use crate::replica::visible::versions;
 
 /// Everything that a node knows about one pattern id: the live versions, their writers, and the
-/// rule that selects the visible one. `Display` writes it in a few lines.
+/// rule that selects the visible one. `Display` summarizes it in a few lines.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PatternExplanation {
@@ -50,7 +50,7 @@ pub struct LiveVersion {
     pub pattern: Arc<SemanticPattern>,
     /// The dots that name its content. Several nodes may have written the same content.
     pub writes: Vec<Dot>,
-    /// Whether its content was forgotten and is therefore not shown.
+    /// Whether its content is suppressed and therefore not shown.
     pub suppressed: bool,
     /// The source from which its content first reached this node.
     pub introduced: Introduced,

@@ -1,8 +1,9 @@
 //! First contact: a space whose store is new or has lost rows waits for a peer before it writes.
 //!
 //! A node that lost its state and whose clock is behind may issue versions below its earlier ones.
-//! It therefore waits until a session reports which of its versions the peers have. A mark in the
-//! store records the end of the wait; a node that restarts without this mark waits again.
+//! It therefore waits, for a limited time, until a session reports which of its versions the peers
+//! have. A mark in the store records the end of the wait; a node that restarts without this mark
+//! waits again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl FirstContact {
         Self { settle, began: now, progress: now }
     }
 
-    /// Records that a session about the space changed this node.
+    /// Records that an incomplete session that included the space changed this node's state.
     pub(crate) const fn on_progress(&mut self, now: Duration) {
         self.progress = now;
     }

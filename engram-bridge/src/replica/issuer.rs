@@ -53,7 +53,7 @@ impl DotIssuer {
         &self.replaced
     }
 
-    /// Issues the next dot, above every known version of this node.
+    /// Issues the next dot. Its version is above every known version of this node, unless one is `u64::MAX`.
     pub(crate) fn next_dot(&mut self) -> Dot {
         self.minted += 1;
         let version = self.hybrid.next(self.now(), (self.random)());

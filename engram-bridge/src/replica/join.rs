@@ -22,7 +22,7 @@ pub(crate) struct JoinReport {
     pub(crate) reissued: bool,
     /// Whether this process's write could not be reissued, since too many own dots are live.
     pub(crate) given_up: bool,
-    /// A dot under which the two sides hold different contents.
+    /// The first dot under which the two sides hold different contents.
     pub(crate) clash: Option<Dot>,
     /// The number of dots dropped because one node had too many.
     pub(crate) dots_dropped: usize,

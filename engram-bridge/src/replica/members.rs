@@ -1,4 +1,4 @@
-//! The members of the roster, as the replicated state sees them.
+//! The nodes that count as members in the replicated state.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl Members {
         Self { listed, lists_others }
     }
 
-    /// Whether the roster lists `node`, or `node` is this node.
+    /// Whether the roster lists `node`, or `node` is this node under its present or a previous key.
     pub(crate) fn contains(&self, node: &[u8; 32]) -> bool {
         self.listed.contains(node)
     }

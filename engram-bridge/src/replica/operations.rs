@@ -161,7 +161,8 @@ impl SpaceState {
         Ok(Planned { change, faults })
     }
 
-    /// Returns `pattern` with the citations of every version that its resolution replaces.
+    /// Returns `pattern` with one further citation of each episode that only the versions to be
+    /// replaced cite.
     ///
     /// # Errors
     /// [`PatternError::EpisodeCount`] if the result would cite more episodes than a pattern may
@@ -219,8 +220,8 @@ impl SpaceState {
     }
 }
 
-/// Plans the change for a submission whose content is suppressed. The content is not written, but still
-/// replaces this node's other versions.
+/// Plans the change for a submission whose content is suppressed: writes no version, and removes this node's
+/// versions with other contents.
 fn plan_suppressed(
     id: &Arc<str>,
     entry: &Entry,
@@ -305,7 +306,7 @@ pub(crate) fn last_submitted_after(
     }
 }
 
-/// The node that wrote the new part of `arrived`: the node with the greatest new entry.
+/// The node whose part of `arrived` is new; among several, the one with the greatest entry.
 pub(crate) fn origin(held: &Record, arrived: &Record) -> Option<NodeId> {
     let known = held.siblings.context();
     let news = arrived.siblings.context().iter().filter(|(node, entry)| known.get(node) < *entry);

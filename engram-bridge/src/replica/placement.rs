@@ -12,7 +12,7 @@ use crate::replica::content::Content;
 /// own, so that a change to the record does not rewrite it.
 const MAX_BESIDE: usize = 8 << 10;
 
-/// The content rows that a change to a record writes and removes.
+/// The rows to which a change to a record writes contents, and the content rows that it removes.
 #[derive(Default)]
 pub(crate) struct Placement {
     /// The content in the row of the record.

@@ -54,8 +54,8 @@ pub struct RejectedPattern {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MergedView {
-    /// One pattern for each id with a shown version or a waiting submission, in ascending order of ids.
-    /// A strategy that keeps all versions shows them all, the representative of the id first.
+    /// The visible patterns and, for ids without one, the waiting submissions that are not suppressed, in ascending
+    /// order of ids. A strategy that keeps all versions shows them all, the representative of the id first.
     pub patterns: Vec<Arc<SemanticPattern>>,
     /// The number of further patterns that the [`Retention`](crate::replica::Retention) hides.
     pub hidden: usize,
@@ -143,7 +143,7 @@ pub enum Submitted {
     /// It is a blend of several versions that was handed out before; nothing was written.
     Echoed,
     /// It waits for the first contact of the space. Until then, the merged view shows it if its id has
-    /// no visible pattern.
+    /// no visible pattern and its content is not suppressed.
     Waiting,
 }
 

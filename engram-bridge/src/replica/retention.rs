@@ -16,9 +16,9 @@ use crate::engram::pattern::SemanticPattern;
 #[non_exhaustive]
 pub struct Retention {
     /// The greatest age of a shown pattern, relative to the present of its space. Each roster member with a live
-    /// pattern contributes the time of its newest one, and the present is the lower median of these times. Among three
-    /// or more members, no single clock moves the present beyond the times of the others. In an idle space, the present
-    /// does not advance, so no pattern disappears.
+    /// pattern that is not suppressed contributes the time of its newest one, and the present is the lower median of
+    /// these times. Among three or more members, no single clock moves the present beyond the times of the others. In
+    /// an idle space, the present does not advance, so no pattern disappears.
     pub max_age: Option<Duration>,
     /// The maximum number of patterns that a space shows: those with the highest confidence; at equal
     /// confidence, the newest.

@@ -42,7 +42,7 @@ pub(crate) struct StoredRow {
 
 /// The live state of a space.
 ///
-/// Every change is a list of [`Change`]s. They are [staged](Self::stage), made durable, and
+/// Every change to records is a list of [`Change`]s. They are [staged](Self::stage), made durable, and
 /// [installed](Self::install), so that records, contents, tree and view always agree.
 pub(crate) struct SpaceState {
     rules: Rules,
@@ -234,7 +234,7 @@ impl SpaceState {
         self.visible
     }
 
-    /// The visible blends that have not been handed out yet.
+    /// The visible blends, without those handed out last.
     pub(crate) fn new_blends(&self) -> Vec<(Arc<str>, Arc<SemanticPattern>)> {
         let several = self.entries().filter(|(_, entry)| entry.record.siblings.len() > 1);
         let new = several.filter_map(|(id, entry)| Some((id, entry.new_blend(&self.contents)?)));
@@ -260,7 +260,7 @@ impl SpaceState {
         self.entries().filter(several).map(|(id, _)| id)
     }
 
-    /// Everything that the node knows about `id`; `None` if it holds no record of it.
+    /// Explains `id`, without its comparison across ids; `None` if the node holds no record of it.
     pub(crate) fn explain(&self, id: &str) -> Option<PatternExplanation> {
         let entry = self.entries.get(id)?;
         Some(PatternExplanation::new(entry, &self.contents, &*self.rules.strategy))

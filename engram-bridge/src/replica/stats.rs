@@ -13,7 +13,7 @@ pub struct SpaceStats {
     pub generation: u64,
     /// Records, deletions included.
     pub records: u64,
-    /// Visible patterns.
+    /// Ids with a visible pattern.
     pub visible: u64,
     /// Patterns with more than one version to choose from.
     pub conflicting: u64,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::replica::members::Members;
 use crate::replica::record::Record;
 
-/// For each node that any record names: its greatest context entry, and the number of its entries.
+/// For each node that any record names, or has named since the last recount: its greatest context
+/// entry, and the number of its entries.
 ///
 /// The greatest entry decreases only in a recount. Before a recount, it may be an entry that has
 /// been replaced.
@@ -67,12 +68,13 @@ impl Tallies {
         self.nodes.get(node).map_or(0, |tally| tally.greatest)
     }
 
-    /// Whether `node` counts as a member: the roster lists it, or lists no node but this one.
+    /// Whether `node` counts as a member: it [is listed](Self::is_listed), or the roster lists no
+    /// node other than this one.
     pub(crate) fn is_member(&self, node: &[u8; 32]) -> bool {
         !self.members.lists_others() || self.is_listed(node)
     }
 
-    /// Whether the roster lists `node`.
+    /// Whether the roster lists `node`, or `node` is this node.
     pub(crate) fn is_listed(&self, node: &[u8; 32]) -> bool {
         self.members.contains(node)
     }

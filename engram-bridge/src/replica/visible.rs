@@ -14,7 +14,7 @@ use crate::replica::record::Record;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Visible {
     first: Option<Arc<SemanticPattern>>,
-    /// Further patterns, in the order of the strategy; empty unless the strategy keeps all versions.
+    /// Further patterns, in the order of the strategy; empty unless the strategy keeps several versions.
     others: Box<[Arc<SemanticPattern>]>,
 }
 

@@ -13,7 +13,7 @@ use crate::spaces::store::Store;
 /// patterns.
 const SLICE: usize = 64;
 
-/// Opens a session with each connected peer when the binding starts and after spaces were added.
+/// Opens a session with each connected peer when the binding starts and whenever spaces are added.
 /// All requests that arrive while these sessions run lead to one more round of sessions.
 pub(super) async fn spread_spaces(gossip: Gossip, mut requests: watch::Receiver<()>) {
     while requests.changed().await.is_ok() {

@@ -49,7 +49,8 @@ impl ConsolidationCacheSource {
     }
 }
 
-/// Appends a line for each update to the file at `path`; creates the file and its directories.
+/// Appends a line for each update to the file at `path`. Creates the file and its directories if
+/// they are missing, unless there is no update.
 pub(crate) fn append(path: &Path, updates: &[BeliefUpdateRecord]) -> io::Result<()> {
     if updates.is_empty() {
         return Ok(());

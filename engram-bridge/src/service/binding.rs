@@ -77,7 +77,7 @@ impl Binding {
     /// A space whose store is new or has lost rows holds its engine's submissions back until a session reports which of
     /// this node's versions the peers have: a node that lost its state must not overwrite its own later versions. The
     /// wait ends with the first complete session, or when no session has made progress for `settle`, and at the latest
-    /// after six times `settle`. A node without peers does not wait.
+    /// after six times `settle`. A node without peers does not wait, nor does any node if `settle` is zero.
     ///
     /// # Panics
     /// If called outside a tokio runtime.
@@ -124,7 +124,7 @@ impl Binding {
     /// [`durable`](crate::GossipingConsolidationService::durable) reports [`StorageError::Stopped`].
     ///
     /// # Errors
-    /// [`StorageError`] if snapshots could not be stored.
+    /// [`StorageError`] if snapshots, or the changes that [`Store::close`] makes, could not be stored.
     pub async fn stop(&self) -> Result<(), StorageError> {
         self.gossip().shutdown().await;
         let submitted = self.durable().await;
@@ -178,7 +178,7 @@ impl Drop for Inner {
     }
 }
 
-/// Adds a space and reports it to the driver. If `waits` is true, a new space waits for its first contact.
+/// Adds a space. A new space is reported to the driver and, if `waits` is true, waits for its first contact.
 fn add_space(
     store: &Store,
     space: &SpaceId,
@@ -199,7 +199,7 @@ fn add_space(
     Ok(hosted)
 }
 
-/// The task behind a [`Binding`].
+/// The main task of a [`Binding`].
 struct Driver {
     store: Weak<Store>,
     gossip: Gossip,
@@ -355,7 +355,7 @@ impl Driver {
     }
 
     /// Ends the wait of a space. Submissions that cannot be stored continue to wait until the next
-    /// deadline.
+    /// complete session or the next deadline.
     async fn end(&mut self, space: &SpaceId) {
         let Some(mut contact) = self.waiting.remove(space) else { return };
         let Some(hosted) = self.store.upgrade().and_then(|store| store.space(space)) else {

@@ -40,8 +40,8 @@ pub struct UnknownSpace(pub SpaceId);
 impl Binding {
     /// Hosts `space` from now on, and opens a session with each connected peer: a peer that [learns
     /// spaces](crate::StoreConfig::learn_spaces) then hosts it, too; other peers sync it once they
-    /// host it. Returns its gossip. If the space is already hosted, only returns its gossip, like
-    /// [`gossiper`](Self::gossiper).
+    /// host it. Returns the space's gossiper. If the space is already hosted, only returns the
+    /// gossiper, like [`gossiper`](Self::gossiper).
     ///
     /// Waits for the disk if the store holds state of the space, but never for the network.
     ///
@@ -53,7 +53,7 @@ impl Binding {
         Ok(ConsolidationGossiper { space: hosted, binding: self.clone() })
     }
 
-    /// Returns the gossip of one of the store's spaces.
+    /// Returns the gossiper of one of the store's spaces.
     ///
     /// # Errors
     /// [`UnknownSpace`] if the store does not host it.

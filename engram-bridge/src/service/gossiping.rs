@@ -34,7 +34,7 @@ use crate::spaces::error::Incomplete;
 ///   many changes.
 /// - `cached_snapshot` returns the merged view, together with this engine's
 ///   [refused](crate::replica::MergedView::refused) patterns whose ids have no visible pattern; `recent_updates` lists
-///   the changes to the view, each with the node that wrote it if it came from a peer.
+///   the newest changes to visible patterns, each with the node that wrote it if it came from a peer.
 /// - Each changed belief is appended to the belief log, at the path of the inner service's alert
 ///   log, as one line of JSON in Engram's format. A space has one such log at most, and therefore
 ///   one service at a time.
@@ -84,7 +84,7 @@ pub enum ServiceError {
     },
 }
 
-/// The latest snapshot of this node's engine, without its patterns.
+/// The number of snapshots of this node's engine, and the statistics of the latest one.
 #[derive(Default)]
 struct Local {
     snapshots: u64,
@@ -93,8 +93,8 @@ struct Local {
 
 impl GossipingConsolidationService {
     /// Wraps `inner`, and starts to pass the peers' contributions to it. Set the path of its alert
-    /// log first: the log immediately receives the changes since the node began to host the space,
-    /// at most 4,096.
+    /// log first: the log immediately receives the changes since the node began to host the space, or
+    /// since the previous service of the space ended, at most 4,096.
     ///
     /// May be called outside a tokio runtime: the background tasks run on the runtime of the
     /// gossip.
@@ -145,7 +145,7 @@ impl GossipingConsolidationService {
         Ok(Self { shared })
     }
 
-    /// The gossip of this service's memory space.
+    /// The gossiper of this service's memory space.
     pub fn gossiper(&self) -> &ConsolidationGossiper {
         &self.shared.gossiper
     }
@@ -338,7 +338,7 @@ impl ConsolidationService for GossipingConsolidationService {
         self.shared.inner.alert_log_path()
     }
 
-    /// The changes to the merged view. The inner service keeps its own list.
+    /// The newest changes to visible patterns. The inner service keeps its own list.
     fn recent_updates(&self) -> Vec<BeliefUpdateRecord> {
         self.shared.gossiper.space().recent_updates()
     }

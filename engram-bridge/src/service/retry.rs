@@ -112,7 +112,7 @@ mod tests {
         let mut events = store.events();
         let retrying = tokio::spawn(retry_storage(Arc::downgrade(&store), store.events()));
 
-        let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+        let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
         let full = StorageError::Full { place, reason };
         disk.fail(Some(full.clone()));
         let pattern = SemanticPattern {

@@ -72,13 +72,13 @@ impl<E> Incomplete<E> {
             0 => UNCHANGED.to_owned(),
             n => {
                 let changed = counted(n as u64, "pattern was", "patterns were");
-                format!("{changed} changed before, the rest was not")
+                format!("{changed} changed before, but the rest was not")
             }
         }
     }
 }
 
-/// The cause, the number of patterns that were changed, and the next step.
+/// The cause, the number of patterns that were changed, and, in most cases, the next step.
 impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error.with_outcome(&self.outcome()))

@@ -46,7 +46,7 @@ pub struct ConsolidationRun {
     pub max_novelty: f32,
     /// The variance of the absolute changes in strength.
     pub novelty_variance: f32,
-    /// The percentage of the updates with changed citations.
+    /// The percentage of the updates that changed the number of citations.
     pub citation_churn: f32,
     /// Patterns of the snapshot that were refused.
     pub refused: usize,
@@ -102,7 +102,7 @@ impl ConsolidationRun {
 pub struct RunStats {
     /// Snapshots from the scheduler.
     pub scheduler_runs: u64,
-    /// Snapshots made on demand.
+    /// All other snapshots, usually made on demand.
     pub on_demand_runs: u64,
     /// Snapshots that changed a visible belief.
     pub changing_runs: u64,

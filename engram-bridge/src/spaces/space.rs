@@ -30,8 +30,8 @@ use crate::spaces::shared::Shared;
 use crate::spaces::stats::WriteStats;
 
 /// The right to change a space, held from the planning of a change until the change is visible. Readers do
-/// not need it. They never see a change to a record that a crash could undo, because such a change becomes
-/// visible only once it is durable.
+/// not need it. They never see a change to a record that a crash could undo, because a change to a record
+/// becomes visible only once it is durable.
 pub(crate) struct Writer<'s> {
     _alone: MutexGuard<'s, ()>,
 }
@@ -73,8 +73,8 @@ impl Space {
         &self.id
     }
 
-    /// The visible patterns, those that wait for the first contact of the space, and the refused ones. Shares
-    /// the patterns. O(patterns).
+    /// The visible patterns, the submissions of other ids that wait for the first contact of the space, and the refused
+    /// patterns. Shares the patterns. O(patterns).
     pub fn view(&self) -> MergedView {
         self.view_of(self.state())
     }
@@ -105,7 +105,7 @@ impl Space {
         view
     }
 
-    /// The number of visible patterns, including those that the retention hides.
+    /// The number of ids with a visible pattern, including ids whose patterns the retention hides.
     pub fn visible_len(&self) -> u64 {
         self.state().visible_len()
     }

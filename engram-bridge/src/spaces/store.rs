@@ -103,8 +103,8 @@ impl fmt::Debug for StoreConfig {
 }
 
 impl StoreConfig {
-    /// Creates a configuration with the defaults: SHA-256, depth 12, Engram's dimension, confidence voting, no
-    /// retention, and a comparison across ids.
+    /// Creates a configuration with the defaults, such as SHA-256, depth 12, Engram's dimension, the precision
+    /// [`Precision::F32`], confidence voting, no limit on the shown patterns, and a comparison across ids.
     pub fn new(node: NodeId, spaces: impl IntoIterator<Item = SpaceId>) -> Self {
         Self {
             node,
@@ -368,7 +368,7 @@ impl Store {
         hash(&self.rules.hasher, ROOT_OF_SPACES, &bytes)
     }
 
-    /// The number of visible patterns in all spaces.
+    /// The number of ids with a visible pattern, in all spaces.
     pub fn visible_len(&self) -> u64 {
         self.iter().map(|space| space.visible_len()).sum()
     }

@@ -1,4 +1,4 @@
-//! Verifies and joins the records from peers, one by one, and writes the receipts.
+//! Verifies and joins the records from peers, one by one, and creates the receipts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::spaces::space::Space;
 use crate::spaces::stats::WriteStats;
 use crate::sync::admission::{Admission, Refusal, VerifiedContents};
 
-/// Verifies and joins the records that a peer sent, one by one.
+/// Verifies and joins the records that a peer sent, one by one, and commits them together. Returns
+/// the receipt.
 pub(crate) fn apply(
     space: &Space,
     delivery: Delivery<wire::PatternContent>,

@@ -1,4 +1,4 @@
-//! The store, as the transport uses it.
+//! The transport's interface to the store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A space, as a session with a peer uses it.
+//! The view through which a session with a peer reads and changes a space.
 
 use std::sync::Arc;
 

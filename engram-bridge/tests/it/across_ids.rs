@@ -1,4 +1,4 @@
-//! Conflicts across ids are found in the background, shown, and never written back.
+//! Conflicts across ids are found and shown, and never written back.
 
 use std::sync::Arc;
 

@@ -46,7 +46,7 @@ fn a_difference_is_1_and_an_error_2() {
         submitted.contains("1 snapshot of ") && submitted.contains("1 pattern,"),
         "{submitted}"
     );
-    // A new node waits for a peer before it writes.
+    // Without a peer, a new node writes only after `store.settle_seconds`.
     processes[0].until("state", |state| state["patterns"] == 1);
     let differs = engram_node(&["diff", one, other], at);
     assert_eq!(differs.status.code(), Some(1));

@@ -60,7 +60,7 @@ enum Fault {
     TearsBatches,
     /// A scan returns each row twice.
     RepeatsRows,
-    /// A scan returns the rows of the last table first.
+    /// A scan returns all rows in reverse order, so the last table comes first.
     ReversesTables,
     /// Rows that were set aside are still present.
     KeepsWhatIsSetAside,
@@ -73,7 +73,7 @@ enum Fault {
     OpensTwice,
     /// A closed store keeps its path in use.
     StaysOpen,
-    /// A closed store never works again.
+    /// A closed store refuses every further commit.
     StaysClosed,
     /// A store that accepts changes claims that it does not.
     SeemsReadOnly,
@@ -119,7 +119,7 @@ impl Memory {
         each.collect()
     }
 
-    /// If another thread scans, waits until a scan that began after this call has ended.
+    /// Waits until another thread has completed a scan that began after this call, but not forever.
     fn let_a_scan_pass(&self) {
         let before = self.scans.load(Ordering::Acquire);
         let mut attempts = 0..100_000;
@@ -151,7 +151,7 @@ impl StateStore for Memory {
             return Ok(());
         }
         if self.fault == Fault::TearsBatches {
-            // Unlike other scans, this one does not wait for a running commit.
+            // This scan does not lock the state, so it can see a part of a running commit.
             let scanned = self.rows.scan(row);
             self.scans.fetch_add(1, Ordering::AcqRel);
             return scanned;

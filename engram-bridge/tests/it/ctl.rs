@@ -159,7 +159,7 @@ fn stale_control_socket_is_replaced() {
     let mut first = Process::start(&["--config", "cluster.toml"], &node);
     first.event("listening");
     drop(first);
-    assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket");
+    assert!(node.join("state/control.sock").exists(), "a killed node leaves its socket behind");
     let mut second = Process::start(&["--config", "cluster.toml"], &node);
     let socket = second.event("listening")["socket"].as_str().unwrap().to_owned();
     // More clients than the node can serve one after the other within the time limit of `ctl`.

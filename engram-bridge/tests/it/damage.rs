@@ -1,6 +1,6 @@
-//! Flips bits of a store, and truncates it at many positions: the node starts, names the dropped
-//! records whose ids it can read, shows only written patterns, and is complete again after one
-//! session.
+//! Flips bits of a store, truncates it, and clears or removes parts of it: the node starts, names
+//! the dropped records whose ids it can read, shows only written patterns, and is complete again
+//! after one session.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,8 +53,8 @@ impl Found {
                 assert_eq!(*records, held.len() as u64, "{damage}");
                 assert!(*rows > 0, "{damage}");
                 let named: BTreeSet<&String> = lost.iter().map(|(_, id)| id).collect();
-                // A deletion whose key is damaged, or any row that is lost, leaves no trace of its
-                // id.
+                // A deletion whose key is damaged leaves no trace of its id, and a removed row may
+                // leave none.
                 let is_deletion = |id: &String| dots(&all[id]).next().is_none();
                 let is_gone = damage.starts_with("the row");
                 let missing = all.keys().filter(|id| !held.contains_key(*id));
@@ -74,7 +74,7 @@ impl Found {
     }
 }
 
-/// The length of the header of a file, which gives the positions of all other parts.
+/// The length in bytes of the header of a redb file. The header locates all other parts.
 const HEADER: usize = 320;
 
 /// Damages the header of the file at every byte, and the rest at every `step`-th byte; also

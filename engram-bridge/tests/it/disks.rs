@@ -33,8 +33,8 @@ pub(crate) fn is_possible(command: &str) -> bool {
     possible
 }
 
-/// Waits until a node refuses a snapshot because its disk refuses writes. Returns the recovery of
-/// its store, the number of visible patterns, and the reason for the refusal.
+/// Waits until the first node refuses a snapshot because its disk refuses writes. Returns the
+/// recovery of its store, the number of visible patterns, and the reason for the refusal.
 fn started(cluster: &mut Cluster) -> (String, u64, String) {
     let process = cluster.running[0].as_ref().unwrap();
     let (mut found, mut patterns, mut refused) = (None, None, None);
@@ -136,7 +136,7 @@ fn is_unready_until(process: &mut Process, node: &Path, repair: impl FnOnce()) {
     assert!(watched.contains(" ready, up "), "{watched}");
 }
 
-/// Starts and stops a node, which then has a store.
+/// Starts and stops a node, which then has a store. Returns its folder.
 fn used(folder: &Path) -> PathBuf {
     let node = init(folder, 1).remove(0);
     let mut process = Process::start(&["--config", "cluster.toml"], &node);

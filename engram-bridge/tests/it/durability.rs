@@ -25,7 +25,7 @@ fn live_dots(space: &Arc<Space>) -> BTreeSet<Dot> {
 }
 
 fn full() -> StorageError {
-    StorageError::Full { place: "memory".to_owned(), reason: "a test says so".to_owned() }
+    StorageError::Full { place: "memory".to_owned(), reason: "simulated failure".to_owned() }
 }
 
 /// Creates a node with patterns of its own and of a peer, a withdrawn pattern, a forgotten pattern,
@@ -243,7 +243,10 @@ fn many_operations_share_commits() {
     let failed = space.withdraw_node(&node).unwrap_err();
     assert_eq!((failed.changed, &failed.error), (MANY, &SubmitError::Storage(full())));
     let said = failed.to_string();
-    assert!(said.contains("; 2048 patterns were changed before, the rest was not; free"), "{said}");
+    assert!(
+        said.contains("; 2048 patterns were changed before, but the rest was not; free"),
+        "{said}"
+    );
     let left = space.visible_len();
     // Of 2,089 patterns the first commit withdrew 2,048.
     assert_eq!(left, 41);
@@ -279,7 +282,7 @@ fn damaged_rows_come_back_from_peers() {
     let before = eventful(&kept);
     let (shown, others) = (fingerprint(&only_space(&before)), everything(&only_space(&before)));
     drop(before);
-    // Flip one bit each of a record, of a content beside its record, and of a content in its own
+    // Flip one bit of a record, one of a content beside its record, and one of a content in its own
     // row.
     for (table, nth) in [(Table::Contents, 1), (Table::Records, 2), (Table::Records, 4)] {
         let mut rows = 0;

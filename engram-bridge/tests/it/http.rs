@@ -37,7 +37,7 @@ fn last_snapshot(node: &str) -> ConsolidationSnapshot {
     snapshots(node).pop().unwrap()
 }
 
-/// The first pattern of `snapshot`, as another node might have found it.
+/// A snapshot of the first pattern of `snapshot`, as another node might have found it.
 fn contradicted(snapshot: &ConsolidationSnapshot) -> ConsolidationSnapshot {
     let found = &snapshot.patterns[0];
     let mut source_episodes = found.source_episodes.clone();
@@ -293,7 +293,8 @@ async fn errors_of_the_server_are_json() {
     }
 }
 
-/// Characters that control a terminal or the direction of text are escaped, and denote the same id.
+/// Characters that control a terminal or the direction of text are escaped. The parsed JSON
+/// contains the original id.
 #[tokio::test]
 async fn control_characters_are_escaped() {
     let cluster = Cluster::start(&["node-a"], &quiet());

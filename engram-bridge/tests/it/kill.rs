@@ -257,7 +257,8 @@ impl Cluster {
                 assert_eq!(pattern["source_episodes"], json!([id]));
             }
             // Of the versions of the shared pattern that a node wrote after the last damage to its
-            // store, one is live: its latest acknowledged one, or a later one.
+            // store, at most one is live. If any of them was acknowledged, the latest acknowledged
+            // one or a later one is live.
             let Some((cycle, number)) = acknowledged.last() else { continue };
             let cited = shown[0][SHARED]["source_episodes"].as_array().unwrap();
             let least = id(node, *cycle, *number);
@@ -277,7 +278,8 @@ impl Cluster {
     /// Truncates, alters or removes the file of a stopped node, or replaces it with an older copy.
     fn spoil(&mut self, node: usize, cycle: usize, random: &mut Random) {
         self.spoilt[node] = self.acknowledged[node].len();
-        // Above all ids of the cycle: the process may have written more than it acknowledged.
+        // This id is above all ids of the cycle, because the process may have written more than it
+        // acknowledged.
         self.lost[node] = id(node, cycle, SNAPSHOTS);
         let file = self.path(NAMES[node]).join("state.redb");
         let mut bytes = fs::read(&file).unwrap();
@@ -365,8 +367,8 @@ fn torture(cycles: usize, seed: u64, settle_seconds: u32) {
     }
     let acknowledged: usize = cluster.acknowledged.iter().map(Vec::len).sum();
     println!(
-        "{cycles} kills and {spoilt} damaged or older stores: {acknowledged} acknowledged snapshots \
-         are on all nodes, {} dots, each used once",
+        "{cycles} kills and {spoilt} damaged, removed or older stores: {acknowledged} acknowledged \
+         snapshots are on all nodes, {} dots, each used once",
         cluster.dots.len()
     );
     // Without a wait for a first contact, every snapshot that a node accepted before it was killed
@@ -424,7 +426,8 @@ fn kills_lose_no_acknowledged_write() {
 }
 
 /// For the deep check: `cargo test -p engram-bridge --features node --test it kill -- --ignored`.
-/// `ENGRAM_KILLS` sets the number of kills, and `ENGRAM_SEED` sets the seed.
+/// `ENGRAM_KILLS` sets the number of kills in each of the two runs, and `ENGRAM_SEED` sets the
+/// seed.
 #[test]
 #[ignore = "takes minutes"]
 fn many_kills_lose_no_acknowledged_write() {

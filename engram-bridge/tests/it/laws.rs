@@ -1,6 +1,6 @@
 //! The laws of the replicated state, on the composed store: records, contents, tree, view.
 //!
-//! The tests compare the root and the bytes of the visible patterns, bit for bit.
+//! Most tests compare the root and the bytes of the visible patterns, bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const NODES: usize = 3;
 const IDS: usize = 3;
 const CONTENTS: u8 = 4;
 
-/// An operation at one of the nodes.
+/// An operation at a node, or a delivery of one node's state to another.
 #[derive(Clone, Debug)]
 enum Op {
     Submit { node: usize, id: usize, content: u8 },
@@ -129,7 +129,7 @@ proptest! {
         prop_assert_eq!(fingerprint(&listener(&[met, deltas[0].clone()])), expected);
     }
 
-    /// L5: joining pattern by pattern equals joining all at once.
+    /// L5: joining record by record, in any order, equals joining all at once.
     #[test]
     fn prop_records_are_independent(history in history(), seed in any::<u64>()) {
         let deltas = World::after(&history).deltas();
@@ -217,7 +217,7 @@ proptest! {
         }
     }
 
-    /// L10: a repeated submission writes nothing, for any history before the first of the two.
+    /// L10: after any history, the immediate repetition of a submission writes nothing.
     #[test]
     fn prop_a_repeated_submission_writes_nothing(history in history()) {
         let world = World::new();
@@ -262,7 +262,8 @@ proptest! {
         }
     }
 
-    /// Eventually, all nodes show the same patterns, and every shown version is cited.
+    /// Eventually, all nodes show the same patterns, which cite the unique episode of every version
+    /// that is not suppressed.
     #[test]
     fn prop_all_nodes_converge_with_all_citations(history in history()) {
         let world = World::after(&history);

@@ -1,4 +1,4 @@
-//! The integration tests, except those in `tests/state`, in one binary that is linked only once.
+//! The integration tests, except those in `tests/state`, as one binary, so that only one is linked.
 
 mod common;
 

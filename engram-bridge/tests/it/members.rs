@@ -1,4 +1,4 @@
-//! Real processes that probe each other: they detect nodes that crash, leave and return.
+//! Real processes that probe each other: they detect nodes that crash, leave or return.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +81,8 @@ impl Members {
         self.running.insert(node, (child, stdin));
     }
 
-    /// Ends a process: stops it cleanly with `last_words`, or kills it.
+    /// Ends a process: stops it cleanly with the request `last_words`, or kills it if that is
+    /// `None`.
     fn end(&mut self, node: usize, last_words: Option<&str>) {
         let (mut child, mut stdin) = self.running.remove(&node).unwrap();
         match last_words {

@@ -1,4 +1,4 @@
-//! The operations that an operator performs, and their limits.
+//! The operations of an engine and of an operator, and their limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -268,7 +268,7 @@ fn failed_operation_leaves_waiting_patterns() {
     let space = only_space(&store);
     space.await_contact();
     space.submit(&snapshot(vec![pattern("p", 1), pattern("q", 1)]), Scheduler).unwrap();
-    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
     // A second commit would fail.
     kept.fail_after(1, StorageError::Full { place, reason });
     let (commits, shown) = (kept.commits(), *space.view_version().borrow());
@@ -343,12 +343,12 @@ fn an_incomplete_operation_says_what_it_changed() {
         space.submit_pattern(&pattern("p", 1)).unwrap();
         space.submit_pattern(&pattern("q", 1)).unwrap();
     }
-    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
     kept.fail_after(1, StorageError::Full { place, reason });
     let failed = node.withdraw_node(&node.node()).unwrap_err();
     assert_eq!((failed.changed, node.visible_len()), (2, 2));
     let said = failed.to_string();
-    assert!(said.contains("2 patterns were changed before, the rest was not"), "{said}");
+    assert!(said.contains("2 patterns were changed before, but the rest was not"), "{said}");
     assert!(said.contains("free some space"), "{said}");
 
     let failed = node.withdraw_node(&node.node()).unwrap_err();
@@ -370,7 +370,7 @@ fn an_incomplete_drop_says_what_it_changed() {
     let node = Store::open(config, environment, Arc::new(kept.clone())).unwrap();
     node.iter().for_each(|space| _ = space.submit_pattern(&pattern("p", 1)).unwrap());
     now.store(1_800_000_000_000_000_000, Ordering::Relaxed);
-    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
     kept.fail_after(1, StorageError::Full { place, reason });
     let failed = node.drop_implausible().unwrap_err();
     assert_eq!(failed.changed, 1);

@@ -158,7 +158,7 @@ fn a_migration_names_lost_records() {
     assert!(matches!(done.recovery, Recovery::Repaired { records: 1, .. }), "{:?}", done.recovery);
 }
 
-/// A store may hold more spaces than a node can host, for example after the node hosted others.
+/// A store may hold more spaces than a node can host, for example if the node once hosted others.
 #[test]
 fn all_stored_spaces_are_migrated() {
     let kept = MemoryStateStore::new();

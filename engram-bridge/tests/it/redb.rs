@@ -164,7 +164,7 @@ fn a_sparse_file_is_compacted() {
             }
         }
         assert!(size(&store) < 2 << 20, "{} of {full}", size(&store));
-        // The store has as many rows as the space has records.
+        // The table of records has as many rows as the space has records.
         let records = only_space(&store).stats().records;
         assert_eq!((records, store.write_stats().stored_records), (120, Some(120)));
         let again = snapshot((0..120).map(large).collect());

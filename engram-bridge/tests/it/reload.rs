@@ -72,8 +72,8 @@ async fn reload_applies_peers_and_certificates() {
     write("us.pem", &next.renew_node("us", &key, validity).unwrap().certificate_pem);
     assert_eq!(loaded(), ["tls.ca", "tls.certificate"]);
 
-    // An invalid configuration changes nothing: first with the node's own id among the peers, then
-    // with another node's certificate.
+    // An invalid configuration changes nothing: first with the node's own id under another name
+    // among the peers, then with another node's certificate.
     let refused = node.reload(&before, &config("us", &peer(us))).unwrap_err();
     assert!(refused.to_string().contains("this node's own"), "{refused}");
     let refused = node.reload(&before, &config("other", "")).unwrap_err();

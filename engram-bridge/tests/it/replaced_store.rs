@@ -11,7 +11,7 @@ use crate::common::process::{DEADLINE, Process, engram_node, fails, init, line, 
 
 const CTL: [&str; 3] = ["ctl", "--config", "cluster.toml"];
 
-/// Starts a node without peers that stores pattern `a`.
+/// Starts a node without peers, and submits pattern `a` to it.
 fn with_a_pattern(folder: &Path) -> (PathBuf, Process, String) {
     let node = init(folder, 1).remove(0);
     for id in ["a", "b"] {

@@ -28,7 +28,7 @@ const FROM_THE_SCRAPE: [&str; 2] = ["instance", "job"];
 /// legend names.
 #[derive(Debug)]
 struct Wanted {
-    /// The name of the alert or panel whose expression this is.
+    /// The name of the alert or panel whose expression selects the metric.
     by: String,
     name: String,
     matches: Vec<(String, String)>,
@@ -67,10 +67,11 @@ fn series_of_alerts_and_panels_exist_at_start() {
     }
 }
 
-/// Labels whose values depend on the cluster or the scrape.
+/// Labels whose values depend on the cluster, the program's version or the scrape.
 const CHOSEN: [&str; 6] = ["instance", "job", "peer", "space", "strategy", "version"];
 
-/// Checks that the tests of the alerts use only label values that a node writes.
+/// Checks that the tests of the alerts use only label values that a node writes, apart from the
+/// labels in [`CHOSEN`].
 fn check_label_values(first: &Samples) {
     let tests = include_str!("../../dashboard/alerts.test.yml");
     let written = tests.split("series: '").skip(1).map(|rest| rest.split('\'').next().unwrap());

@@ -1,4 +1,4 @@
-//! The decorated consolidation service, between an engine and peers.
+//! `GossipingConsolidationService`, between an engine and peers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -231,7 +231,7 @@ async fn unwritable_log_is_reported_once() {
     let cluster = Cluster::start(&["a"], &quiet());
     let mut events = cluster.nodes[0].store.events();
     let (_, service) = service(&cluster.nodes[0]);
-    // A folder in place of the file.
+    // The path of the log is a folder.
     service.set_alert_log_path(folder.path().to_owned());
     service.update_cache(&snapshot(patterns("one", 1)), Scheduler);
     service.update_cache(&snapshot(patterns("two", 1)), Scheduler);
@@ -353,7 +353,7 @@ async fn run_that_is_not_stored_says_so() {
     let binding = Binding::new(store, cluster.nodes[0].gossip.clone());
     let gossiper = binding.gossiper(&crate::common::space()).unwrap();
     let service = GossipingConsolidationService::new(Witness::new(), gossiper.clone()).unwrap();
-    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
     kept.fail(Some(StorageError::Full { place, reason }));
     for stored in [false, true] {
         service.update_cache(&snapshot(vec![pattern("p", 1)]), Scheduler);
@@ -386,7 +386,7 @@ async fn stop_ends_the_wait_for_a_first_contact() {
     let gossiper = binding.gossiper(&crate::common::space()).unwrap();
     assert!(gossiper.space().await_contact());
     gossiper.update_pattern(&pattern("p", 1)).unwrap();
-    let (place, reason) = ("memory".to_owned(), "a test says so".to_owned());
+    let (place, reason) = ("memory".to_owned(), "simulated failure".to_owned());
     kept.fail(Some(StorageError::Full { place, reason }));
     assert!(store.close().is_err());
     let ended = timeout(Duration::ZERO, gossiper.first_contact()).await;
@@ -492,7 +492,7 @@ fn merged_view_time_survives_a_restart() {
 
     let store = open(1, kept.clone()).unwrap();
     assert_eq!(shown(&store), changed);
-    // A snapshot without a change.
+    // This snapshot changes no pattern.
     let later = tick();
     only_space(&store).submit(&made(later), Scheduler).unwrap();
     assert_eq!(shown(&store), later);

@@ -1,5 +1,5 @@
-//! A record that exceeds a wire limit, from the session to the event and the metric of the program.
-//! A store refuses such a record, so here the peer is the test itself, with replicas of its own.
+//! A node reports a peer's record that exceeds a wire limit in an event and in its metrics. A store
+//! refuses such a record, so here the peer is the test itself, with replicas of its own.
 
 use std::sync::Arc;
 use std::time::Instant;

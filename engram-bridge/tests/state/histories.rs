@@ -1,7 +1,8 @@
 //! Random histories of every class of faults.
 //!
 //! In the long test, `ENGRAM_HISTORIES` sets the number of histories of each class, and
-//! `ENGRAM_SEED` sets the first seed. A failing seed is printed with its shrunk history.
+//! `ENGRAM_SEED` sets the first seed. For each fault in a class, the first failing seed is printed
+//! with its shrunk history.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Stores, patterns and sessions for the tests of the replicated state.
+//! Stores, patterns and deliveries for the tests of the replicated state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,7 +14,7 @@ use engram_gossip_proto::{PatternContent, Prefix, Record, SpaceId, View};
 /// A delivery from a session to a store.
 pub(crate) type Delivery = engram_gossip_proto::Delivery<PatternContent>;
 
-/// The space that all tests use.
+/// The space of all tests that need only one.
 pub(crate) fn space() -> SpaceId {
     SpaceId::new("default").unwrap()
 }

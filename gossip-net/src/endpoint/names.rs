@@ -30,7 +30,7 @@ impl Names {
     /// Resolves `host:port`.
     ///
     /// # Errors
-    /// [`HandshakeError::Address`] if the name has no address or the lookup times out.
+    /// [`HandshakeError::Address`] if the lookup fails or times out.
     pub(crate) async fn look_up(&self, address: &str) -> Result<Vec<SocketAddr>, HandshakeError> {
         if let Ok(address) = address.parse() {
             return Ok(vec![address]);

@@ -66,7 +66,7 @@ impl Gossip {
     /// roots is ignored.
     ///
     /// # Errors
-    /// As [`handle_advert`](Self::handle_advert).
+    /// The same as those of [`handle_advert`](Self::handle_advert).
     pub fn handle(
         &self,
         from: NodeId,
@@ -82,7 +82,7 @@ impl Gossip {
     /// [`Roster`](crate::Roster). The roster must use the host's names.
     ///
     /// # Errors
-    /// [`AdvertError::UnknownName`] if no member has this name; otherwise as
+    /// [`AdvertError::UnknownName`] if no member has this name; otherwise the errors of
     /// [`handle_advert`](Self::handle_advert).
     pub fn handle_named(
         &self,

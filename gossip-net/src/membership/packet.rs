@@ -8,7 +8,7 @@ const MAGIC: [u8; 3] = *b"EM\x01";
 /// The number of bytes that encode the advert's length, after the magic.
 const LENGTH: usize = 2;
 
-/// A parsed datagram: the sender's roots and a membership packet.
+/// The contents of a membership datagram.
 pub(crate) struct Packet<'a> {
     pub(crate) advert: &'a [u8],
     pub(crate) membership: &'a [u8],

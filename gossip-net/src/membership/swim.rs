@@ -250,7 +250,8 @@ impl Engine {
         self.out.clear_timers();
     }
 
-    /// Records changes in liveness or incarnation, and gossips them immediately.
+    /// Records changes in liveness or incarnation. Gossips suspicions, and changes of which foca
+    /// notified this node, immediately.
     fn look(&mut self) {
         let Self { foca: Some(foca), out, roster, seen, changes, .. } = self else { return };
         for member in foca.iter_membership_state() {

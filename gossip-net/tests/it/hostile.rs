@@ -1,5 +1,5 @@
-//! Faulty members and unknown remotes: their misbehaviour is bounded, counted by reason, and does
-//! not affect other nodes.
+//! Faulty members and unknown remotes: their misbehaviour has bounded effects, is counted by
+//! reason, and does not affect other nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,7 +287,7 @@ async fn replayed_adverts_soon_open_no_session() {
     scene.honest_nodes_sync().await;
     let before = scene.a.gossip.stats();
     for _ in 0..3 {
-        // The faulty member reconnects whenever it is disconnected for not answering.
+        // The faulty member reconnects, because it is disconnected when it does not answer.
         let connection = scene.connect().await;
         for _ in 0..100 {
             _ = connection.send_datagram(old.clone().into());

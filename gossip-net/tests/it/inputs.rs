@@ -9,7 +9,7 @@ use engram_gossip_proto::{Greeting, SpaceId, Summary};
 use crate::common::store::{Pinned, Store, parameters};
 use crate::common::{Cluster, quiet};
 
-/// Replicas that note for which peers they were asked for a greeting.
+/// Replicas that record the peers for which the node requests a greeting.
 struct Asked {
     store: Arc<Store>,
     peers: Mutex<Vec<NodeId>>,

@@ -254,7 +254,7 @@ async fn shutdown_finishes_running_sessions() {
     (0..400).for_each(|n| a.store.write(&format!("{n}")));
     let session = a.gossip.sync_with(b.id());
     let stop = async {
-        // The first frame is in flight, and no answer can have arrived.
+        // The first frame has been sent, and no answer can have arrived.
         sleep(latency).await;
         assert_eq!(b.store.ids().len(), 0);
         a.gossip.shutdown().await;

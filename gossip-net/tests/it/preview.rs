@@ -1,5 +1,5 @@
-//! Sessions over the caller's views, which report their own results and do not starve other
-//! sessions.
+//! Previews, which are sessions over the caller's views: they report their own results and do not
+//! starve other sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

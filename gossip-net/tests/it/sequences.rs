@@ -1,4 +1,4 @@
-//! Sequences of events: roster changes, closed connections and requests at the same moment.
+//! Roster changes, closed connections and requests that happen at almost the same moment.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -115,7 +115,7 @@ async fn closed_replacement_is_no_connection() {
     assert!(result.is_err());
 }
 
-/// The peer shuts down at the moment of a request, and starts again.
+/// The peer announces a shutdown at the moment of a request, and accepts the next connection.
 #[tokio::test(start_paused = true)]
 async fn preview_ends_with_its_connection() {
     let network = MemoryNetwork::new(1);

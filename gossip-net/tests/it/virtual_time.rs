@@ -54,7 +54,7 @@ async fn idle_heal_and_spread_news(count: usize) {
     let nodes = cluster(&network, count, swim).await;
     says_little(idle(&network, &nodes).await);
     heals(&network, &nodes).await;
-    // A tenth of the nodes crashes at the same time.
+    // A tenth of the nodes crashes soon after the writes.
     let took = converges(&network, nodes, count / 10, Conditions::default()).await;
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }

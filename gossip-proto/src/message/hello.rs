@@ -81,9 +81,9 @@ pub enum Spaces {
         /// SHA-256 over the names and roots, in order of the names.
         digest: [u8; 32],
     },
-    /// For each of sixteen buckets, the short tag of the digest of its spaces, computed as for `Digest`.
-    /// The first nibble of the SHA-256 of a space's name selects its bucket. Answered by a table of
-    /// the spaces whose bucket differs.
+    /// For each of sixteen buckets, the short tag of the digest of its spaces, which is computed as
+    /// for `Digest`. The first nibble of the SHA-256 of a space's name selects its bucket. Answered
+    /// by a table of the spaces whose bucket differs.
     Buckets([Option<ShortTag>; 16]),
     /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in the opening
     /// hello is answered by `Digest` if all parameters and spaces are equal.

@@ -84,11 +84,13 @@ pub struct Terms {
     /// Number of consecutive sessions with the peer, immediately before this one, that left records
     /// to the next session or to other sessions.
     pub postponed: u8,
-    /// Spaces whose root differs from the peer's last known root.
+    /// Spaces whose root differs from the peer's last known root, at most
+    /// [`MAX_SUSPECTS`](super::limits::MAX_SUSPECTS).
     pub suspects: Vec<SpaceId>,
     /// Maximum number of bytes of records that the session may send.
     pub sends: u64,
-    /// Maximum number of bytes that the session may receive.
+    /// Maximum number of bytes that the session may receive; [`apply`](Self::apply) raises it to at
+    /// least [`LEAST_RECEIVED`].
     pub receives: u64,
     /// Which records the peer sends without a request.
     pub intake: Intake,
@@ -142,10 +144,10 @@ pub enum Reach {
     DialsUs,
 }
 
-/// How a dial failed.
+/// How a dial, or the lookup before it, failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialFailure {
-    /// The member did not answer.
+    /// No address of the member was found, or the member did not answer.
     Silent,
     /// The member answered in a way that makes another dial useless for a while.
     Refused,

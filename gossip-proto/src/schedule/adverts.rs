@@ -41,9 +41,9 @@ impl<P: Copy + Ord> Scheduler<P> {
         let fanout = self.config.advert_fanout;
         let ring = lacking.range(self.us..).chain(lacking.range(..self.us)).copied();
         // A purely random choice could leave a node out. Therefore, one advert of the first wave
-        // goes to the next node in the ring of node ids that lacks the change, and the adverts of
-        // the second wave go to the nodes after it. Each node thus receives a change from several
-        // others, even if some adverts are lost or some nodes are dead.
+        // goes to the next node in the ring of node ids that lacks the change; the adverts of the
+        // second wave skip the next such node and go to those after it. Each node thus receives a
+        // change from several others, even if some adverts are lost or some nodes are dead.
         let ring: Vec<P> = match self.has_second_wave {
             true => ring.take(1).collect(),
             false => ring.skip(1).take(fanout).collect(),

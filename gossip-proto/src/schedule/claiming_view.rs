@@ -10,7 +10,7 @@ use crate::{
     Unoffered, VersionRange, View,
 };
 
-/// The claims of one session, which the scheduler keeps behind the driver's lock.
+/// Gives the views of one session access to its claims, which the scheduler keeps.
 ///
 /// The driver forwards each call to the method of the [`Scheduler`](super::Scheduler) with the same
 /// name.
@@ -24,7 +24,7 @@ pub trait ClaimTable {
     /// Notes which records the session expects to receive without an offer.
     fn expect_unoffered(&self, space: &SpaceId, records: &Unoffered);
 
-    /// Notes records that arrived, whether they were refused or not.
+    /// Notes records that arrived, whether they were refused or not; not those that lack a content.
     fn deliver(&self, space: &SpaceId, records: &[Delivered]);
 
     /// Returns whether this node recently refused the peer's record.

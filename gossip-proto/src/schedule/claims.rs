@@ -1,9 +1,9 @@
 //! Tracks the records that each session is fetching, so that no other session requests them.
 //!
 //! A node that catches up with several peers at once finds the same differences with each of them.
-//! The first session that requests a record claims it. The others skip the record, and check again
-//! when a session has ended or the claims have lapsed. A claim is only a hint: it saves bytes, and
-//! a lost claim costs only bytes.
+//! The first session that requests a record claims it. The others skip the record; later sessions
+//! with their peers check again when a session has ended or the claims have lapsed. A claim is only
+//! a hint: it saves bytes, and a lost claim costs only bytes.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -25,7 +25,7 @@ pub(super) struct Claims<P> {
     ranges: BTreeMap<(SpaceId, ShortNode), SessionId>,
     len: usize,
     /// Peers that did not deliver all records that sessions with them had claimed, each with the
-    /// time until which sessions with this peer claim nothing.
+    /// time until which new sessions with this peer claim nothing.
     distrusted: BTreeMap<P, Duration>,
 }
 
@@ -112,7 +112,7 @@ impl<P: Copy + Ord> Claims<P> {
         self.sessions.get(&session).map(|holder| holder.peer)
     }
 
-    /// The time at which the last claims lapse, if any session holds claims. Records that a session
+    /// The time at which the last claims lapse, if any claims are in force. Records that a session
     /// expects without an offer do not count: they arrive within a round trip, or never from a dead
     /// peer.
     pub(super) fn held_until(&self, now: Duration) -> Option<Duration> {
@@ -131,7 +131,7 @@ impl<P: Copy + Ord> Claims<P> {
         }
     }
 
-    /// Claims a record, unless another session is fetching it, or has received it since `session`
+    /// Claims a record, unless another session is fetching it, or it has arrived since `session`
     /// pinned its views. Returns whether `session` may request the record.
     pub(super) fn claim(
         &mut self,

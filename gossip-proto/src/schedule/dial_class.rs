@@ -9,7 +9,7 @@ pub(super) enum DialClass {
     Requested,
     /// No failure is on record for the member.
     New,
-    /// A connection with the member was lost recently.
+    /// The member counts as [lost recently](super::limits::MET_LATELY).
     Lost,
     /// The last dial of the member failed, or one side rejected the last connection.
     Unreachable,

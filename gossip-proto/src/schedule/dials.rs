@@ -55,8 +55,8 @@ impl<P: Copy + Ord> Dials<P> {
     }
 
     /// Time after which a silent dial releases its permit. It grows with the usual duration of a
-    /// handshake: if handshakes are slow, this machine or its peers are overloaded, and more dials
-    /// would make the overload worse.
+    /// handshake: if handshakes are slow, this machine or its peers may be overloaded, and more
+    /// dials would make the overload worse.
     fn permit_time(&self) -> Duration {
         self.handshake
             .map_or(DIAL_PERMIT, |usual| (usual * PERMIT_HANDSHAKES).max(LEAST_DIAL_PERMIT))
@@ -92,8 +92,8 @@ impl<P: Copy + Ord> Scheduler<P> {
 
     /// Notes that no address of a member was found, that a dial failed, or that the peer did not
     /// accept this node. Drops the host's pending requests for sessions. Returns the pause before
-    /// the next dial and the number of consecutive failures; `None` if no dial or lookup of the
-    /// member is running.
+    /// the next dial and the number of consecutive failures. Does nothing and returns `None` if no
+    /// lookup is running and no dial waits for an answer or for the peer to accept this node.
     pub fn handle_dial_failed(
         &mut self,
         peer: P,

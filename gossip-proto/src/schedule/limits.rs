@@ -29,9 +29,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// down or stopped answering: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// A connection that is lost within this time counts as short: 5 s. After more than [`FREE_FLAPS`]
-/// short connections in a row, the pause before the next dial begins at [`SESSION_GAP`] and doubles
-/// with each further one, so that a peer that ends each connection immediately is dialled less and
-/// less often.
+/// short connections in a row, the pause before the next dial is longer: by [`SESSION_GAP`] at
+/// first, and by twice as much after each further one, so that a peer that ends each connection
+/// immediately is dialled less and less often.
 pub const SHORT_CONNECTION: Duration = Duration::from_secs(5);
 /// Number of short connections in a row that do not lengthen the pause.
 pub const FREE_FLAPS: u32 = 3;
@@ -87,11 +87,11 @@ pub const COVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The time begins with the request for the first of these records, and [`CLAIM_PACE`] extends it.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time by which each requested record that arrives and is accepted extends the claims of its
-/// session, up to [`CLAIM_TIMEOUT`] from then on: 100 ms. The claims of a session thus last while it
-/// receives a message of 20 records every two seconds, as over a slow link, but lapse if it receives
-/// fewer than 10 records per second in the long run.
+/// session, up to [`CLAIM_TIMEOUT`] from then on: 100 ms. The claims of a session thus last while
+/// it receives a message of 20 records every two seconds, as over a slow link, but lapse if it
+/// receives fewer than 10 records per second in the long run.
 pub const CLAIM_PACE: Duration = Duration::from_millis(100);
-/// Time for which sessions with a peer claim nothing after one of them did not receive all claimed
+/// Time for which new sessions with a peer claim nothing after one did not receive all claimed
 /// records: 10 min.
 pub const DISTRUST: Duration = Duration::from_secs(600);
 /// Maximum number of records that are noted as claimed by a session, or as received while other
@@ -114,8 +114,7 @@ pub const MAX_REFUSALS: usize = 65_536;
 
 // Rates.
 
-/// Maximum rate at which datagrams from one peer are processed; further datagrams are dropped and
-/// counted.
+/// Maximum rate at which datagrams from one peer are processed; further datagrams are dropped.
 pub const DATAGRAMS: Rate = Rate { per_second: 20, burst: 32 };
 /// Default rate of session bytes with one peer, in both directions. [`PeerQuota`](super::PeerQuota)
 /// overrides this rate and the next two.

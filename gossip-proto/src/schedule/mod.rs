@@ -4,7 +4,8 @@
 //! and the simulator (feature `sim`) drives it with virtual time; both run the same scheduler. Its
 //! interface resembles that of the [`Session`](crate::Session):
 //!
-//! - *In*: `handle_*` for events, `set_*` for configuration, `request*` for requests from the host.
+//! - *In*: `handle_*` for events, `set_*` for the configuration, the members and the wall clock,
+//!   `request*` for requests from the host.
 //! - *Out*: [`poll_action`](Scheduler::poll_action) for actions that the driver carries out,
 //!   [`poll_notice`](Scheduler::poll_notice) for notices to an operator,
 //!   [`poll_timeout`](Scheduler::poll_timeout) for the next deadline.
@@ -14,7 +15,7 @@
 //! # Decisions
 //!
 //! - **Dials.** Members that the host waits for are dialled first, then new members and those lost
-//!   recently; members whose last dial failed share a few permits. A dial without an answer
+//!   recently; members whose last dial failed share a few permits. A dial without an answer usually
 //!   releases its permit long before the dial times out.
 //! - **Sessions.** One session runs at a time per peer, and a few in total. A session is triggered
 //!   by an advert whose roots differ, the timer, the host, or a previous session that left records
@@ -144,8 +145,8 @@ pub struct ScheduleStats {
     /// Sessions opened because an advert differed from the local roots, or because the previous
     /// session left records to this one or to other sessions.
     pub triggers: u64,
-    /// Adverts that no longer needed a session when one was due, because another session had
-    /// fetched the records.
+    /// Adverts that no longer needed a session when one was due, usually because another session
+    /// had fetched the records.
     pub triggers_saved: u64,
     /// Sessions that peers opened and this node refused because another session took precedence or
     /// was already waiting, no permit became free, or the peer was not a member.

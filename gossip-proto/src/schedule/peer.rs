@@ -143,7 +143,7 @@ impl Peer {
         self.flaps.checked_sub(FREE_FLAPS + 1).map_or(Duration::ZERO, gap)
     }
 
-    /// Whether no session with the peer runs or waits.
+    /// Whether no session with the peer runs, and none that the peer opened waits.
     pub(super) fn is_idle(&self) -> bool {
         self.opened.is_none() && self.accepted.is_none() && self.incoming.is_none()
     }

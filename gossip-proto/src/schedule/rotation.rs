@@ -7,7 +7,7 @@ use super::Random;
 
 /// Visits every eligible peer once before any peer twice, in a new order each round.
 ///
-/// Random choice could skip a peer for a long time; a fixed order would make all nodes contact the
+/// Random choice could skip a peer for a long time; a fixed order could make all nodes contact the
 /// same peer at the same time.
 #[derive(Debug)]
 pub(super) struct Rotation<P> {

@@ -1,4 +1,4 @@
-//! Opens sessions when they are due.
+//! Opens sessions when they are due, sets their terms, and forwards their claims.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -76,15 +76,16 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.round_turns.next(self.config.fanout, &reachable, &mut self.random)
     }
 
-    /// Plans the next contact of the timer. Half of the pause is random, so that nodes that started
-    /// together do not stay in step.
+    /// Plans the next contact of the timer. The pause varies at random by up to a quarter, so that
+    /// nodes that started together do not stay in step.
     pub(super) fn plan_round(&mut self, now: Duration) {
         let fanout = u32::try_from(self.config.fanout).unwrap_or(u32::MAX);
         let pause = (self.config.interval / fanout).max(LEAST_PAUSE);
         self.agenda.set(Due::Round, now + pause * 3 / 4 + self.random.duration(pause / 2));
     }
 
-    /// Handles the timer: makes a session due with the next connected peer that is not backing off.
+    /// Handles the timer: makes a session due with the next connected peer that the timer may
+    /// contact.
     pub(super) fn on_round(&mut self, now: Duration) {
         self.plan_round(now);
         let is_eligible = |peer: &Peer| peer.has_link() && !peer.trigger.is_backing_off(now);
@@ -238,11 +239,11 @@ impl<P: Copy + Ord> Scheduler<P> {
     }
 
     /// Decides which records a session with `peer` takes without a request. A session that leaves
-    /// records to the next one or to other sessions does not compare trees. After [`MAX_POSTPONED`]
-    /// such sessions in a row, the next one therefore takes records without an offer. While
-    /// refusals of the peer's records are in force, a session that would take all records without
-    /// an offer takes only those by clocks, because the records that the comparison of trees finds
-    /// may be the refused ones.
+    /// records to the next one or to other sessions may end without comparing the trees. After
+    /// [`MAX_POSTPONED`] such sessions in a row, the next one therefore takes records without an
+    /// offer. While refusals of the peer's records are in force, a session that would take all
+    /// records without an offer takes only those by clocks, because the records that the comparison
+    /// of trees finds may be the refused ones.
     fn intake(&self, peer: P, found: &Peer, now: Duration) -> Intake {
         let intake = match found.postponed < MAX_POSTPONED {
             true => self.claims.intake(),
@@ -257,7 +258,7 @@ impl<P: Copy + Ord> Scheduler<P> {
     // Claims.
 
     /// Claims the record whose key hash begins with `key`; returns whether `session` may request
-    /// it. Returns false if another session is fetching the record, or has received it since
+    /// it. Returns false if another session is fetching the record, or if it has arrived since
     /// `session` pinned its views.
     pub fn claim(
         &mut self,
@@ -302,8 +303,8 @@ impl<P: Copy + Ord> Scheduler<P> {
         self.claims.expect_unoffered(session, space, records, now);
     }
 
-    /// Notes that these records arrived in `session`, whether they were claimed or not, and whether
-    /// this node refused them.
+    /// Notes that these records, claimed or not, arrived in `session`, and whether this node
+    /// refused them.
     pub fn deliver(
         &mut self,
         session: SessionId,

@@ -10,7 +10,8 @@ use crate::limits::MAX_POSTPONED;
 pub(super) struct Trigger {
     /// The host requested a session.
     pub(super) is_requested: bool,
-    /// It is the peer's turn in the timer's rotation.
+    /// It is the peer's turn in the timer's rotation, or a session without a [`Call`] gave way and
+    /// has to be opened again.
     pub(super) is_timed: bool,
     /// Another trigger for a session, and its time.
     pub(super) call: Option<(Call, Duration)>,
@@ -50,10 +51,10 @@ pub(super) enum Call {
 pub(super) enum Worth {
     /// The session transferred records that were accepted.
     Progress,
-    /// Nothing differed.
+    /// The session ended in sync without progress.
     Equal,
-    /// The peer listed records that other sessions of this node are fetching or have fetched.
-    /// This node has not verified that the peer holds them.
+    /// The peer listed or offered records that other sessions of this node are fetching or have
+    /// fetched. This node has not verified that the peer holds them.
     LeftToOthers,
     /// The session achieved nothing.
     Nothing,
@@ -66,7 +67,7 @@ impl Trigger {
     pub(super) fn call(&mut self, call: Call, at: Duration) {
         match &mut self.call {
             None => self.call = Some((call, at)),
-            // A new root need not wait for the longer pause, or for the end of other sessions.
+            // A new root need not wait for the longer pause, or for the claims of other sessions.
             Some((pending @ (Call::Advert | Call::Claimed), _)) if call == Call::News => {
                 *pending = call;
             }

@@ -30,7 +30,7 @@ pub(super) struct Deltas {
     /// Number of entries in all summaries of this side, and in those of the peer.
     entries: [usize; 2],
     sending: Sending,
-    /// The nodes of a space without a delta.
+    /// No nodes, for a space without a delta.
     nothing: Names,
     /// Maximum number of records of a space that this side sends without an offer of their ranges.
     unoffered: u64,
@@ -53,8 +53,8 @@ impl Deltas {
         Self { peer, unoffered: MAX_NEWS, intake, ..Self::default() }
     }
 
-    /// Begins the delta of a space that differs. Returns false if its trees must be compared
-    /// instead.
+    /// Begins the delta of a space that differs or is expected to. Returns false if its trees must
+    /// be compared instead.
     pub(super) fn begin<V: View>(&mut self, space_index: u32, space: &mut Hosted<V>) -> bool {
         let Some(ours) = ask(&space.view, |clocks| clocks.summary()) else { return false };
         if ours.len() > MAX_SUMMARY || self.entries[0] + ours.len() > MAX_SUMMARIES {

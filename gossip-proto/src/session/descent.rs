@@ -30,8 +30,8 @@ pub(super) type NodeRef = (u32, Prefix);
 /// The state of the comparison.
 #[derive(Default)]
 pub(super) struct Descent {
-    /// Subtrees that differ and that this side has to answer, last in first out: each is finished
-    /// before the next begins, which bounds the list.
+    /// Subtrees that differ and that this side has to answer, last in first out, which keeps the
+    /// list short.
     pending: Vec<NodeRef>,
     /// The nodes and listings that this side sent, each with the answers that the peer may still
     /// send.
@@ -52,8 +52,8 @@ pub(super) struct Descent {
 struct Sent {
     /// Children that the peer may still answer with a node or a listing.
     unanswered: u16,
-    /// Children below which the peer may send records without a request: this side listed its
-    /// entries there, or has none.
+    /// Children below which the peer may send records without a request: this side listed or
+    /// offered entries there, or has none.
     disclosed: u16,
 }
 
@@ -126,8 +126,9 @@ impl Descent {
         if admitted { Ok(()) } else { Err(ProtocolViolation::UnsolicitedSubtree) }
     }
 
-    /// Whether this side listed all its entries below `prefix`, or sent a node that shows that it
-    /// has none there. The peer may then offer entries that are missing here.
+    /// Whether this side listed or offered its entries at `prefix` or above, or sent a node that
+    /// shows that it has none below `prefix`. The peer may then offer entries that are missing
+    /// here.
     pub(super) fn disclosed_all(&self, (space_index, prefix): NodeRef) -> bool {
         let listed =
             self.sent.get(&(space_index, prefix)).is_some_and(|sent| sent.disclosed == u16::MAX);
@@ -143,8 +144,8 @@ impl Descent {
         disclosed
     }
 
-    /// Whether this side listed its entries around `key`, or showed that it has none there. The
-    /// peer may then send records without a request.
+    /// Whether this side listed or offered its entries around `key`, or showed that it has none
+    /// there. The peer may then request these entries, and send records without a request.
     pub(super) fn disclosed(&self, space_index: u32, key: &[u8; 32]) -> bool {
         (0..=MAX_DEPTH).any(|depth| {
             Prefix::of(key, depth)

@@ -158,7 +158,7 @@ impl<V: View> Directory<V> {
 
     /// Adopts the peer's table as the table of the session. Returns the answer, which marks the
     /// spaces that this side hosts, and the places of the spaces that differ. If the peer asks for
-    /// other spaces (`learns`), the answer also names those that the table lacks.
+    /// other spaces (`learns`), the answer also names this side's spaces that the table lacks.
     pub(super) fn adopt(
         &mut self,
         buckets: u16,

@@ -12,7 +12,7 @@ impl<V: View> Session<V> {
             (Stage::Greeting, Message::MerkleRootExchange(hello)) => self.on_hello(&hello),
             (Stage::Greeting, _) => violation(ProtocolViolation::NoHello),
             (_, Message::MerkleRootExchange(_)) => violation(ProtocolViolation::SecondHello),
-            // The opener sends some summaries before it knows that everything is equal.
+            // A side may send summaries before it knows which spaces differ.
             (Stage::Equal | Stage::Spaces, Message::Versions(_)) => Ok(()),
             (Stage::Equal, _) => violation(ProtocolViolation::AfterEquality),
             (Stage::Spaces, Message::Spaces(spaces)) => self.on_spaces(spaces),

@@ -66,7 +66,7 @@ impl<V: View> Session<V> {
         self.transfer.is_closed() || !self.directory.accepts_records()
     }
 
-    /// Ends the session after the final messages of both sides.
+    /// Ends the session normally, after its last message.
     pub(super) fn finish(&mut self) {
         let told_equal = || self.told_digest == Some(self.directory.shared_digest());
         let equal = self.stage == Stage::Equal || told_equal();

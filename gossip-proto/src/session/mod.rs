@@ -110,7 +110,7 @@ struct SentRoots {
 enum Stage {
     /// Waiting for the peer's hello.
     Greeting,
-    /// The hello showed that everything is equal; at most the answer is left to send.
+    /// A hello showed that everything is equal; at most the answer to it is left to send.
     Equal,
     /// Waiting for the session's table, or for the answer to it.
     Spaces,

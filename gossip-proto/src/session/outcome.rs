@@ -11,11 +11,11 @@ use crate::{Greeting, Rejection, SessionError, SpaceId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// Both sides compared their full roots at the end, and all of them were equal.
+    /// The full roots of all shared spaces were equal when the sides last compared them.
     InSync,
-    /// No budget or cap was reached, yet the final roots differ: a write happened during the
-    /// session, a record was refused, or records were left to another or a later session. The next
-    /// session continues.
+    /// No budget or cap was reached, yet the final roots differ, for example because a write
+    /// happened during the session, a record was refused, or records were left to another or a
+    /// later session. The next session continues.
     Synced,
     /// No budget or cap was reached, yet the final roots differ, and [`Outcome::unsendable`] names
     /// records that exceed a limit of the wire. The roots stay different until these records are
@@ -143,8 +143,8 @@ pub struct Stats {
     /// listed, requested nor synced by clocks. This side neither stores these records nor answers
     /// these requests.
     pub unasked: u64,
-    /// Records that this side left to another of its sessions, which is fetching or has fetched
-    /// them: see [`View::claim`](crate::View::claim) and
+    /// Records that this side left to another of its sessions, which is fetching, expects or has
+    /// fetched them: see [`View::claim`](crate::View::claim) and
     /// [`View::claim_range`](crate::View::claim_range).
     pub left_to_others: u64,
     /// Offered records that this side did not take, because another of its sessions has received
@@ -197,7 +197,7 @@ pub enum Event {
         /// Number of records.
         records: u32,
     },
-    /// A record of one side exceeds a limit of the wire and reaches no peer.
+    /// A record of one side, or one part of it, exceeds a limit of the wire and reaches no peer.
     Unsendable(Unsendable),
 }
 

@@ -1,4 +1,5 @@
-//! Receives records: applies those that were asked for, and finds those that lack a content.
+//! Receives records: applies those that were asked for, and finds those that lack a content, a
+//! digest or a node.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -164,8 +165,8 @@ impl<C: Wire> Transfer<C> {
     /// Removes the records sent by clocks that lack a digest, a node, or a content that is neither
     /// in the message nor held; returns their keys, which must be requested. If this node recently
     /// refused such a record, removes only the parts that lack a digest or a content, because the
-    /// refusal concerned them. A record that lacks a suppressed digest or a node is requested even
-    /// then: the answer has them.
+    /// refusal most likely concerned them. A record that lacks a suppressed digest or a node is
+    /// requested even then: the answer has them.
     fn leave_incomplete(
         arrived: &mut Vec<Arrived>,
         contents: &[Named<C>],

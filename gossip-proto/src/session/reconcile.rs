@@ -82,8 +82,8 @@ impl<V: View> Session<V> {
     }
 
     /// Answers a request for a key. Sends this side's records under the key, unless the request
-    /// shows that the peer's record is newer: its context covers that of this side's only record and
-    /// differs from it. This side then requests the peer's record, or does nothing if this node
+    /// shows that the peer's record is newer: its context covers that of this side's only record
+    /// and differs from it. This side then requests the peer's record, or does nothing if this node
     /// recently refused it in another session. It sends its own record nevertheless if it refused
     /// the peer's in this session.
     fn answer_want(&mut self, space_index: u32, want: &Want) -> Result<(), SessionError> {
@@ -195,8 +195,8 @@ impl<V: View> Session<V> {
         self.descent.admit((space_index, prefix)).map_err(SessionError::Violation)
     }
 
-    /// Descends into every child that differs; if the peer has no entries below a child, sends or
-    /// offers this side's entries.
+    /// Descends into each child that differs; if the peer has no entries below it, sends or offers
+    /// this side's entries instead.
     fn compare_node(&mut self, space_index: u32, node: &Node) {
         let Some(space) = self.directory.at(space_index) else { return };
         let ours = self.session_key.children(space.view.children(&node.prefix));
@@ -264,8 +264,8 @@ impl<V: View> Session<V> {
         }
     }
 
-    /// Compares the records of both sides under a shortened key. Each side nearly always has only
-    /// one.
+    /// Compares the records of both sides under a shortened key; returns the entries that the peer
+    /// lacks. Each side nearly always has at most one record there.
     fn compare_key(
         &mut self,
         at: NodeRef,

@@ -47,7 +47,7 @@ pub(super) struct QueuedRecord {
     /// Whether this record must be sent if the previous one was sent, because both have the same
     /// version.
     pub(super) follows: bool,
-    /// Whether the peer can most likely find its digests by their tags.
+    /// Whether the peer can most likely find the record's digests by their tags.
     pub(super) short: bool,
 }
 
@@ -58,7 +58,8 @@ impl QueuedRecord {
     }
 }
 
-/// A key whose records to request. The records held under it are looked up when the request is made.
+/// A key whose records this side wants. The records held under it are looked up when the request is
+/// made.
 pub(super) struct Wanted {
     pub(super) space_index: u32,
     pub(super) key: [u8; KEY_LEN],
@@ -77,7 +78,8 @@ pub(super) enum Order {
 pub(super) struct Transfer<C> {
     /// Records to request.
     wants: VecDeque<Wanted>,
-    /// Keys requested in this side's last turn; the peer answers them in its turn.
+    /// Keys whose records the peer may send in its turn: this side requested them in its last turn,
+    /// or in the turn before if the peer then requested them too.
     pub(super) awaited: BTreeSet<(u32, [u8; KEY_LEN])>,
     /// Awaited keys that the peer also requests, because its record is older. The peer then sends
     /// its record only if the joined record differs from this side's, or if it has refused this
@@ -211,7 +213,8 @@ impl<C: Wire> Transfer<C> {
         !self.wants.is_empty()
     }
 
-    /// Whether this side requested a key in its last turn.
+    /// Whether the peer may send its records under a key in its turn because this side requested
+    /// them.
     pub(super) fn awaits(&self, space_index: u32, key: &[u8; KEY_LEN]) -> bool {
         self.awaited.contains(&(space_index, *key))
     }
@@ -430,8 +433,8 @@ impl<C: Wire> Transfer<C> {
     }
 }
 
-/// Builds the request for a key, with the contents held under it, and with the context of the record
-/// held under it if the peer needs it to tell which record is newer.
+/// Builds the request for a key, with the contents held under it, and with the context of the
+/// record held under it if the peer needs it to tell which record is newer.
 fn want_of(view: &impl View, wanted: &Wanted, session_key: SessionKey) -> Want {
     let Wanted { key, order, .. } = *wanted;
     let entries = view.entries(&Prefix::of_key(&key));

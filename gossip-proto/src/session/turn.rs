@@ -112,7 +112,7 @@ impl<V: View> Session<V> {
                 return;
             }
             let Some(message) = self.next_message(turn) else {
-                let last = self.outbox.back_mut().expect("a turn holds at least `Done`");
+                let last = self.outbox.back_mut().expect("a turn holds at least one message");
                 frame::end_turn(last);
                 self.turn = Turn::Flushing(turn);
                 return;

@@ -7,7 +7,7 @@ use super::event::{Dial, Event};
 use super::{Cut, Host, World};
 use crate::schedule::{DialFailure, Disconnect};
 
-/// Silence after which a connection times out: QUIC's idle time-out, as gossip-net sets it.
+/// Silence after which a connection times out: the default of QUIC's idle time-out in gossip-net.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Time after which a packet of a handshake is resent: QUIC's first probe time-out. It doubles with
 /// each of the first four attempts.
@@ -142,8 +142,8 @@ impl<H: Host> World<H> {
         self.lose(|_, _, peer, run| (peer, run) == (absent, absent_run));
     }
 
-    /// Closes the ends of all connections that have timed out. Arguments of `is_silent`: the node
-    /// at this end, and the peer and its run at the other end.
+    /// Closes the ends of all connections that have timed out. Arguments of `is_silent`: the world,
+    /// the node at this end, and the peer and its run at the other end.
     fn lose(&mut self, is_silent: impl Fn(&Self, usize, usize, u32) -> bool) {
         let nodes = self.nodes.iter().enumerate();
         let links = nodes.flat_map(|(node, us)| us.links.iter().map(move |link| (node, link)));

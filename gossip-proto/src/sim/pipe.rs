@@ -19,8 +19,8 @@ pub(super) enum Segment {
 /// The transport of a session's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Like a QUIC stream: in order, and complete or not at all. A lost packet is retransmitted; if
-    /// its retransmissions fail for `retry_timeout`, the stream fails at both ends.
+    /// Like a QUIC stream: frames arrive in order and without gaps. A lost packet is retransmitted;
+    /// if its retransmissions fail for `retry_timeout`, the stream fails at both ends.
     Stream {
         /// How long a lost packet is retransmitted.
         retry_timeout: Duration,

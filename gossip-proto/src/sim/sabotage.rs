@@ -8,7 +8,7 @@ use crate::{Compression, Message, Versions};
 /// A change to the version summary in a frame. Such a change must cost only bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// The summary claims less than was handled.
+    /// Some entries claim less than was handled, or claim what the base claims.
     Stale,
     /// The summary claims more than was handled.
     High,

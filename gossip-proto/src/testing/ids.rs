@@ -16,8 +16,8 @@ fn ids() -> Vec<String> {
     short.into_iter().map(String::from).chain([longest("a"), longest("b")]).collect()
 }
 
-/// Writes a record under each id to one replica, applies the records to another, and reads them back
-/// from both.
+/// Writes a record under each id to one replica, applies the records to another, and reads them
+/// back from both.
 pub(super) fn kept<R: Replica>(new: &impl Fn([u8; 32]) -> R) -> Checked {
     let (ids, mut from, to) = (ids(), new([3; 32]), new([4; 32]));
     (0..).zip(&ids).for_each(|(number, id)| from.write(id, number));

@@ -71,7 +71,7 @@ fn bytes_of_records(peers: usize, records: usize) -> u64 {
     let mut nodes: Vec<_> = (0..=peers).map(Replica::new).collect();
     (0..records).for_each(|n| nodes[1].submit(&format!("pattern_{n}")));
     for _ in 0..2 {
-        // Afterwards, each peer has handled all records.
+        // After the second round, each peer has handled all records.
         (2..=peers).for_each(|peer| {
             let ends = [1, peer].map(|node| SessionConfig {
                 peer: Some(node_id(node as u8)),

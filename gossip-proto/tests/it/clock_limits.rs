@@ -1,5 +1,5 @@
-//! The limits of the delta by clocks, each reached and exceeded by one, and ranges that a side does
-//! not take.
+//! The caps on version summaries and on records above a summary, each reached and exceeded, and
+//! ranges that a side does not take.
 
 use crate::clocks::{agreed, descents, expecting, meet, short};
 use crate::common::{Pair, State, Store, content, key_of, parameters, space};

@@ -10,8 +10,8 @@ pub(crate) fn short(node: u8) -> ShortNode {
     *node_id(node).first_chunk().unwrap()
 }
 
-/// The configuration of a side that expects a difference, like a node that received a different
-/// root.
+/// The configuration of a side that expects a difference, like a node whose peer advertised a
+/// different root.
 pub(crate) fn expecting(peer: u8) -> SessionConfig {
     let suspects = vec![SpaceId::new("default").unwrap()];
     SessionConfig { suspects, peer: Some(node_id(peer)), ..SessionConfig::default() }
@@ -51,7 +51,7 @@ pub(crate) fn descents(contact: &Contact) -> u64 {
     contact.opener.stats.descents.max(contact.acceptor.stats.descents)
 }
 
-/// Counts the bytes of all frames without the contents in them.
+/// Counts the bytes of all frames, with the records uncompressed and without contents.
 fn bytes_beside_contents(contact: &Contact) -> usize {
     let of = |(_, frame): &(bool, Vec<u8>)| match Message::decode(frame).unwrap().0 {
         Message::PatternSync(mut sync) => {
@@ -316,7 +316,7 @@ fn a_summary_that_is_too_high_hides_nothing() {
     b.change().submit(2, 5_000, content("pattern_5", 77));
     b.change().submit(2, 5_001, content("pattern_6", 77));
     a.change().learn(&b.state(), "pattern_6");
-    // The summary of node 1 now claims everything from node 2.
+    // The summary of node 1 now covers all versions of node 2.
     a.clocks();
     assert_eq!(a.clocks().index.summary().get(&short(2)), common::version(5_001));
     let contact = meet(&a, &b);

@@ -43,12 +43,12 @@ fn a_single_pattern_is_packed_as_well() {
 
 #[test]
 fn incompressible_values_stay_unpacked() {
-    // All bits but one are random, so packing saves almost nothing.
+    // The bits are random, so packing saves almost nothing.
     let mut state = 1u64;
     let mut draw = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let bits = (state >> 32) as u32;
-        // An exponent of ones would be an infinity or not a number.
+        // An exponent of all ones would mean an infinity or a NaN.
         f32::from_bits(if bits >> 23 & 0xff == 0xff { bits ^ 1 << 23 } else { bits })
     };
     let noise = PatternContent {

@@ -124,7 +124,7 @@ fn failed_lookup_is_repeated_after_backoff() {
     for failures in 1..5 {
         assert_eq!(std::mem::take(&mut dialling.resolving), [1]);
         let told = dialling.scheduler.handle_dial_failed(1, DialFailure::Silent, dialling.now);
-        let (pause, told) = told.expect("the member is not connected");
+        let (pause, told) = told.expect("a lookup of the member is running");
         assert_eq!(told, failures);
         dialling.pass(pause - MILLISECOND);
         assert_eq!(dialling.resolving, []);
@@ -195,7 +195,7 @@ fn lost_members_are_dialled_soon_and_again() {
             dialling.scheduler.handle_dial_failed(peer, DialFailure::Silent, dialling.now);
             last[peer as usize] = dialling.now;
         }
-        // The first pause or a later one, plus the wait for the other lost members.
+        // The longer of the first pause and a later one, plus the wait for the other lost members.
         let longest = ScheduleConfig::default().dial_spread.max(LOST_PAUSE) + MILLISECOND * 20;
         assert!(last[1..].iter().all(|at| dialling.now - *at <= longest));
     }

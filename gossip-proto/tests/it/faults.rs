@@ -81,8 +81,8 @@ fn any_message_may_be_damaged() {
             }
             vec![frame]
         });
-        // Authentication in the transport protects against damaged versions. Without it, the damage
-        // must not break the invariants of a store.
+        // A real transport authenticates its packets, so no damaged frame arrives. Even without
+        // authentication, damage must not break the invariants of a store.
         assert!(left.state().is_whole() && right.state().is_whole());
     }
 }

@@ -287,7 +287,8 @@ impl Cluster {
         self.check_summaries();
     }
 
-    /// Checks that no summary entry exceeds the greatest held context entry of its node.
+    /// Checks that no summary entry exceeds the greatest held context entry of its node, and that
+    /// the clocks count records above each lower entry.
     fn check_summaries(&self) {
         for store in &self.stores {
             let clocks = store.clocks();
@@ -342,7 +343,7 @@ fn the_cost_of_faults() {
             assert_eq!(count > 0, with_faults, "{name}: {count}");
         }
         assert_eq!(descents > 0, with_faults);
-        assert!(descents <= cap, "{descents} descents in {differed} sessions that differed");
+        assert!(descents <= cap, "{descents} descents in {differed} sessions with a difference");
         assert!(stale * 2 <= records, "{stale} of {records} records were redundant");
     }
 }

@@ -391,7 +391,8 @@ fn contents_are_limited() {
 
 #[test]
 fn decoded_frame_memory_is_limited() {
-    // Equal ids take twelve bytes each on the wire, and 256 in memory.
+    // An episode id that equals the previous one takes twelve bytes on the wire, and at least 256
+    // in memory.
     let bomb = |contents: usize, compression| {
         let episodes = vec!["e".repeat(256); 1_900];
         let large = PatternContent {

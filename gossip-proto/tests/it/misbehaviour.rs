@@ -79,7 +79,7 @@ impl Victim {
     }
 
     /// Checks that the session ended with an error and that nothing was stored; returns the error
-    /// and the refusal for the peer.
+    /// and the refusal for the peer, if there is one.
     fn ended(mut self, before: &State) -> (SessionError, Option<Refusal>) {
         assert_eq!(self.store.state(), *before);
         let refusal = match &self.listen()[..] {

@@ -59,7 +59,7 @@ impl ClaimTable for Expected {
     }
 }
 
-/// What the opener of a session expects without an offer.
+/// What the opener of a session expects without an offer, in the order of its announcements.
 fn expected((a, b): (&Store, &Store), config: SessionConfig) -> Vec<Unoffered> {
     let (ours, theirs) = (Expected::default(), Expected::default());
     let view = |store: &Store, expected: &Expected| {

@@ -55,7 +55,7 @@ fn within(what: &str, took: Option<Duration>, limit: Duration) -> Verdict {
 }
 
 /// The time that one pattern takes from the first node to all other running nodes, while `dead`
-/// nodes do not answer.
+/// nodes do not answer; `None` if it takes more than ten minutes.
 fn news(config: WorldConfig, nodes: usize, dead: usize) -> Option<Duration> {
     let mut world = world(config, nodes);
     (0..dead).for_each(|n| world.crash((n + 1) * nodes / (dead + 1)));
@@ -125,7 +125,7 @@ fn no_record_arrives_twice() -> Verdict {
     (0..3_000).for_each(|n| world.host_mut(1).submit(&format!("pattern_{n}")));
     world.touch(1);
     run_for(&mut world, SECOND * 20);
-    // Each node has a different record, so that no two roots are equal.
+    // Each peer has a record of its own, so that no two roots are equal.
     world.cut(apart(&everyone, &everyone));
     (1..=PEERS).for_each(|node| submit(&mut world, node, &format!("own_{node}")));
     run_for(&mut world, SECOND);
@@ -367,7 +367,7 @@ fn writers_on_a_bad_network_repeat_little() -> Verdict {
     }
 }
 
-/// Two partitioned halves heal without a burst of traffic.
+/// A partition into two halves heals without a burst of traffic.
 #[test]
 fn a_partition_heals_without_a_storm() -> Verdict {
     const PATTERNS: u64 = 100;

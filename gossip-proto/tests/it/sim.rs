@@ -155,7 +155,7 @@ impl View for Picture {
     }
 }
 
-/// A cluster, and every write that it acknowledged.
+/// A cluster, and the writes that its nodes must hold in the end.
 struct Trial {
     world: World<Model>,
     random: Random,
@@ -300,7 +300,7 @@ fn clocks_that_differ_by_a_day_change_nothing() {
 #[test]
 fn a_heal_keeps_no_connection_to_a_crashed_node() {
     let mut config = WorldConfig::fair(1, Link::perfect(Latency::LAN));
-    // No session notices the crash.
+    // With these intervals, no session notices the crash.
     (config.schedule.interval, config.schedule.advert_interval) = (60 * MINUTE, 60 * MINUTE);
     let mut world = World::new(config, (0..3).map(|n| Model::new(n, Reads::Harmless)).collect());
     world.record_trace();
@@ -313,10 +313,10 @@ fn a_heal_keeps_no_connection_to_a_crashed_node() {
     let lost =
         |node: usize, peer: usize| world.trace().contains(&format!("n{node} loses n{peer} (Lost)"));
     assert!(lost(0, 1) && lost(2, 1), "{}", world.trace());
-    assert!(world.are_connected(0, 2), "the cut was too short");
+    assert!(world.are_connected(0, 2), "the cut is too short to end a connection");
 }
 
-/// Runs a cluster on a network without faults, with every summary changed by `how`.
+/// Runs a cluster on a network without faults, with every summary changed by `how`, if given.
 fn sabotaged(seed: u64, how: Option<Sabotage>) -> Trial {
     let link = Link::perfect(Latency::LAN);
     let mut trial = Trial::new(seed, 4, link, Transport::STREAM, Reads::Harmless);

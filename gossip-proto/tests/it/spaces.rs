@@ -7,7 +7,7 @@ use engram_gossip_proto::{Ending, SessionConfig};
 
 type Node = BTreeMap<String, Store>;
 
-/// A node that hosts `names`, with a different pattern in each space.
+/// A node that hosts the spaces numbered `names`, with a different pattern in each.
 fn node(names: impl IntoIterator<Item = usize>) -> Node {
     let store = |name: &str| {
         let store = Store::default();

@@ -314,3 +314,20 @@ fn each_loss_is_named() {
 fn a_right_view_with_clocks_keeps_the_laws() {
     check_view(|node| Lossy::new(Loss::Nothing, node)).unwrap();
 }
+
+#[test]
+fn a_known_record_is_no_new_generation() {
+    let (writer, reader) = (ByteMap::new([1; 32]), ByteMap::new([2; 32]));
+    writer.insert("id", *b"content").unwrap();
+    let sent = writer.pin();
+    let [entry] = sent.entries(&Prefix::ROOT)[..] else { panic!("one record") };
+    let record = sent.record(&entry.key).unwrap();
+    let digest = record.parts[0].dots[0].1;
+    let contents = vec![(digest, sent.content(&digest).unwrap())];
+    let delivery = Delivery { contents, records: vec![record] };
+    let receipts = [0, 1].map(|_| {
+        let receipt = reader.pin().apply(delivery.clone());
+        (receipt.applied, receipt.stale, reader.summary().generation)
+    });
+    assert_eq!(receipts, [(1, 0, 1), (0, 1, 1)]);
+}

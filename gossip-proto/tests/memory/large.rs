@@ -107,7 +107,7 @@ impl View for Large {
         let mut receipt = Receipt::default();
         for record in delivery.records {
             let named = record.parts.iter().map(|part| part.dots.len()).sum::<usize>();
-            assert_eq!(named, delivery.contents.len(), "every content is here");
+            assert_eq!(named, delivery.contents.len(), "every named content arrives");
             receipt.applied += 1;
             self.hold(record);
         }

@@ -25,10 +25,10 @@ const DEFAULT_LIMIT: u64 = 1 << 20;
 /// Finds the places where a remote tree differs from a local one, through requests and responses
 /// that the caller transports.
 ///
-/// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. Each request names up to
-/// [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each factor of 16 in the number of
-/// entries (four for 10,000 entries, six for a million), and one more for each further [`MAX_PATHS`] nodes that differ
-/// at a level. Digests are sent as [`Tag`]s of 3 bytes.
+/// One side holds a `Descent`; the other answers with [`Tree::answer`] and keeps no state. The first request names the
+/// root, and each further one up to [`MAX_PATHS`] nodes that differ. A descent takes about one round trip for each
+/// factor of 16 in the number of entries (four for 10,000 entries, six for a million), and one more for each further
+/// [`MAX_PATHS`] nodes that differ at a level. Digests are sent as [`Tag`]s of 3 bytes.
 ///
 /// Exchange the names of the hashers, the base depths and the roots first: a descent compares entries
 /// only. It finds no difference between equal entries at different depths, and reports every entry if the
@@ -154,8 +154,8 @@ impl<K: Key, H: Hasher> Descent<K, H> {
     /// Limits the number of nodes that the descent may request; 0 counts as 1. The default is 2^20.
     ///
     /// The limit bounds the memory that a peer can consume if it invents tags: each requested node adds at most 16
-    /// nodes to compare, of 34 bytes each, or 12 differences, of 36 bytes each. With the default limit, this is about
-    /// 570 MB.
+    /// nodes to compare, of 34 bytes each, or 12 differences without a local entry, of 36 bytes each. With the default
+    /// limit, this is about 570 MB.
     #[must_use]
     pub fn with_limit(self, nodes: u64) -> Self {
         let nodes = nodes.max(1);

@@ -1,5 +1,5 @@
-//! Compares trees of every depth with their slow twin, after random edits and at every boundary at
-//! which a block splits.
+//! Compares trees of every depth with their slow twin, after random edits and around the numbers of
+//! entries at which a slot splits.
 
 use crate::common::naive::Naive;
 use crate::common::{Placed, place, value};
@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 type Keys = [u8; 32];
 
-/// Checks that the tree and its twin agree on every query, on the paths to `keys` and beside them.
+/// Checks that the tree and its twin agree on the root, on all entries, and on the nodes on and
+/// beside the paths to `keys`.
 fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys]) {
     assert_eq!(tree.root(), twin.root());
     let entries: Vec<_> = tree.iter().map(|entry| (entry.key_hash, entry.value)).collect();
@@ -30,7 +31,7 @@ fn assert_agree<H: Hasher>(tree: &Tree<Keys, H>, twin: &Naive<H>, keys: &[Keys])
     }
 }
 
-/// Checks that a tree built in one batch has the same root and the same storage as one that grew by
+/// Checks that a tree built in one batch has the same root and the same size as one that grew by
 /// several edits.
 fn assert_rebuilt<H: Hasher>(tree: &Tree<Keys, H>) {
     let mut rebuilt = Tree::with_depth(tree.hasher().clone(), tree.depth());
@@ -97,7 +98,8 @@ proptest! {
     }
 }
 
-/// Adds entries one by one and removes them again, in a slot whose first bits are `bits`.
+/// Adds entries whose key hashes begin with `bits` one by one, and removes them again. Checks the
+/// root after each removal, and the whole tree at each number of entries in `counts`.
 fn grow_and_shrink(depth: BaseDepth, bits: &str, counts: std::ops::RangeInclusive<u64>) {
     let mut tree = Tree::with_depth(Placed, depth);
     let mut twin = Naive::new(Placed, depth.levels());

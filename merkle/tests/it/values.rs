@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(walked, path);
     }
 
-    /// Compares the tree with a map, for any keys and depths.
+    /// Compares a tree of any depth with a map, after each batch of edits.
     #[test]
     fn prop_a_tree_is_a_map(depth in depth(), batches in prop::collection::vec(edits(200, 0..300), 1..4)) {
         let mut tree = Tree::with_depth(Sha256, depth);

@@ -92,7 +92,7 @@ pub enum Step {
 /// The faults in a history. Each variant includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Faults {
-    /// No faults: nodes only write and exchange states.
+    /// No faults: nodes only read, write, and exchange states and greetings.
     None,
     /// Restarts, lost disks, and restored backups. Wall clocks are correct.
     Disks,

@@ -42,7 +42,7 @@ impl<V: Ord + Clone, N: Ord + Clone> Siblings<V, N> {
     /// `last_write` is the last write that *this process* made or confirmed, or `None` if it made none. Do not pass
     /// writes of earlier processes. If the result has a `reissued` write, pass it next time.
     ///
-    /// The arriving entry for `node` is recorded in `clock`. First check that `other` is plausible,
+    /// The arriving entry for `node` is recorded in `clock`. First check that `other` is plausible:
     /// see [`HybridClock::is_plausible`] and [`retain_nodes`](Self::retain_nodes).
     ///
     /// The cost is that of `join`.

@@ -96,8 +96,8 @@ impl<V: Ord, N: Ord + Clone> Siblings<V, N> {
     /// Supersedes the live values whose dots satisfy `superseded`, and writes `value` under `dot`; with
     /// `None`, writes no value. The other operations are built on this one.
     ///
-    /// The context gains only `dot`. Never supersede a value that the writer does not know, because
-    /// all replicas delete it.
+    /// In the context, only the entry of `dot`'s node changes. Never supersede a value that the
+    /// writer does not know, because all replicas delete it.
     ///
     /// To retire a node permanently, supersede its dots under a dot of another node.
     ///

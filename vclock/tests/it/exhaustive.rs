@@ -1,5 +1,5 @@
-//! Visits every state that three nodes with at most two writes each can reach, up to a renumbering of the nodes, and
-//! runs every history of five steps from `faulty_steps` on two nodes and a clone.
+//! Visits every state that three nodes can reach by joins and at most two submissions or resolutions each, up to a
+//! renumbering of the nodes, and runs every history of five steps from `faulty_steps` on two nodes and a clone.
 //!
 //! The specification uses bit sets of writes, without clocks. The same search with a plausible but
 //! wrong rule must find the fault of that rule.

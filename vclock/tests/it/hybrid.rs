@@ -136,6 +136,6 @@ fn an_own_version_in_the_state_is_believed() {
     clock.recall(7);
     assert_eq!(clock.highest(), u64::MAX - 1);
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
-    // No version is left: the clock saturates, and `Siblings` refuses a second write under it.
+    // No version is left: the clock saturates, and `Siblings` refuses a second write under that version.
     assert_eq!(clock.next(BUILT, 0), u64::MAX);
 }

@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
     pub(crate) resolved: [Set; IDS],
     /// The number of times that each content was forgotten.
     forgets: [[u8; CONTENTS as usize]; IDS],
-    /// The contents chosen by a *resolve* that knew of the only *forget*.
+    /// The contents that a *resolve* chose on a machine that knew of their only *forget*.
     pub(crate) released: [Set; IDS],
     /// For each node, the contents that an operation withdrew while they were live, except those
     /// written again since.
@@ -163,8 +163,8 @@ impl World {
         }
     }
 
-    /// Records the outcome "unchanged". It acknowledges a live write with this content that no
-    /// operation withdrew; if there is none, checks whether the submission is unheard.
+    /// Records the outcome "unchanged", which acknowledges a live write with this content that no
+    /// operation withdrew. If there is none, checks whether the submission is unheard.
     fn book_unchanged(&mut self, m: usize, id: usize, content: u8) {
         let machine = &self.machines[m];
         let record = &machine.store.records[id];

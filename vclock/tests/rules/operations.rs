@@ -136,16 +136,15 @@ impl Machine {
         }
     }
 
-    /// V11: removes the writes of an evicted node, as an operator does, and advances this node's
-    /// entry.
+    /// V11: removes the writes of an evicted node for an operator, and advances this node's entry.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);
         self.own_mut(id).entry = version;
     }
 
-    /// V1: removes the parts that are implausible now, as an operator does. Rewrites the contents of this node's part,
-    /// or its withdrawal, under plausible versions.
+    /// V1: removes the parts that are implausible now, for an operator. Rewrites the contents of this node's part, or
+    /// its withdrawal, under plausible versions.
     pub(crate) fn drop_implausible(&mut self, now: Time, rules: &Rules) {
         let mut dropped = [None; IDS];
         for (id, own) in dropped.iter_mut().enumerate() {

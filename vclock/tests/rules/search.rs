@@ -8,7 +8,7 @@ use crate::rules::Rules;
 use crate::verdict::{Verdict, Violation};
 use crate::world::World;
 
-/// The xorshift64* generator: the same seed gives the same histories everywhere.
+/// An xorshift64* generator: the same seed gives the same histories everywhere.
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -55,8 +55,8 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     pub(crate) sent_by_descent: u64,
     pub(crate) broken: u64,
-    /// The number of sessions that ended unequal although nothing disturbed them and nothing was refused or left out.
-    /// It must be 0.
+    /// The number of descents that ended unequal although nothing disturbed the session and nothing was refused,
+    /// reissued or left out. It must be 0.
     pub(crate) unequal: u64,
 }
 
@@ -278,7 +278,7 @@ impl Sessions {
         self.open.remove(n);
     }
 
-    /// After equal roots, raises each entry of both summaries to the greater of the two values, but never
+    /// When the roots are equal, raises each entry of both summaries to the greater of the two values, but never
     /// above the greatest entry of the records held.
     fn raise_to_maximum(&mut self, [i, j]: [usize; 2]) {
         self.counts.equal += 1;
@@ -296,15 +296,15 @@ impl Sessions {
         }
     }
 
-    /// Ends all refusals and sessions.
+    /// Ends all refusals, sessions and clock errors.
     fn end_faults(&mut self) {
         self.refusals.iter_mut().for_each(|refusal| *refusal = None);
         self.open.clear();
         self.world.end_refusals();
     }
 
-    /// Whether two machines are still unequal after 400 sessions of one record each way. The descent
-    /// is cut after its first record.
+    /// Whether two machines are unequal before each of 400 sessions with a budget of one record.
+    /// The descent is cut after its first record.
     pub(crate) fn stalls(mut self, ends: [usize; 2]) -> bool {
         self.end_faults();
         for _ in 0..400 {

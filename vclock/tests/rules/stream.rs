@@ -19,7 +19,7 @@ pub(crate) struct Stream {
     upper: [Version; NODES],
     order: Vec<usize>,
     pub(crate) sent: usize,
-    /// Whether nothing was left out, except records above the sender's own entry.
+    /// Whether nothing was left out, except records above the sender's own summary entry.
     pub(crate) is_whole: bool,
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Violation {
     Unheard,
     /// S3: a forgotten content is visible.
     ForgottenVisible,
-    /// S3: a withdrawn write is live again.
+    /// S3: a write that a *withdraw*, *forget* or *resolve* removed is live again.
     TakenBackLive,
     /// S4: a node has more live dots than the limit.
     TooWide,
@@ -42,8 +42,8 @@ pub(crate) enum Violation {
 #[derive(Clone, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: BTreeSet<Violation>,
-    /// Whether the replicas still differed after all clocks were corrected, because implausible
-    /// versions were refused.
+    /// Whether the replicas still differed after all clocks had been corrected and sessions had run,
+    /// before caps were lifted and time passed.
     pub(crate) is_late: bool,
     /// The greatest number of rounds of pairwise sessions after which nothing changed.
     pub(crate) rounds: usize,

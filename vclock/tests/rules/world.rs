@@ -143,7 +143,7 @@ impl World {
         self.end_step(action, &before);
     }
 
-    /// Applies a fault of a machine, a copy of one, or a reap.
+    /// Applies a step that starts, copies or stops a machine's process, or that reaps a deletion.
     fn fault(&mut self, action: &Action) {
         use Action::*;
         let (now, rules) = (self.now, self.rules);

@@ -36,7 +36,8 @@ impl Step {
     }
 }
 
-/// Steps select all packages and features if possible: every other selection rebuilds the dependencies.
+/// The checks of every change. If possible, they select all packages and features: every other selection rebuilds the
+/// dependencies.
 pub(super) const ORDINARY: [Step; 13] = [
     Step::new("formatting", "cargo fmt changes nothing", |_| {
         vec![cargo(["fmt", "--all", "--check"])]
@@ -77,11 +78,9 @@ pub(super) const DEEP: [Step; 12] = [
     Step::new("slow", "repeated kill -9, a hundred QUIC nodes, the state model, a browser", |_| {
         vec![slow_tests()]
     }),
-    Step::new(
-        "netem",
-        "three hosts on a network that loses, delays, reorders or duplicates packets",
-        |_| vec![xtask(["netem"])],
-    ),
+    Step::new("netem", "the demo on three hosts, under each network condition", |_| {
+        vec![xtask(["netem"])]
+    }),
     Step::new("commands", "every command in the documents runs", |_| {
         vec![xtask(["tidy", "--run-commands"])]
     }),
@@ -91,7 +90,7 @@ pub(super) const DEEP: [Step; 12] = [
     Step::new("histories", "100,000 histories of a cluster with faults lose nothing", |_| {
         vec![histories()]
     }),
-    Step::new("mutants", "a test detects every deliberate mistake", |_| vec![xtask(["mutants"])]),
+    Step::new("mutants", "tests detect every deliberate mistake", |_| vec![xtask(["mutants"])]),
     Step::with(
         Tool::BUILDAH,
         Step::new("image", "the container image builds, and a node runs in it", |_| {

@@ -63,7 +63,7 @@ impl<'a> Cluster<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Chooses free ports and writes the configurations. Call it again if another process has taken a port.
+    /// Chooses the addresses and writes the configurations. Call it again if another process has taken a port.
     pub(crate) fn configure(&mut self, spaces: &[String], interval: u64) -> Result<()> {
         let addresses = if self.on_hosts {
             (0..self.members.len()).map(hosts::address).collect()

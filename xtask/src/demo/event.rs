@@ -66,7 +66,7 @@ impl Groups {
 }
 
 impl Event {
-    /// Parses one line; `None` for events that the demo does not use.
+    /// Parses one line; `None` if it is not an event that the demo uses.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();

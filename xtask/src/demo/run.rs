@@ -74,7 +74,7 @@ impl Running {
 
 impl Run<'_> {
     /// Runs the cluster until it has converged or timed out, and checks the outcome. The nodes keep running until the
-    /// returned value is dropped.
+    /// returned [`Running`] is dropped.
     pub(crate) fn converge(mut self) -> Result<(Outcome, Running)> {
         let spaces: BTreeSet<_> =
             self.feeds.iter().flat_map(|feed| &feed.spaces).cloned().collect();
@@ -117,9 +117,9 @@ impl Run<'_> {
         Ok((nodes, events))
     }
 
-    /// Follows the nodes until `done`, or until `deadline`. Fails on an interrupt, on a failed command, and if a node
-    /// ends; the error then quotes the end of its log. If another process took the node's port, returns `PortTaken`
-    /// instead.
+    /// Follows the nodes until `done`, or until `deadline`. Fails on an interrupt, on a failed command or replay, and
+    /// if a node ends; the error then quotes the end of its log. If another process took the node's port, returns
+    /// `PortTaken` instead.
     fn listen(
         &self,
         nodes: &Nodes,

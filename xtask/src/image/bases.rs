@@ -77,7 +77,7 @@ pub(super) fn replaced(file: &str) -> Result<String> {
         match named {
             None => text += line,
             Some((_, stage)) => {
-                let base = bases.next().context("the file has more stages than are known")?;
+                let base = bases.next().context("the file has more stages than stand-ins")?;
                 text += &format!("FROM {base} {stage}");
             }
         }

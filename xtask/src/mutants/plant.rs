@@ -19,7 +19,7 @@ pub(super) fn copy_checkout(to: &Path) -> Result<()> {
         if !from.is_file() {
             continue;
         }
-        let folder = to.parent().context("a file is in a folder")?;
+        let folder = to.parent().context("a file is in no folder")?;
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         fs::copy(&from, &to).with_context(|| from.display().to_string())?;
     }

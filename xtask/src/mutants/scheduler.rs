@@ -13,7 +13,7 @@ const PERMITS: &str = "gossip-proto/src/schedule/permits.rs";
 const SESSIONS: &str = "gossip-proto/src/schedule/sessions.rs";
 const TRIGGER: &str = "gossip-proto/src/schedule/trigger.rs";
 
-/// Mutants that each remove a rule of the scheduler.
+/// Mutants that each break a rule of the scheduler.
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "schedule: no advert",

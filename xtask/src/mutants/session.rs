@@ -19,8 +19,7 @@ const UNOFFERED: &str = "gossip-proto/src/session/delta/unoffered.rs";
 const FULL: &str = "refusals::a_full_side_sends_and_gets_nothing";
 const REFUSED: &str = "refusals::a_refused_record_comes_once_a_session";
 
-/// Mutants that each remove a rule of the session. The rules concern records that a side does not accept, the limits of
-/// the delta by clocks, and contents that are received or sent.
+/// Mutants that each break a rule of the session.
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "session: a full side is sent records by clocks",

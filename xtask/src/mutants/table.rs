@@ -1,4 +1,4 @@
-//! The mutants, each with the tests that must detect it.
+//! The type of a mutant, and the mutants of the replicated state, each with the tests that must detect it.
 
 /// A deliberate mistake.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::returned_own_write_becomes_last_submitted"],
     },
     Mutant {
-        name: "adopt: a covered write remains the last write",
+        name: "adopt: a covered write remains the last submission",
         edits: &[Edit {
             file: OPERATIONS,
             from: "true => newest,",
@@ -207,7 +207,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::suppressed_write_is_not_last_submitted"],
     },
     Mutant {
-        name: "submit: a suppressed write remains the last write",
+        name: "submit: a suppressed write remains the last submission",
         edits: &[Edit {
             file: OPERATIONS,
             from: "Change { last_submitted: None, ..Change::of(id, Some(entry)) }",

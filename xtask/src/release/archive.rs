@@ -81,7 +81,8 @@ pub(super) fn test_each(members: &[&Member]) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// Replaces dependencies that may not be on the registry yet with the packages of this release.
+/// Returns the options that replace dependencies, which may not be in the registry yet, with the packages of this
+/// release.
 fn siblings(member: &Member, folder: &Path) -> Vec<String> {
     let ours = member.dependencies.iter().filter(|d| d.is_ours && !d.is_dev);
     ours.map(|d| {
@@ -96,7 +97,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| place(to))?;
     for entry in fs::read_dir(from).with_context(|| place(from))? {
         let path: PathBuf = entry?.path();
-        let copied = to.join(path.file_name().context("an entry has a name")?);
+        let copied = to.join(path.file_name().context("an entry has no name")?);
         if path.is_dir() {
             copy(&path, &copied)?;
         } else {

@@ -11,7 +11,8 @@ use crate::command::root;
 const RULES: &str = "engram-bridge/dashboard/alerts.yml";
 const TESTS: &str = "engram-bridge/dashboard/alerts.test.yml";
 
-/// Finds alerts without a heading in the runbook, or without a test in which they fire and one in which they do not.
+/// Finds alerts without a heading in the runbook, without a test in which they fire, or without one in which they do
+/// not.
 pub(super) fn check(documents: &[Document]) -> Result<Vec<Violation>> {
     let read = |file: &str| fs::read_to_string(root().join(file)).with_context(|| file.to_owned());
     let (rules, tests) = (read(RULES)?, read(TESTS)?);

@@ -46,7 +46,7 @@ fn wrong(dependency: &Dependency, allowed: &[&str]) -> Option<String> {
     // package. With a version, cargo could not publish the crate before a sibling that is not below it.
     match (is_dev, version.as_str()) {
         (true, "*") if is_below => Some(format!(
-            "has a dev-dependency on {name} without a version, which its package lacks"
+            "has a dev-dependency on {name} without a version, so its package lacks it"
         )),
         (true, "*") => None,
         (true, _) if is_below => None,

@@ -11,12 +11,12 @@ use crate::command::{cargo, passes, root};
 use crate::product;
 use crate::scratch::Scratch;
 
-/// Tasks that other checks run anyway. Most of them take many minutes.
+/// Tasks that are not run here: CI itself, some of its steps, and measurements. Most of them take many minutes.
 const RUN_ELSEWHERE: [&str; 8] =
     ["bench", "ci", "deny", "fuzz", "release", "report", "semver", "test"];
 
-/// Runs the commands of each document in their order. The product's programs run in one folder, empty at first, so that
-/// a command may use files that an earlier one made.
+/// Runs the commands in the console blocks of each document in their order. The product's programs run in one folder
+/// per document, which is empty at first, so that a command may use files that an earlier one made.
 pub(super) fn run(documents: &[Document]) -> Result<Vec<Violation>> {
     let programs = product::node()?;
     let mut violations = Vec::new();

@@ -30,7 +30,7 @@ pub(crate) struct Shown {
     pub(crate) is_shown_whole: bool,
 }
 
-/// Reads every Markdown file of the repository.
+/// Reads every Markdown file of the repository, except those in hidden folders and in `target`.
 pub(crate) fn read_all() -> Result<Vec<Document>> {
     let mut paths = Vec::new();
     list(root(), &mut paths)?;
@@ -85,8 +85,8 @@ pub(super) fn check_commands(documents: &[Document]) -> Vec<Violation> {
         .collect()
 }
 
-/// Finds names in back-ticks that do not exist: a `Type::item` with a part that occurs in no source file, or a missing
-/// file.
+/// Finds names in backticks that do not exist: a `Type::item` with a part that occurs in no source file, or a missing
+/// `.rs` file.
 pub(super) fn check_code(
     documents: &[Document],
     names: &BTreeSet<String>,
@@ -144,7 +144,7 @@ impl Document {
         self.lines().filter(|(_, _, block)| block.is_none()).map(|(number, line, _)| (number, line))
     }
 
-    /// Every line with its number, and the language of the code block that it is in.
+    /// Every line except the fences of code blocks, with its number and the language of its code block, if any.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
         let mut block = None;
         (1..).zip(self.text.lines()).filter_map(move |(number, line)| {

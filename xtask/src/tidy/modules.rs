@@ -8,11 +8,11 @@ use super::sources::Source;
 /// The folders of the bridge from the bottom up. A folder uses only those before it.
 const ROOMS: [&str; 7] = ["engram", "replica", "durable", "spaces", "sync", "service", "node"];
 
-/// Sibling modules that use each other, because they are one recursive structure.
+/// Sibling modules that may use each other, each group with the reason.
 const RECURSIVE: [(&str, &[&str]); 3] = [
-    // A block holds slots, which hold blocks; a change turns one form into the other.
+    // A block holds slots, which hold blocks; a change turns leaf blocks into branches, and branches into leaf blocks.
     ("engram-merkle", &["block", "change", "leaf_block", "scheme", "slots"]),
-    // An identity is a certificate, and a certificate is verified for an identity.
+    // An identity creates verifiers of `tls`, whose configurations use an identity.
     ("engram-gossip-net", &["identity", "tls"]),
     // One state machine over several files.
     (
@@ -182,7 +182,7 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
     paths
 }
 
-/// Removes the comments, and splits the code at points that no path spans.
+/// Splits the code at points that no path spans. Removes the comments, except in statements with imports.
 fn statements(code: &str) -> impl Iterator<Item = &str> {
     // A group of imports may span several lines, but by convention contains no comment.
     code.split(';').flat_map(|statement| {
@@ -193,7 +193,8 @@ fn statements(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Reads one path, or the paths of a group, after `before`. Returns the length of the code that it read.
+/// Reads one path, or the paths of a group, and prefixes them with `before`. Returns the length of the code that it
+/// read.
 fn follow<'c>(code: &'c str, before: &mut Vec<&'c str>, paths: &mut Vec<Vec<&'c str>>) -> usize {
     let name = |code: &'c str| {
         let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
@@ -285,7 +286,7 @@ mod tests {
             source("tls.rs", "use crate::identity::Identity;\n"),
         ];
         assert_eq!(check_circles("engram-gossip-net", &sources), []);
-        assert_eq!(check_circles("engram-merkle", &sources).len(), 1, "it is another crate's");
+        assert_eq!(check_circles("engram-merkle", &sources).len(), 1, "only gossip-net is exempt");
     }
 
     #[test]

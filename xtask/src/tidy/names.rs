@@ -19,7 +19,7 @@ const RETIRED: [(&str, &str); 23] = [
     ("note_equal", "agree"),
     ("parcel", "queued record, or segment"),
     ("patience", "time limit"),
-    ("reaper", "deletion, which stays"),
+    ("reaper", "deletion; deletions are kept"),
     ("rehearsal", "preview"),
     ("standing", "role"),
     ("surest", "most confident"),
@@ -46,7 +46,7 @@ pub(super) fn check_retired(sources: &[Source]) -> Vec<Violation> {
                 if words.iter().any(|word| word == retired) {
                     violations.push(Violation {
                         place: format!("{}:{number}", source.place),
-                        says: format!("\"{retired}\" is not a term here; use {instead}"),
+                        says: format!("\"{retired}\" is a retired word; use {instead}"),
                     });
                 }
             }
@@ -55,7 +55,7 @@ pub(super) fn check_retired(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
-/// The words that identifiers are made of, in lower case.
+/// The words that identifiers are made of, and the whole identifiers, in lower case.
 fn words(code: &str) -> impl Iterator<Item = String> {
     let names = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|n| !n.is_empty());
     names.flat_map(|name| {

@@ -9,7 +9,7 @@ use super::Violation;
 use crate::command::root;
 use crate::workspace::Member;
 
-/// Crates that use no clock, no thread and no network.
+/// Crates whose code uses no clock, thread, network or unordered map.
 const PURE: [&str; 4] =
     ["engram-merkle", "engram-vclock", "engram-conflict", "engram-gossip-proto"];
 
@@ -55,7 +55,7 @@ impl Source {
         Ok(if of_tests { Self::of_tests(place, text) } else { Self::of_product(place, &text) })
     }
 
-    /// The path of its module from the crate root; `None` if no other module can use it.
+    /// The path of the module from the crate root; `None` for a crate root, a file in `src/bin` or outside `src`.
     pub(super) fn module(&self) -> Option<Vec<&str>> {
         let (_, within) = self.place.split_once("/src/")?;
         let mut names: Vec<_> = within.strip_suffix(".rs")?.split('/').collect();
@@ -70,7 +70,7 @@ impl Source {
         code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
     }
 
-    /// Whether the file belongs to a binary of the crate rather than to its library.
+    /// Whether the file belongs to a binary in `src/bin`.
     fn is_of_program(&self) -> bool {
         self.place.contains("/src/bin/")
     }
@@ -120,7 +120,7 @@ pub(super) fn check_purity(member: &str, sources: &[Source]) -> Vec<Violation> {
 
 fn instead(word: &str) -> &'static str {
     if word.starts_with("Hash") {
-        "use a BTreeMap, whose order is fixed"
+        "use a BTreeMap or a BTreeSet, whose order is fixed"
     } else {
         "let the caller pass it in"
     }

@@ -7,8 +7,8 @@ use crate::{Reason, Resolution, Strategy, StrategyId, Versions};
 ///
 /// The embedding, the strength and the confidence are the winner's, bit for bit. The citations are the
 /// [`union`](crate::pattern::union) of all versions, and the time is the latest of all, because Engram sets it to the
-/// time of the newest cited episode. The greater digest breaks ties. Hides the embeddings of the other versions; all
-/// versions remain in the replicated set.
+/// time of the newest cited episode. The greater digest breaks ties. Hides the embeddings, strengths and confidences of
+/// the other versions; all versions remain in the replicated set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConfidenceVoting;
 

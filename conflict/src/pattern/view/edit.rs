@@ -202,7 +202,7 @@ impl<K: Ord + Clone, P: PatternValue> CrossIdView<K, P> {
         }
     }
 
-    /// Returns the best-ranked representative that the pattern joins, or the pattern itself.
+    /// Returns the best-ranked representative that the pattern can join, or the pattern itself if there is none.
     fn decide(&self, slot: Slot) -> Slot {
         let node = self.node(slot);
         let representatives = node.edges.iter().filter(|edge| {

@@ -3,7 +3,7 @@ use crate::pattern::{Conflict, ConflictKind, Overlap, Thresholds};
 
 /// The rules by which the view groups patterns, and by which conflicts lower a confidence.
 ///
-/// Nodes with different rules show different views of the same state; nothing else depends on the rules.
+/// Nodes with different rules can show different views of the same state; nothing else depends on the rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
@@ -15,11 +15,11 @@ pub struct Rules {
     /// largest would have 576 patterns.
     pub concept_cosine: f32,
     /// A member keeps `1 - ambiguity * (1 - cosine to its representative)` of its confidence. Default 0.3. A member
-    /// whose episodes contain those of the representative, or are contained in them, keeps its whole confidence: one
-    /// of the two is an earlier state of the other, and they do not disagree.
+    /// that shares an episode with the representative keeps its whole confidence if the episodes of one contain those
+    /// of the other: the two do not disagree, as one may be an earlier state of the other.
     pub ambiguity: f32,
     /// Two patterns that dispute an episode each keep `1 - rivalry * Jaccard index` of their confidence;
-    /// if there are several rivals, only the strongest one lowers it. Default 0.5.
+    /// if there are several rivals, only the one with the greatest index counts. Default 0.5.
     pub rivalry: f32,
     /// No confidence is lowered below this value. Default 0.1.
     pub floor: f32,

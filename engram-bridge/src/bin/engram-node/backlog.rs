@@ -10,8 +10,8 @@ use engram_gossip_proto::SpaceId;
 /// The last pattern of each id in a sequence of snapshots, by space.
 ///
 /// Submitting them as one snapshot has the same result as submitting the snapshots one after the
-/// other. Patterns that the node submitted before a restart equal its last submissions, so they
-/// are not written again.
+/// other. Patterns that equal the last submissions in the node's store are not written again after
+/// a restart.
 #[derive(Default)]
 pub(crate) struct Backlog {
     spaces: BTreeMap<SpaceId, Gathered>,

@@ -21,7 +21,7 @@ enum Access {
 }
 
 impl New {
-    /// Describes a file that only its owner may read.
+    /// Describes a file that, on Unix, only its owner may read.
     pub(crate) fn private(path: PathBuf, text: impl Into<String>) -> Self {
         Self { path, text: text.into(), access: Access::Owner }
     }

@@ -29,8 +29,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// file that is truncated, or replaced by a new one of the same name, is read from its beginning,
 /// after the old one has been read to its end. Truncation is detected only if the file is
 /// still shorter than the part already read when it is next checked. The file may be missing for a
-/// while. No position is kept across a restart: patterns that were submitted before the restart are
-/// unchanged, so they are not written again.
+/// while. No position is kept across a restart: a node with a store does not write unchanged
+/// patterns again.
 pub(crate) struct Follow {
     pub(crate) path: PathBuf,
     pub(crate) submitter: Submitter,

@@ -178,9 +178,9 @@ impl Host {
         }
     }
 
-    /// Reports the counts of repeats that are due, the start and the end of a clock fault, and peers that share no
-    /// space with this node. Also reports a certificate that expires soon or has expired: once a day, and as soon as
-    /// it has expired.
+    /// Reports the faults and the counts of repeats that are due, the start and the end of a clock fault, and peers
+    /// that share no space with this node. Also reports a certificate that expires soon or has expired: once a day, and
+    /// as soon as it has expired.
     fn look(&self) {
         let fault = self.node.store.write_stats().clock_fault;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

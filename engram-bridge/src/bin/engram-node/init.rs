@@ -35,7 +35,8 @@ pub(crate) struct Init {
 
 /// The validity of the authority, in days.
 const CA_DAYS: u64 = 3_650;
-/// The ports of the first node on this machine, for gossip and for the status page.
+/// The ports of the first node on this machine, for gossip and for the status page. With --address, every node uses the
+/// second one for its status page.
 const PORTS: [u16; 2] = [7_701, 7_801];
 
 /// One node of the new cluster.

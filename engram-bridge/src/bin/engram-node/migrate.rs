@@ -43,7 +43,7 @@ impl Migrate {
             counted(done.rounded, "content", "contents")
         );
         if let Recovery::Repaired { .. } = &done.recovery {
-            outln!("before the migration, {}", done.recovery);
+            outln!("the store before the migration: {}", done.recovery);
         }
         for (space, id, digest) in &done.released {
             outln!("no longer forgotten: content {digest} of pattern {id:?} of {space}");

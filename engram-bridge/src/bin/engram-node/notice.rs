@@ -43,7 +43,7 @@ pub(crate) fn snapshot_failed(space: &SpaceId, run: u64, reason: &str) -> Notice
     Notice::new("snapshot_failed", text).caused_by(reason).of_space(space)
 }
 
-/// The notice that a line of this node's data, or a pattern in it, was left out.
+/// The notice that a file of this node's data is empty, or that a line or a pattern in it was left out.
 pub(crate) fn rejected_line(
     file: &str,
     line: Option<u64>,
@@ -60,7 +60,7 @@ pub(crate) fn rejected_line(
 
 /// The notice that the followed file of snapshots cannot be read.
 pub(crate) fn unreadable(file: &str, error: &str) -> Notice {
-    let reason = format!("{file}: {error}; the node retries until it can be read");
+    let reason = format!("{file}: {error}; the node retries until the file can be read");
     Notice::new("snapshots_unreadable", reason).caused_by(error)
 }
 

@@ -18,8 +18,8 @@ use crate::request::{Answer, MAX_REQUEST, Request};
 
 /// The name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// The maximum number of clients whose requests are carried out at the same time. Other clients
-/// wait, unless their requests [need no slot](needs_slot).
+/// The number of slots. A client whose request [needs a slot](needs_slot) holds one until it has
+/// received its answer or hangs up; other such clients wait.
 const SLOTS: usize = 8;
 /// The time that a client may take to send its request, and to receive its answer.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -54,8 +54,8 @@ impl Socket {
         Ok(Self { path, file: (made.dev(), made.ino()), end, accepting })
     }
 
-    /// Removes the socket and stops listening. Requests that have already arrived are still
-    /// answered: see [`LastAnswers`].
+    /// Stops listening, and removes the path if it still leads to this socket. Requests that have
+    /// already arrived are still answered: see [`LastAnswers`].
     pub(crate) fn close(self) -> LastAnswers {
         if self.is_reachable() {
             // The next start replaces a socket that remains.
@@ -181,7 +181,7 @@ async fn hang_up(stream: &UnixStream) {
     }
 }
 
-/// Reads to the end of a line, or to the size limit of a request.
+/// Reads to the end of a line or of the input, or to the size limit of a request.
 async fn read_line(stream: &UnixStream) -> io::Result<Vec<u8>> {
     let (mut line, mut part) = (Vec::new(), [0; 4_096]);
     while line.len() < MAX_REQUEST && line.last() != Some(&b'\n') {

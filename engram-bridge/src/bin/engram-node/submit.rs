@@ -89,7 +89,7 @@ impl Submitter {
         }
     }
 
-    /// Reports the unreadable lines and patterns of a snapshot. Returns their number.
+    /// Reports the lines and patterns of a snapshot that were rejected before the submission. Returns their number.
     fn unreadable(&self, read: &FileSnapshot) -> usize {
         read.rejected.iter().cloned().for_each(|line| self.reject(line));
         read.rejected.len()

@@ -15,9 +15,9 @@ use engram_bridge::notices::{printable, printable_json};
 
 /// Shows running nodes: readiness, warnings, roots, patterns, and the lag of each peer.
 ///
-/// Reads /cluster/consolidation of each node, which the `http` section of its configuration
-/// enables. With --once, the exit status is 0 if all nodes answer, and every space has the same root on
-/// all nodes that host it; 1 if a root differs; 2 if a node does not answer.
+/// Reads /cluster/consolidation and /cluster/consolidation/peers of each node, which the `http` section
+/// of its configuration enables. With --once, the exit status is 0 if all nodes answer, and every space
+/// has the same root on all nodes that host it; 1 if a root differs; 2 if a node does not answer.
 #[derive(Args)]
 pub(crate) struct Watch {
     /// The addresses of the nodes' status pages, such as 127.0.0.1:7801.

@@ -153,7 +153,7 @@ const GOLDEN_CONTENTS: [&str; 3] = [
     "39bd43adf572cb00b28dc1780714fcc981085fc427f749db3d439d91e011b0e3",
 ];
 
-/// A record with one live content beside it: its key, its row, and the bytes of the record alone.
+/// A record with one live content beside it: its key, its row, and the length of the row without the content.
 fn with_content(content: &Content) -> (Vec<u8>, Vec<u8>, usize) {
     let (mut record, key) = (Record::default(), key(&space(), b"pattern_7"));
     record.siblings.submit(Dot::new([0xaa; 32], 3), content.digest()).unwrap();

@@ -39,8 +39,8 @@ const STATE: &str = "state.redb";
 pub struct RedbStateStore {
     folder: PathBuf,
     cache: usize,
-    /// Read-locked by each use of the database. Opening, closing and compaction take the write lock, so they
-    /// wait for all running calls.
+    /// Read-locked by each use of `database`. Opening, closing, compaction and each use of `unwritten` take the
+    /// write lock, so they wait for all running calls.
     open: RwLock<Open>,
     /// Read-locked by each backup. A compaction fails if it cannot take the write lock immediately: if it
     /// waited for a backup, commits would wait, too.
@@ -54,7 +54,8 @@ struct Open {
     database: Option<Database>,
     /// Whether this process has already checked the whole file.
     checked: bool,
-    /// The identity of the file that this process read; `None` before the first opening and after a close.
+    /// The identity of the file that this process read; `None` before the first opening, and after the store was
+    /// closed or set aside.
     identity: Option<Identity>,
     /// The disk space that must be free before the database is opened again, in bytes: the space that a failed commit
     /// or check required, or 0.

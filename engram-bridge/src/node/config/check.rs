@@ -126,8 +126,8 @@ impl Check<'_> {
         self.refuse(key, format!("{value} is not in {least}..={most}; the default is {default}"))
     }
 
-    /// Returns a time in the unit of its key; `None` if the value is not a time, `Some(None)` if
-    /// none is given.
+    /// Returns a time in the unit of its key; `None` if the value is not a time or not a multiple of
+    /// the unit, `Some(None)` if none is given.
     fn time(&mut self, key: &str, written: Option<&Time>, unit: Duration) -> Option<Option<i64>> {
         let text = match written {
             None => return Some(None),
@@ -141,11 +141,11 @@ impl Check<'_> {
             }
             Ok(_) => {
                 let unit = humantime::format_duration(unit);
-                self.refuse(key, format!("{text:?} is not a multiple of {unit}; write a multiple"))
+                self.refuse(key, format!("{text:?} is not a multiple of {unit}; use a multiple"))
             }
             Err(error) => {
                 let message = format!(
-                    "{text:?} is not a time: {error}; write a number, or text as in \"1m 30s\""
+                    "{text:?} is not a time: {error}; write a number, or text such as \"1m 30s\""
                 );
                 self.refuse(key, message)
             }

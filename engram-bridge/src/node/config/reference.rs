@@ -78,7 +78,7 @@ pub(super) const KEYS: [Key; 51] = [
     key(
         "node",
         "replaces",
-        Text("ids of nodes", "[]"),
+        Text("up to 16 node ids", "[]"),
         Value("[]"),
         "Ids of this node's previous keys. The node treats versions written under them as its own.",
     ),
@@ -124,7 +124,7 @@ pub(super) const KEYS: [Key; 51] = [
     key(
         "peers",
         "replaces",
-        Text("ids of nodes", "[]"),
+        Text("up to 16 node ids", "[]"),
         Value("[]"),
         "In this node's own entry, the same as `node.replaces`, so that all nodes can share one list.",
     ),
@@ -236,14 +236,14 @@ pub(super) const KEYS: [Key; 51] = [
         "ownership_cosine",
         Decimal(check::COSINE),
         Value("0.6"),
-        "Two patterns dispute a common episode below this cosine.",
+        "Two patterns dispute a common episode below this cosine, or if their cosine is undefined.",
     ),
     key(
         "conflict",
         "concept_cosine",
         Decimal(check::COSINE),
         Value("0.95"),
-        "Two patterns describe one memory at or above this cosine, whatever their episodes.",
+        "Two conflicting patterns describe one memory at or above this cosine, whatever their episodes.",
     ),
     key(
         "conflict",
@@ -362,21 +362,21 @@ pub(super) const KEYS: [Key; 51] = [
         "max_live_records",
         Number(check::RECORDS),
         Value("2000000"),
-        "The number of patterns, its own included, at which this node refuses further patterns of peers.",
+        "The number of patterns, its own included, at which this node refuses peers' patterns under ids that it does not hold.",
     ),
     key(
         "store",
         "max_deletions",
         Number(check::RECORDS),
         Value("2000000"),
-        "The number of deletions and suppressed contents, its own included, at which this node refuses further ones of peers.",
+        "The number of deletions and suppressed contents, its own included, at which this node refuses peers' records with further ones, for ids that it does not hold.",
     ),
     key(
         "store",
         "max_content_mib",
         Number(check::CONTENT_MIB),
         Value("8192"),
-        "The size in MiB of all contents, its own included, at which this node refuses further contents of peers.",
+        "The size in MiB of all contents, its own included, at which this node refuses peers' contents, except those of members under held ids.",
     ),
     key(
         "store",
@@ -440,8 +440,8 @@ Every key of a node's configuration, as `engram-node keys` prints it. Paths are 
 environment variable overrides a single value: `ENGRAM_GOSSIP__FANOUT=5`. Other keys are refused. A key that accepts a
 time, such as `settle_seconds`, accepts a number, or text such as `\"1m 30s\"`.
 
-When a running node reloads the file, `[[peers]]`, `[tls]` and `[limits]` take effect immediately; the node reports the
-other changed keys, which take effect at the next start.
+When a running node reloads the file, `[[peers]]` (except `replaces`), `[tls]` and `[limits]` take effect immediately;
+the node reports the other changed keys, which take effect at the next start.
 ";
 
 const TABLE: &str = "| key | values | if missing | meaning |\n|-|-|-|-|\n";

@@ -24,8 +24,8 @@ use crate::spaces::space::Space;
 pub(super) struct Diff {
     peer: String,
     space: String,
-    /// Whether this node knows a state in which it and the peer were equal in this space, since
-    /// this process started; if not, the whole space may differ.
+    /// Whether this process has recorded a state of this space in which both nodes were equal; if
+    /// not, the whole space may differ.
     ever_equal: bool,
     slots: Vec<u32>,
     patterns: usize,
@@ -117,8 +117,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Returns the first pattern ids in a slot, and their total number; `None` if the map of the
-    /// space has no such slot.
+    /// Returns the first pattern ids in a slot, and the number of all ids in it; `None` if the map
+    /// of the space has no such slot.
     pub(super) fn of(space: &Space, slot: u32) -> Option<Self> {
         let tree = space.tree();
         let bits = tree.depth().levels().min(MAP_BITS);
@@ -135,7 +135,7 @@ impl Slot {
 pub(super) struct Conflicts {
     space: String,
     total: u64,
-    /// The first conflicts, ascending by id; pass the last id as `after=` to continue.
+    /// A part of the conflicts, ascending by id; pass the last id as `after=` for the next part.
     conflicts: Vec<Explained>,
     /// Conflicts across ids; `None` if the comparison is off.
     across_ids: Option<AcrossIds>,
@@ -196,7 +196,7 @@ impl Update {
     }
 }
 
-/// The display name of a node; its id if the roster does not list it.
+/// The display name of this node or of a member; the id of any other node.
 fn name_of(node: &Telemetry, id: &NodeId) -> String {
     if *id == node.gossip().node_id() {
         return node.name().to_owned();

@@ -15,7 +15,7 @@
 //!
 //! Engram has its own `/health/*` and `/metrics/prometheus`, and axum panics if two routers have
 //! the same path: in Engram, merge only [`cluster`], or nest [`router`] under a path. The routes
-//! limit neither connections nor requests, and have no log-in; the host adds both.
+//! have neither limits on connections and requests nor a log-in; the host adds these.
 
 use std::sync::Arc;
 
@@ -70,8 +70,8 @@ pub fn cluster<S: Clone + Send + Sync + 'static>(telemetry: &Telemetry) -> Route
     routes.layer(map_response(harden)).with_state(telemetry.clone())
 }
 
-/// Adds the headers of every answer: a browser stores no answers, guesses no types and sends no
-/// referrer.
+/// Adds headers to an answer, so that a browser does not store it, does not guess its type, and
+/// sends no referrer.
 async fn harden(mut response: Response) -> Response {
     const HARDENED: [(HeaderName, &str); 3] = [
         (CACHE_CONTROL, "no-store"),

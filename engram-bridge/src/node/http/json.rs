@@ -18,7 +18,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The answer to a request that failed: the status, and the cause with the next step.
+/// The answer to a request that failed: the status, and the cause, in most cases with the next step.
 pub(super) struct Wrong(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Wrong {

@@ -15,6 +15,6 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a connection is closed. The answer in progress is finished if the client
 /// receives it within [`HEAD_TIMEOUT`].
 pub const CONNECTION_LIFE: Duration = Duration::from_secs(120);
-/// The maximum number of ids of patterns, nodes or contents in one list of an answer; further ones are left
-/// out.
+/// The maximum number of patterns, groups, versions, writes, changes, context entries or digests in one list of an
+/// answer; further ones are left out.
 pub const MAX_IDS: usize = 256;

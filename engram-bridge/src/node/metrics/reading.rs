@@ -42,8 +42,8 @@ pub(crate) struct Reading {
 #[derive(Debug)]
 pub(crate) struct PeerReading {
     pub(crate) status: PeerStatus,
-    /// The time since the roots were last equal; the time since this node started if they never
-    /// were.
+    /// The time since the roots were last known to be equal; the time since this node started if
+    /// they never were.
     pub(crate) lag: Duration,
     /// Slots that changed here since the roots were last equal, over all spaces.
     pub(crate) divergent_slots: usize,

@@ -136,7 +136,7 @@ pub const METRICS: &[Metric] = &[
         name: "engram_gossip_payload_bytes_total",
         kind: Counter,
         unit: Some("bytes"),
-        help: "Bytes of frames that carried records in completed sessions, in both directions.",
+        help: "Bytes of frames that carried records or contents in completed sessions, in both directions.",
         labels: &[],
         read: |reading| vec![Sample::count(&[], reading.totals.record_bytes)],
     },

@@ -12,7 +12,7 @@ pub struct Kind {
     /// The severity of the event.
     #[serde(skip)]
     pub(super) level: Level,
-    /// The cause, if the event has several causes.
+    /// The cause, if each cause has separate episodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
     /// The peer, if each peer has separate episodes.

@@ -25,8 +25,8 @@ const STALLED: &str = "one of the two nodes refuses records from the other, and 
 const NOT_ACCEPTED: &str = "the peer does not currently accept records, and its page and its events name the cause; this \
      node keeps its changes and sends them as soon as the peer accepts them";
 
-/// A fault or its end, with the cause and the next step. It prints as one line of text, whose control characters
-/// are not escaped; its JSON has a stable code in the field `event`.
+/// A fault or its end, with the cause and, for most faults, the next step. It prints as one line of text, whose
+/// control characters are not escaped; its JSON has a stable code in the field `event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// A stable code.
@@ -45,9 +45,9 @@ pub struct Notice {
     /// The configuration key that sets the cap.
     #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<&'static str>,
-    /// The cause, and the next step.
+    /// The cause and, for most faults, the next step.
     reason: String,
-    /// The cause alone, if the event has several causes. Each cause has its own episodes.
+    /// The cause alone, if each cause has its own episodes.
     #[serde(skip)]
     cause: Option<String>,
 }
@@ -185,9 +185,9 @@ impl Notice {
         }
     }
 
-    /// Returns the notice for an event of the network; `None` for an event that has none here, such as a completed
-    /// session, a recovered peer, a missing common space, and a change to a member or to the roster. `name` returns
-    /// the display name of a node.
+    /// Returns the notice for an event of the network; `None` for all other events, such as a completed session, a
+    /// recovered peer, a missing common space, and a change to a member or to the roster. `name` returns the display
+    /// name of a node.
     pub fn of_network(event: &Net, name: impl Fn(NodeId) -> String) -> Option<Self> {
         use Level::{Info, Warning};
         Some(match event {

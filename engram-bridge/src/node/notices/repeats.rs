@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// The storage of a node fails, its snapshots and the records from two peers are refused, and the sessions
-    /// with them fail or stall.
+    /// with these peers fail or stall.
     #[test]
     fn full_disk_for_an_hour_logs_under_100_lines() {
         let peers = ["node-b", "node-c"];

@@ -43,8 +43,8 @@ impl States {
         Self(BTreeMap::new())
     }
 
-    /// Records a notice about a subject. `begins` is true if the notice is reported anyway. Also returns a notice of a
-    /// fault that ended before it was reported.
+    /// Records a notice about a subject. `begins` is true if the notice is reported anyway. Returns the decision, and
+    /// the notice of a fault that ended before it was reported, if there is one.
     pub(super) fn note(
         &mut self,
         subject: Subject,
@@ -101,7 +101,7 @@ impl States {
         self.0.values_mut().filter_map(due).collect()
     }
 
-    /// Returns the notices of faults that have not been reported yet.
+    /// Returns the waiting notices of all faults.
     pub(super) fn finish(&mut self) -> Vec<Notice> {
         self.due(Duration::MAX)
     }

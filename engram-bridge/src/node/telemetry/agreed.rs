@@ -23,7 +23,7 @@ impl Agreed {
     }
 }
 
-/// The changes to a space since a peer was last equal to this node.
+/// The changes to a space since a peer was last known to be equal to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     known: bool,
@@ -47,8 +47,8 @@ impl Divergence {
         divergence
     }
 
-    /// Whether a state is known in which this node and the peer were equal in this space, since the
-    /// [`Telemetry`](super::Telemetry) was created. If not, everything may differ.
+    /// Whether the [`Telemetry`](super::Telemetry) has recorded a state of this space in which both
+    /// nodes were equal. If not, everything may differ.
     pub fn is_known(&self) -> bool {
         self.known
     }

@@ -23,7 +23,7 @@ fn changed(change: impl FnOnce(&mut SemanticPattern)) -> Result<Content, Pattern
     content(pattern)
 }
 
-/// Changing one of these values makes old and new nodes incompatible, so it needs a new tag.
+/// A change to one of these values makes old and new nodes incompatible, so it needs a new tag.
 #[test]
 fn golden_digests() {
     let halves = pattern();

@@ -9,8 +9,8 @@ use crate::replica::issuer::DotIssuer;
 use crate::replica::state::{SpaceState, StoredRow};
 
 impl SpaceState {
-    /// Plans an operation on `id` as if the waiting submission of `id` had been written before. Returns one change for
-    /// both, or the change for the submission alone if the operation has nothing to change.
+    /// Plans an operation on `id` as if the waiting submission of `id`, if there is one, had been written before.
+    /// Returns one change for both, or the change for the submission alone if the operation has nothing to change.
     pub(crate) fn plan_after_waiting(
         &self,
         id: &str,

@@ -16,7 +16,7 @@ fn record() -> Record {
     record
 }
 
-/// Changing one of these values makes old and new nodes incompatible, so it needs a new tag.
+/// A change to one of these values makes old and new nodes incompatible, so it needs a new tag.
 #[test]
 fn golden_digests() {
     let digest = |hasher| record().digest("pattern_7", &hasher).to_string();

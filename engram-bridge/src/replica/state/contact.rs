@@ -105,8 +105,8 @@ impl SpaceState {
         (self.settled, self.waiting) = (true, None);
     }
 
-    /// The visible patterns, and for ids without one the content that waits for the first contact,
-    /// in ascending order of ids.
+    /// The visible patterns and, for ids without one, the content that waits for the first contact
+    /// unless it is suppressed, in ascending order of ids.
     pub(crate) fn merged(&self) -> Vec<Arc<SemanticPattern>> {
         let mut patterns = self.visible();
         let missing = self.waiting().filter(|content| {

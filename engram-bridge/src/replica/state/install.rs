@@ -16,13 +16,13 @@ use crate::replica::placement::Placement;
 use crate::replica::record::Record;
 use crate::replica::visible::visible;
 
-/// The maximum number of rows in doubt that one commit rewrites.
+/// The maximum number of otherwise unchanged rows in doubt that one commit rewrites.
 const MAX_RESTATED: usize = 2_048;
 
 impl SpaceState {
     /// Computes the effect of the changes, at most one per id, without applying it.
     ///
-    /// The staged writes also rewrite rows in doubt.
+    /// The staged writes also rewrite up to [`MAX_RESTATED`] other rows in doubt.
     pub(crate) fn stage(&self, changes: Vec<Change>) -> Staged {
         let mut edits = Vec::with_capacity(changes.len());
         let changed: BTreeSet<Arc<str>> =

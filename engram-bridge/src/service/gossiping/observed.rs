@@ -59,7 +59,8 @@ impl Observed {
     }
 
     /// Appends the belief updates since the last call to the log at `path`, unless the log is off,
-    /// and passes them to the observer. Returns them.
+    /// and passes them to the observer. Returns them. Once the service has ended, leaves them to the
+    /// next service and returns none.
     pub(super) fn log(&self, path: &Path) -> Vec<BeliefUpdateRecord> {
         let Settings { observer, writes_log, ended } = self.settings().clone();
         if ended {

@@ -10,7 +10,7 @@ use crate::spaces::event::StateEvent;
 use crate::spaces::observer::{ConsolidationRun, RunStats};
 
 impl Space {
-    /// Statistics of the snapshots that the engine submitted since the process started.
+    /// Statistics of the snapshots that the engine passed to a service since the process started.
     pub fn run_stats(&self) -> RunStats {
         *self.runs.lock().expect("no code panics while it holds this lock")
     }

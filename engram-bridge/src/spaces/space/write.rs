@@ -32,7 +32,7 @@ type Numbered<'p> = (usize, &'p Arc<SemanticPattern>);
 
 /// The maximum number of patterns, or ids of an operation, in one commit.
 const MAX_ROWS: usize = 2_048;
-/// The maximum bytes of contents in one commit of a submission. The last content may exceed this limit.
+/// The maximum number of bytes of contents in one commit of a submission. The last content may exceed this limit.
 const MAX_BYTES: usize = 1 << 20;
 
 impl Space {
@@ -89,10 +89,10 @@ impl Space {
         Ok(report)
     }
 
-    /// Checks a pattern as [`submit`](Self::submit) does, and writes nothing.
+    /// Validates a pattern like [`submit`](Self::submit), and writes nothing.
     ///
     /// # Errors
-    /// [`PatternError`] if the pattern would be refused.
+    /// [`PatternError`] if the pattern is not valid.
     pub fn check(&self, pattern: &Arc<SemanticPattern>) -> Result<(), PatternError> {
         self.content_of(pattern).map(drop)
     }
@@ -462,7 +462,7 @@ pub(super) fn part_len<'p>(patterns: impl Iterator<Item = &'p Arc<SemanticPatter
     within.count()
 }
 
-/// The number of versions among which a strategy chooses after the change.
+/// The number of versions among which a strategy chooses after the change; 0 if the change has no new record.
 fn versions(change: &Change) -> usize {
     change.record.as_ref().map_or(0, |record| record.shown().len())
 }

@@ -1,6 +1,6 @@
 //! A browser, driven over WebDriver (W3C, WebDriver level 2).
 //!
-//! The dozen commands needed are JSON over HTTP; client libraries would add a hundred crates.
+//! The few commands needed are JSON over HTTP; client libraries would add a hundred crates.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -20,10 +20,11 @@ pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const RIGHT: &str = "\u{e014}";
 pub(crate) const DOWN: &str = "\u{e015}";
 
-/// The time after which the driver gives up on finding an element, in milliseconds.
+/// The time after which the driver gives up the search for an element, in milliseconds.
 const TIME_LIMIT_MS: u64 = 60_000;
 
-/// A browser with one window. Dropping it ends the browser.
+/// A browser with one window. Dropping it kills the driver; [`close`](Self::close) also ends the
+/// browser.
 pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,

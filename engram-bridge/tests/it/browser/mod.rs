@@ -1,8 +1,9 @@
-//! The status page of three real nodes in a real browser. One of the nodes is then lost.
+//! The status page of three real nodes in a real browser. One of the nodes is then lost. [`states`]
+//! shows the page in states that need attention.
 //!
-//! Needs Chromium and its driver (Debian: `chromium`, `chromium-driver`), so it is ignored by
-//! default: `cargo test -p engram-bridge --features http --test it browser -- --ignored
-//! --nocapture`. Without a browser, the test reports that it is skipped; with
+//! The tests need Chromium and its driver (Debian: `chromium`, `chromium-driver`), so they are
+//! ignored by default: `cargo test -p engram-bridge --features http --test it browser -- --ignored
+//! --nocapture`. Without a browser, each test reports that it is skipped; with
 //! `ENGRAM_BROWSER=required`, it fails instead. The screenshots remain in `target/browser`.
 
 mod driver;

@@ -58,7 +58,7 @@ fn fault(severity: &str, cause: &str, next: &str) -> String {
     )
 }
 
-/// Checks that the page fits the screen of a phone.
+/// Checks that the page fits the width of a phone, and saves a screenshot.
 async fn phone(browser: &Browser, name: &str) {
     browser.resize(390, 844, 2.0).await;
     let width = browser.run("return document.documentElement.scrollWidth").await;
@@ -99,7 +99,7 @@ async fn expired_certificate(browser: &Browser) {
 }
 
 async fn lagging_peer(browser: &Browser) {
-    // A node that holds 45 records or more refuses further ones from peers, but accepts its own.
+    // A node with 45 or more live records refuses peers' records of new ids, but accepts its own.
     let few = |config: &mut StoreConfig| config.caps.live_records = 45;
     let mut cluster = Cluster::start_with(&["node-a", "node-b"], &lively(), few);
     let servers = serve(&cluster).await;

@@ -68,8 +68,8 @@ pub(crate) async fn receive(stream: &mut TcpStream) -> Reply {
     Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
-/// Whether the body has the length that the head announced. A browser's driver announces a close
-/// but keeps the connection open.
+/// Whether the body has the length that the head announces. Waiting for the close is not enough: a
+/// browser's driver announces a close but keeps the connection open.
 fn is_whole(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();

@@ -22,7 +22,7 @@ pub(crate) struct Node {
     binding: OnceLock<Binding>,
 }
 
-/// Nodes, and the events of all of them.
+/// Nodes, and a signal for each event of any of them.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     happened: mpsc::UnboundedReceiver<()>,
@@ -98,7 +98,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until `done`, checking again after each event.
+    /// Waits until `done` returns true. Calls it again after each event.
     pub(crate) async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
         while !done(&self.nodes) {
             let happened = timeout(DEADLINE, self.happened.recv()).await;
@@ -106,8 +106,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until all nodes have received the first advert of every connection, so that later
-    /// unannounced writes start no session.
+    /// Waits until each node has received as many adverts as it has peers: the first one of every
+    /// connection. Later unannounced writes then start no session.
     pub(crate) async fn settled(&self) {
         let others = self.nodes.len() as u64 - 1;
         let heard = async || {

@@ -40,7 +40,7 @@ pub(crate) fn store(node: u8, dimension: usize) -> Store {
     Store::new(config, environment)
 }
 
-/// Like [`store`], with the rows of `kept`.
+/// Opens a node's store of four dimensions on the rows of `kept`, with the clock of [`store`].
 pub(crate) fn open(node: u8, kept: impl StateStore + 'static) -> Result<Store, OpenError> {
     let (config, environment) = parts(node, 4);
     Store::open(config, environment, Arc::new(kept))

@@ -23,7 +23,7 @@ pub(crate) fn engram_node(arguments: &[&str], folder: &Path) -> Output {
     command.args(arguments).current_dir(folder).output().unwrap()
 }
 
-/// Runs `engram-node`, which must succeed. Returns what it prints.
+/// Runs `engram-node`, which must succeed. Returns its standard output.
 pub(crate) fn succeeds(arguments: &[&str], folder: &Path) -> String {
     let output = engram_node(arguments, folder);
     let (said, complained) = (text(&output.stdout), text(&output.stderr));
@@ -31,7 +31,7 @@ pub(crate) fn succeeds(arguments: &[&str], folder: &Path) -> String {
     said
 }
 
-/// Runs `engram-node`, which must fail. Returns its error output.
+/// Runs `engram-node`, which must fail. Returns its standard error.
 pub(crate) fn fails(arguments: &[&str], folder: &Path) -> String {
     let output = engram_node(arguments, folder);
     assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
@@ -54,7 +54,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 pub(crate) struct Process {
     child: Child,
     events: Receiver<Value>,
-    /// Every event received.
+    /// The events that [`until`](Self::until) has received.
     pub(crate) seen: Vec<Value>,
 }
 

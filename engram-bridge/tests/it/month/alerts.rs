@@ -1,4 +1,4 @@
-//! The shipped alert rules, evaluated by Prometheus on the metrics of real nodes.
+//! The shipped alert rules, evaluated by Prometheus's promtool on the metrics of real nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,7 +26,7 @@ pub(crate) struct Scrape {
     nodes: BTreeMap<String, Option<BTreeMap<String, f64>>>,
 }
 
-/// The steps so far, each as a test of promtool.
+/// The steps so far, each as a test for promtool.
 #[derive(Default)]
 pub(crate) struct Alerts {
     tests: Vec<Value>,
@@ -41,7 +41,8 @@ impl Scrape {
         Self { nodes: nodes.collect() }
     }
 
-    /// Scrapes until each of `machines` has had further sessions. Returns the last scrape.
+    /// Scrapes until each of `machines` that answered both scrapes has had further sessions.
+    /// Returns the last scrape.
     pub(crate) fn next(&self, machines: &[&Machine]) -> Self {
         self.once(machines, |before, after| rounds(after) > rounds(before))
     }
@@ -98,7 +99,7 @@ impl Alerts {
         self.add(step, [before, after], "", expected);
     }
 
-    /// Like [`fire`](Self::fire), for one alert.
+    /// Adds a test that this alert fires on `node` alone after the step. Ignores all other alerts.
     pub(crate) fn fires(&mut self, step: &str, scrapes: [&Scrape; 2], alert: &str, node: &str) {
         let only = format!(", alertname=\"{alert}\"");
         self.add(step, scrapes, &only, &[&format!("{alert} {node}")]);

@@ -115,7 +115,7 @@ impl Machine {
         self.get("/metrics/prometheus").1
     }
 
-    /// Waits until `fits` is true for the outputs of the node, and returns them. The page, health
+    /// Waits until `fits` is true for the outputs of the node, and returns them. The state, health
     /// and metrics must agree.
     pub(crate) fn tells(&self, what: &str, fits: impl Fn(&Told) -> bool) -> Told {
         let begun = Instant::now();
@@ -144,7 +144,7 @@ impl Machine {
         fs::write(path, text.replace(from, to)).unwrap();
     }
 
-    /// Limits the size of every file of the process, in bytes.
+    /// Limits the size in bytes of every file that the process writes.
     pub(crate) fn limit_files(&mut self, bytes: &str) {
         let id = self.process().id().to_string();
         let limited = Command::new("prlimit")
@@ -160,7 +160,7 @@ pub(crate) fn codes(node: &Value) -> Vec<String> {
     warnings.map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Checks that the page, health and metrics report the same state.
+/// Checks that the state, health and metrics of a node agree.
 fn agree(told: &Told, status: u16, health: &str) {
     let Told { node, metrics } = told;
     let ready = node["unready"].is_null();

@@ -1,5 +1,5 @@
-//! A month of a cluster, in one script. After each step, the page, health, metrics, alerts and
-//! events report the true state.
+//! A month of a cluster, in one script. After each step, the page's JSON, health, metrics, alerts
+//! and events report the true state.
 
 mod alerts;
 pub(crate) mod machine;
@@ -55,7 +55,8 @@ impl Month {
         [&self.a, &self.b, &self.c]
     }
 
-    /// Checks that all nodes report that they are healthy, and that no alert fires some time later.
+    /// Checks that all nodes report that they are healthy, and records a test that no alert fires
+    /// some time later. Returns the last scrape.
     fn all_is_well(&mut self, step: &str, patterns: u64) -> Scrape {
         all_is_well(&self.nodes(), patterns);
         let well = Scrape::of(&self.nodes());

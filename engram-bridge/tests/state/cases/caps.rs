@@ -266,7 +266,7 @@ fn junk_names_brick_no_pattern() {
     assert!(bytes < 200, "{bytes}");
 }
 
-/// The number of records, or parts of them, that a cap refused.
+/// The number of records that a cap refused, wholly or in part.
 fn over_cap(store: &Store) -> u64 {
     store.write_stats().over_cap.values().sum()
 }

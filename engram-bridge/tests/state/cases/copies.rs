@@ -37,7 +37,7 @@ fn a_restored_backup_loses_no_later_write() {
     assert_eq!(one.write_stats().reissued, 0);
 }
 
-/// The store of node 1 on `disk`, whose clock shows `time`.
+/// The store of node 1 on `disk`, with a clock that shows `time`.
 fn at(disk: &MemoryStateStore, time: &Arc<AtomicI64>) -> Arc<Store> {
     let time = Arc::clone(time);
     let environment = environment(move || time.load(Ordering::Relaxed), || 0);

@@ -53,7 +53,7 @@ struct SlowNode {
     planned: Arc<AtomicU64>,
 }
 
-/// Returns a node on a slow disk that hosts `spaces`.
+/// Returns a node that hosts `spaces` on a slow disk.
 fn slow_node(spaces: &[&str]) -> SlowNode {
     let (began, begins) = channel();
     let (end, may_end) = channel();

@@ -22,8 +22,8 @@ fn filled(node: u8) -> Arc<Store> {
     store
 }
 
-/// Runs sessions, each cut after `frames` frames, until both stores are equal. Returns their
-/// number. Each session must change something.
+/// Runs sessions, each cut after `frames` frames, until both stores are equal. Returns the number
+/// of sessions. Each session must change something.
 fn sessions_until_equal(
     one: &Arc<Store>,
     other: &Arc<Store>,

@@ -147,7 +147,8 @@ impl Process {
         (self.store.root(), bytes(&self.space()))
     }
 
-    /// Whether this process, or the one it was copied from, received the input `serial`.
+    /// Whether this process received the input `serial`, or the process that it was copied from had
+    /// received it before the copy.
     pub(crate) fn remembers(&self, serial: u64) -> bool {
         self.log.iter().any(|logged| logged.serial == serial)
     }
@@ -215,7 +216,7 @@ impl Process {
                 let (place, reason) = ("memory".to_owned(), "it is full".to_owned());
                 self.disk.fail(full.then_some(StorageError::Full { place, reason }));
                 if !full {
-                    // The service does this a while after a failure.
+                    // A running node does this some time after a failure.
                     self.store.retry_storage();
                 }
                 Output::Done

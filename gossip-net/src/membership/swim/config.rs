@@ -27,7 +27,7 @@ pub struct SwimConfig {
     /// it if it is too small. `None`, the default, uses the system clock in milliseconds.
     pub incarnation: Option<u64>,
     /// The seed for the choice of probed members, for repeatable tests. With `None`, the default,
-    /// the operating system supplies it.
+    /// the node draws a seed at its start.
     pub seed: Option<u64>,
 }
 

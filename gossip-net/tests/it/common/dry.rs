@@ -18,7 +18,7 @@ pub(crate) struct Dry<V> {
     seen: Seen,
 }
 
-/// Pins every space of a store for a preview.
+/// Returns a function that pins every space of a store for a preview.
 pub(crate) fn pin(
     store: &Arc<Store>,
     seen: &Seen,

@@ -67,7 +67,7 @@ pub(crate) fn like_a_node() -> TransportConfig {
     transport
 }
 
-/// The transport settings of a raw client without time-outs.
+/// The transport settings of a raw client, without an idle time-out.
 pub(crate) fn patient() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(None);

@@ -60,8 +60,8 @@ fn a_claim_ends_with_its_session_or_in_time() {
     assert!(!claims.claim(SECOND, &space(), KEY, later), "the third session holds the claim");
 }
 
-/// How long the claims of a session last that claims `records` records, or their range, and
-/// receives `batch` of them with this verdict after each `pause`.
+/// Returns how long the claims of a session last if it claims `records` records, or their range,
+/// and receives `batch` of them with this verdict after each `pause`.
 fn held_for(
     [records, batch]: [u32; 2],
     pause: Duration,

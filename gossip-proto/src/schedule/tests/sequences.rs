@@ -179,7 +179,7 @@ fn sessions_left_to_others_become_rarer() {
     assert!(sessions <= 40, "{sessions} sessions in ten minutes");
 }
 
-/// The address of a member is removed while its dial runs on behalf of the host.
+/// The address of a member is removed while the host waits for sessions with it.
 #[test]
 fn request_ends_with_the_address() {
     for address_goes_first in [true, false] {
@@ -252,7 +252,7 @@ fn a_session_of_the_peer_ends_a_stall() {
     assert_eq!(driver.scheduler.stalled_sessions(0), 0);
 }
 
-/// The pauses between dials of a peer that ends each of `count` connections after `lasting`.
+/// The pauses before the dials of a peer that ends each of `count` connections after `lasting`.
 fn pauses(driver: &mut Driver, count: u32, lasting: Duration) -> Vec<Duration> {
     let mut pause = |_| {
         let begun = driver.now;

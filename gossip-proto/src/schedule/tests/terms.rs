@@ -242,6 +242,16 @@ fn quiet_hours_follow_the_wall_clock() {
 }
 
 #[test]
+fn an_error_names_the_rate_that_is_too_low() {
+    let low = LEAST_RATE - 1;
+    let limits = ScheduleConfig::default().limits;
+    let always = RateLimits { send_rate: Some(low), ..limits };
+    let quiet = RateLimits { quiet_hours: Some(QuietHours::new(0, 2, low)), ..limits };
+    let names = [always, quiet].map(|limits| limits.check().unwrap_err().field);
+    assert_eq!(names, ["send_rate", "quiet_hours.send_rate"]);
+}
+
+#[test]
 fn any_wall_clock_is_accepted() {
     let mut config = ScheduleConfig::default();
     config.limits.quiet_hours = Some(QuietHours::new(60, 120, LEAST_RATE));

@@ -20,11 +20,11 @@ use crate::{
 pub(in crate::session) struct Delta {
     /// This side's summary, read before the tree was pinned.
     pub(super) ours: VersionSummary,
-    /// The peer's summary, once it has arrived. This side's declarations raise it.
+    /// The peer's summary, once its base is resolved. This side's declarations raise it.
     pub(super) theirs: Option<VersionSummary>,
     /// The nodes of the peer's summary, ascending: the peer knows their ids.
     pub(super) known: Vec<ShortNode>,
-    /// The nodes of this side's summary, once the peer has sent records.
+    /// The nodes of this side's summary, once the peer has named nodes by their tags.
     pub(super) nodes: Option<Names>,
     tell: Tell,
     /// Whether this side requested the peer's whole summary.
@@ -59,7 +59,7 @@ enum Tell {
 enum Offer {
     /// Waiting for the peer's summary.
     Waiting,
-    /// The peer's summary arrived.
+    /// The peer's summary has arrived.
     Due,
     /// Waiting for the peer's answer.
     Made(RangeOffer),
@@ -91,7 +91,8 @@ impl Answer {
 /// The numbers of records in the offered ranges that this side does not take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::session) struct Untaken {
-    /// Number of records that another session is fetching, or that this side cannot accept.
+    /// Number of records that another session is fetching or expects, or that this side cannot
+    /// accept.
     pub(in crate::session) left: u64,
     /// Number of records that another session has received since this one began.
     pub(in crate::session) came: u64,
@@ -121,7 +122,8 @@ impl Delta {
         self.tell == Tell::Told
     }
 
-    /// Whether this side sent its summary and its records, or left the records to a later session.
+    /// Whether this side sent its summary and has no records left to send: it sent them, left them
+    /// to a later session, or does not know the peer's summary.
     pub(in crate::session) fn is_over(&self) -> bool {
         let sent = match self.offer {
             Offer::Waiting => true,
@@ -141,7 +143,7 @@ impl Delta {
         self.told() && (arrived.has_unknown_nodes() || exceeds(&arrived.context, &self.ours))
     }
 
-    /// Notes a received record, so that it is not sent back.
+    /// Notes a received record that is above the peer's summary, so that it is not sent back.
     pub(in crate::session) fn note(&mut self, key: &[u8; 32], context: &[(NodeId, u64)]) {
         let Some(theirs) = &self.theirs else { return };
         if exceeds(context, theirs) && self.over.len() < MAX_NEWS as usize {
@@ -149,7 +151,8 @@ impl Delta {
         }
     }
 
-    /// Whether this side has handled records that the peer has not.
+    /// Whether this side has handled records above the peer's summary; false while that summary is
+    /// unknown.
     pub(in crate::session) fn has_news(&self, view: &impl View) -> bool {
         let Some(theirs) = &self.theirs else { return false };
         let news = |clocks: &mut dyn Clocks| {
@@ -275,7 +278,7 @@ impl Delta {
     }
 
     /// Leaves this side's records to a later session once the peer's summary is known; returns
-    /// whether there are any.
+    /// whether the delta leaves out any record of either side.
     pub(super) fn leave_out(&mut self, view: &impl View) -> bool {
         if !matches!(self.offer, Offer::Due) {
             return false;

@@ -21,7 +21,7 @@ impl Deltas {
 }
 
 impl Delta {
-    /// Expects any records: this side is about to send its summary, and the peer's has not arrived.
+    /// Expects any records until the peer's summary is handled: this side is about to send its own.
     pub(super) fn expect_any(&mut self, view: &impl View) {
         if view.accepts_records() {
             self.expects = true;

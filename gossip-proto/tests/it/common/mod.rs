@@ -64,7 +64,7 @@ pub(crate) fn content(id: &str, seed: u32) -> PatternContent {
 
 /// Returns the key of an id. The keys of ids `clash-<group>-<rest>` agree in their first 6 bytes
 /// within a group, so a shortened key does not distinguish them; the keys of ids
-/// `crowd-<group>-<rest>` agree in 4 bytes, so they differ only deep in the tree.
+/// `crowd-<group>-<rest>` agree in the first 4 bytes, so they differ only deep in the tree.
 pub(crate) fn key_of(id: &str) -> [u8; 32] {
     let mut key: [u8; 32] = Sha256::digest(id).into();
     for (form, shared) in [("clash-", 6), ("crowd-", 4)] {

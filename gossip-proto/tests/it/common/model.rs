@@ -1,4 +1,4 @@
-//! The model: records and contents in maps, joined as the specification says.
+//! The model: records and contents in maps, joined by the rule in the documentation of [`Part`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,7 +114,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Writes under `id` as `node`: `keeps` selects the live dots to keep, and `new` adds one.
+    /// Writes under `id` as `node`: `keeps` selects the live dots to keep, and `new` names the
+    /// content of the new dot, if any.
     fn write(
         &mut self,
         node: u8,

@@ -1,5 +1,5 @@
-//! One message of every kind and form. The golden frames are the encodings of these messages, so
-//! the messages must not change.
+//! Sample messages of every kind. The golden frames are the encodings of these messages, so the
+//! messages must not change.
 
 use engram_gossip_proto::{
     Compression, ContentPart, Delivery, Done, FinalRoots, Greeting, Hello, HelloParameters, Line,

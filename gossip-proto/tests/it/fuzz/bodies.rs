@@ -38,7 +38,7 @@ pub(crate) const ALL: [Target; 19] = [
 ];
 
 /// Decodes any bytes as a whole frame. A frame that decodes must be the canonical encoding of its
-/// message. The exception is a batch, whose encoding must only decode to the same batch again.
+/// message. The exception is a batch: its encoding need only decode to the same batch again.
 pub(crate) fn frame(input: &[u8]) {
     let Ok((message, ends_turn)) = Message::decode(input) else { return };
     let again = message.encode(Compression::Off, ends_turn);
@@ -115,7 +115,8 @@ pub(crate) fn record(input: &[u8]) {
     }
 }
 
-/// Encodes a record as for a store: it must decode if and only if all but its id is canonical.
+/// Encodes a record as for a store: it must decode if and only if it is canonical apart from its
+/// id.
 fn store(record: &Record) {
     let mut bytes = Vec::new();
     record.encode(&mut bytes);
@@ -144,7 +145,7 @@ pub(crate) fn decompression(input: &[u8]) {
     put(&mut fields, packed.len() as u32);
     fields.extend(packed);
     body(Kind::PatternSync, &fields);
-    // One content ahead of its record, with a packed embedding.
+    // One content ahead of its record, with an embedding in any form.
     let mut heading = vec![0, 2, b'i', b'd'];
     heading.extend([0; 9]);
     heading.push(0);

@@ -119,7 +119,7 @@ impl Attack<'_> {
             | usize::from(self.take().unwrap_or_default())
     }
 
-    /// Polls the frames of both ends onto the wires.
+    /// Polls both ends, and puts their frames on the wires.
     fn collect(&mut self) {
         for (end, wire) in self.ends.iter_mut().zip(&mut self.wires) {
             while let Some(frame) = end.poll_frame(self.now) {
@@ -196,7 +196,8 @@ impl Attack<'_> {
         self.stores[node].change().submit(node as u8, 5_000 + self.writes, content);
     }
 
-    /// Delivers the remaining frames, then lets the deadlines pass.
+    /// Delivers the remaining frames, lets the deadlines pass, and checks that both ends finish. If
+    /// no frame was forged, checks that another session makes the nodes equal.
     fn finish(mut self) -> BTreeSet<u8> {
         loop {
             self.collect();

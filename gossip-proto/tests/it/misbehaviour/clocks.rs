@@ -116,7 +116,7 @@ fn a_second_offer_is_refused_in_later_turns_too() {
     assert_eq!(error, SessionError::Violation(ProtocolViolation::UnexpectedOffer));
 }
 
-/// A victim with clocks that may start nothing new, because few turns are left.
+/// A victim with clocks, which starts nothing new because few turns are left.
 fn in_the_last_turns() -> Victim {
     let mut victim = Victim::clocked(few());
     while victim.session.stats().turns < limits::MAX_TURNS - 16 {
@@ -126,7 +126,7 @@ fn in_the_last_turns() -> Victim {
     victim
 }
 
-/// A victim with clocks that may start nothing new, because the peer accepts few bytes.
+/// A victim with clocks, which starts nothing new because the peer accepts few bytes.
 fn below_the_reserve() -> Victim {
     let mut victim = Victim::of(Store::clocked(few()), SessionConfig::default());
     let Message::MerkleRootExchange(hello) = hello() else { unreachable!() };
@@ -203,7 +203,7 @@ fn empty_declared_range_hides_no_record() {
     let summary = victim.store.clocks().index.summary();
     let short = *common::node_id(7).first_chunk().unwrap();
     assert_eq!(summary.get(&short), common::version(60), "the greatest held entry");
-    // A session with an honest peer transfers the records that the false claim hides.
+    // A session with an honest peer transfers the record that the false claim hides.
     let honest = Store::clocked(honest);
     let contact = common::sync(&honest, &victim.store);
     assert_eq!(contact.opener.result, Ending::InSync);

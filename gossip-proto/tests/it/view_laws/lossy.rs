@@ -108,7 +108,7 @@ impl State {
         }
     }
 
-    /// Keeps the records and contents, and rebuilds the rest.
+    /// Rebuilds the clocks from the kept records. Three of the losses occur here.
     fn restart(&mut self) {
         self.clocks = ClockIndex::new();
         match self.loss {

@@ -1,7 +1,7 @@
 //! The slow twin of the tree: a reference implementation that computes the digests directly from
 //! their definition.
 //!
-//! It keeps a sorted map, stores no digests of nodes and hashes them again for each query. It
+//! It keeps a sorted map, stores no digests of nodes, and computes them again for each query. It
 //! shares only the hash function and `Path` with the tree, so the comparison detects an error in
 //! either.
 

@@ -26,7 +26,8 @@ const LIMIT: u64 = 500;
 static TREES: LazyLock<[Tree<[u8; 32], Placed>; 2]> = LazyLock::new(|| [tree(0), tree(1)]);
 
 /// A tree with scattered entries, with 20 entries whose key hashes share a long prefix, and with 20
-/// entries at one place. The trees of both sides differ in all three parts.
+/// entries at one place. The trees of both sides differ in all three parts, and each has a key that
+/// the other lacks.
 fn tree(side: u64) -> Tree<[u8; 32], Placed> {
     let mut entries = BTreeMap::new();
     for n in 0..100_u64 {
@@ -59,7 +60,8 @@ pub(crate) fn request(input: &[u8]) {
     assert_eq!(Response::from_bytes(&answer.to_bytes()), Ok(answer));
 }
 
-/// Decodes arbitrary bytes as a response. If they decode, the response encodes to the same bytes.
+/// Decodes arbitrary bytes as a response. If they decode, the response encodes to the same bytes,
+/// and a descent that asked for one node refuses a response for any other number of nodes.
 pub(crate) fn response(input: &[u8]) {
     let Ok(response) = Response::from_bytes(input) else { return };
     assert_eq!(response.to_bytes(), input, "two encodings of one response");
@@ -67,7 +69,7 @@ pub(crate) fn response(input: &[u8]) {
     let mut descent = Descent::new(&TREES[0], key()).with_limit(LIMIT);
     assert!(descent.next_request().is_some());
     let is_one = response.seen().len() == 1;
-    assert!(is_one || descent.handle(response).is_err(), "an answer for other nodes");
+    assert!(is_one || descent.handle(response).is_err(), "the number of nodes is not checked");
 }
 
 /// Runs a whole descent, in which the input changes the responses. The descent ends within its
@@ -96,8 +98,8 @@ pub(crate) fn descent(mut input: &[u8]) {
 /// prefix, one at the shared place, and on each side one key that the other lacks.
 const DIFFERENCES: usize = 9;
 
-/// Changes a response according to the next bytes of the input. Returns whether it changed the
-/// response.
+/// Changes a response according to the next bytes of the input. Returns whether it may have changed
+/// the response.
 fn forge(response: &mut Vec<u8>, input: &mut &[u8]) -> bool {
     let Some((&how, rest)) = input.split_first() else { return false };
     *input = rest;

@@ -17,8 +17,8 @@ impl Identity {
         Ok(Self::read(&file.metadata()?))
     }
 
-    /// Whether the file at `path` is this one. A path that cannot be examined counts as a match, since an open file
-    /// remains usable without its path.
+    /// Whether the file at `path` is this one; false if there is no file. A path that cannot be examined for another
+    /// reason counts as a match, since an open file remains usable without its path.
     pub(super) fn is_at(self, path: &Path) -> bool {
         match fs::metadata(path) {
             Ok(found) => Self::read(&found) == self,

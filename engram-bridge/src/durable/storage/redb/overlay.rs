@@ -34,7 +34,7 @@ impl Overlay {
 }
 
 impl Pages {
-    /// Fills `out`, which must lie within one page.
+    /// Fills `out` with the bytes at `offset`, which must lie within one page.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if let Some(page) = self.written.get(&(offset / PAGE)) {
             let at = (offset % PAGE) as usize;

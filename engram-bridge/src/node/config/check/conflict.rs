@@ -13,7 +13,7 @@ use crate::replica::across_ids::{AcrossIds, DEFAULT_MAX_COMPARED};
 pub(in crate::node::config) const COSINE: RangeInclusive<f64> = -1.0..=1.0;
 /// The range of a fraction.
 pub(in crate::node::config) const PART: RangeInclusive<f64> = 0.0..=1.0;
-/// The range of a Jaccard index, which is never 0 for patterns that share an episode.
+/// The range of a threshold for Jaccard indices. It excludes 0, the index of patterns without a common episode.
 pub(in crate::node::config) const JACCARD: RangeInclusive<f64> = 0.01..=1.0;
 
 impl Check<'_> {

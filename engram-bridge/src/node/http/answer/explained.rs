@@ -28,7 +28,7 @@ pub(in crate::node::http) struct Explained {
     /// The first versions, ascending by digest.
     versions: Vec<Version>,
     suppressed_total: usize,
-    /// The first digests of forgotten contents.
+    /// The first digests of suppressed contents, ascending.
     suppressed: Vec<String>,
     context_total: usize,
     /// The greatest covered version of each node, for the first nodes.
@@ -37,7 +37,7 @@ pub(in crate::node::http) struct Explained {
     across_ids: Option<Compared>,
 }
 
-/// A pattern in numbers.
+/// A summary of a pattern.
 #[derive(Serialize)]
 pub(super) struct Shown {
     confidence: f32,
@@ -58,9 +58,9 @@ struct Version {
     kept: bool,
     citations_of_its_own: usize,
     writes_total: usize,
-    /// The first writes.
+    /// The first writes, ascending by node id and version.
     writes: Vec<Write>,
-    /// Whether the content was forgotten, so that it is not shown.
+    /// Whether the content is suppressed and therefore not shown.
     suppressed: bool,
     /// The peer from which this node first received the version; `None` if its own engine submitted
     /// it first, or if the peer is unknown.

@@ -1,4 +1,5 @@
-//! Metrics of consolidation, under the names of Engram and of its plan for gossip.
+//! Metrics of consolidation. The names that begin with `engram_consolidation` are those of Engram and of its plan for
+//! gossip.
 
 use super::super::MetricKind::{Counter, Gauge, Histogram};
 use super::{Metric, Reading, Sample, SpaceReading, Value};
@@ -53,7 +54,7 @@ pub(super) const CITATION_CHURN: Metric = Metric {
     name: "engram_consolidation_citation_churn",
     kind: Gauge,
     unit: None,
-    help: "The percentage of changed beliefs whose citations the last snapshot changed.",
+    help: "Among the beliefs that the last snapshot changed, the percentage whose number of citations changed.",
     labels: &["space"],
     read: |reading| of_last(reading, |run| run.citation_churn.into()),
 };
@@ -83,7 +84,7 @@ pub(super) const DELTAS_BYTES: Metric = Metric {
     name: "engram_consolidation_deltas_transferred_bytes",
     kind: Gauge,
     unit: Some("bytes"),
-    help: "Bytes of frames that carried records in completed sessions, in both directions, since the start.",
+    help: "Bytes of frames that carried records or contents in completed sessions, in both directions, since the start.",
     labels: &[],
     read: |reading| vec![Sample::level(&[], reading.totals.record_bytes as f64)],
 };

@@ -152,7 +152,7 @@ pub(super) const CAP_USED: Metric = Metric {
     name: "engram_gossip_cap_used",
     kind: Gauge,
     unit: None,
-    help: "The usage of a cap: live records, deletions with suppressed digests, or bytes of all spaces; or the entries of unlisted nodes in the space that has the most.",
+    help: "The usage of a cap: live records, deletions plus suppressed digests, or bytes of all spaces; or the entries of unlisted nodes in the space that has the most.",
     labels: &["cap"],
     read: |reading| by_cap(reading, |usage, key| Sample::level(&[key], usage.used as f64)),
 };

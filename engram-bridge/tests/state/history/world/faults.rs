@@ -117,8 +117,8 @@ impl World {
         self.restart(slot, clock, |disk| disk.spoil(|_, _, _| false));
     }
 
-    /// Damages the record of a pattern or, if it has a live content and the serial number is even,
-    /// that content.
+    /// Damages the record of a pattern or, if it has live contents and the serial number is even,
+    /// its contents. Contents in rows of their own are damaged together with the record.
     fn damage(&mut self, slot: usize, key: usize, clock: Clock) {
         self.book.past[self.processes[slot].node].lost_state = true;
         let has_content = !self.processes[slot].row(key).live().is_empty();
