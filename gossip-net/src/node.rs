@@ -60,6 +60,10 @@ impl Phase {
 }
 
 impl Shared {
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+
     pub(crate) fn new(
         config: NetConfig,
         identity: Identity,

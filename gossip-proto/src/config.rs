@@ -31,8 +31,8 @@ pub struct SessionConfig {
     /// Whether to compress records. Default: LZ4.
     pub compression: Compression,
     /// Maximum number of bytes of records that this side sends in the session. The first message of
-    /// records in each turn and the remaining pieces of a record that has begun ignore this budget,
-    /// so that every session makes progress. Default: 256 MiB.
+    /// records in each turn and the remaining pieces of a partially sent record are exempt from this
+    /// budget, so that every session makes progress. Default: 256 MiB.
     pub send_budget: u64,
     /// Maximum number of bytes that this side accepts from the peer in the session, hashes and
     /// headers included. The hello announces it, so that the peer stops in time.

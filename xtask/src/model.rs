@@ -125,7 +125,7 @@ struct Table {
 impl Table {
     /// Reads a line of output: a heading begins with `run`, a row with the name of a search.
     fn read(&mut self, line: &str) {
-        // The test runner prints the first heading after the name of the test.
+        // The first heading may follow output of the test runner in the same line.
         let Some(cells) = line.find("| ").map(|begin| &line[begin..]) else { return };
         let cells: Vec<_> = cells.trim_matches(['|', ' ']).split(" | ").collect();
         match cells.first() {

@@ -330,7 +330,7 @@ fn generator_with_a_memory_is_refused() {
 }
 
 #[test]
-fn panic_of_an_own_law_is_refused() {
+fn panic_in_a_custom_law_is_refused() {
     let laws = laws().with_law("own", |_, _| panic!("no law"));
     refused(&laws, "the check of law own panics: no law");
 }

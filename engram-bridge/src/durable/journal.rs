@@ -50,7 +50,7 @@ struct Queue {
 #[derive(Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) commits: u64,
-    /// The total time of all commits, failed ones included.
+    /// The total time of the commits, failed ones excluded.
     pub(crate) commit_time: Duration,
     pub(crate) failures: u64,
     /// The cause, if the last commit or a later check of the store failed.
@@ -197,9 +197,13 @@ impl Journal {
 
     fn note(&self, queue: &mut Queue, committed: &Result<(), StorageError>, took: Duration) {
         let figures = &mut queue.figures;
-        figures.commit_time += took;
-        figures.commits += u64::from(committed.is_ok());
-        figures.failures += u64::from(committed.is_err());
+        match committed {
+            Ok(()) => {
+                figures.commits += 1;
+                figures.commit_time += took;
+            }
+            Err(_) => figures.failures += 1,
+        }
         let failure = committed.clone().err();
         if figures.failure.is_some() != failure.is_some() {
             (self.on_state)(failure.clone());

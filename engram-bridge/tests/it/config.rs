@@ -117,7 +117,7 @@ fn every_key_is_taken() {
 }
 
 #[test]
-fn defaults_match_the_plan() {
+fn optional_keys_have_defaults() {
     let least = "[node]\nname='a'\nlisten='[::1]:0'\n[tls]\nca='1'\ncertificate='2'\nkey='3'\n";
     let config = ClusterConfig::parse(least).unwrap();
     assert_eq!(config.node.spaces, [SpaceId::new("default").unwrap()]);

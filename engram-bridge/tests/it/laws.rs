@@ -670,7 +670,7 @@ fn first_of_duplicate_patterns_is_kept() {
         .unwrap();
     assert_eq!((report.written, report.rejected.len()), (2, 1));
     assert_eq!((report.rejected[0].index, report.rejected[0].id.as_str()), (2, "p"));
-    assert!(report.rejected[0].reason.to_string().contains("first copy was kept"));
+    assert!(report.rejected[0].reason.to_string().contains("earlier copy was kept"));
     assert_eq!(live(&space)["p"], ["episode-1"]);
 }
 

@@ -146,7 +146,7 @@ fn a_damaged_store_is_not_migrated() {
 
 /// A record that is missing from a store is not migrated, and the result reports the loss.
 #[test]
-fn a_migration_names_lost_records() {
+fn a_migration_counts_lost_records() {
     let kept = MemoryStateStore::new();
     let store = open(1, kept.clone()).unwrap();
     for id in ["p", "q"] {

@@ -195,7 +195,7 @@ fn a_pipe_is_followed_from_writer_to_writer() {
 
 #[test]
 #[cfg(unix)]
-fn hang_up_during_the_start_is_ignored() {
+fn hang_up_during_the_start_reloads() {
     let folder = tempfile::tempdir().unwrap();
     let node = init(folder.path(), 1).remove(0);
     let mut process = Process::start(&["--config", "cluster.toml"], &node);

@@ -213,7 +213,7 @@ impl PeerTask {
         match (serves, result) {
             (Serves::Node(callers), Some(result)) => answer(callers, &result),
             (Serves::Preview(preview), Some(result)) => _ = preview.answer.send(result),
-            // The session did not take place and is reopened; its callers keep waiting.
+            // The session is reopened; its callers keep waiting.
             (Serves::Node(callers), None) => self.sessions.callers.extend(callers),
             (Serves::Preview(preview), None) => self.sessions.previews.push_front(preview),
         }
@@ -245,8 +245,8 @@ impl PeerTask {
         self.report(session, ended);
     }
 
-    /// Records and publishes the end of a session. Does nothing and returns `None` if the session
-    /// did not take place.
+    /// Records and publishes the end of a session. Does nothing and returns `None` if a
+    /// crossing session or a newer connection displaced the session.
     fn note_end(&mut self, ended: &Ended) -> Option<Result<SessionReport, SyncError>> {
         let result = match &ended.result {
             Ok(report) => Ok(report.clone()),

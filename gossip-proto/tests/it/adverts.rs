@@ -46,7 +46,7 @@ fn advert_takes_the_first_spaces_that_fit() {
 }
 
 #[test]
-fn another_version_is_named_as_that_of_adverts() {
+fn the_error_names_the_version_of_the_advert() {
     let mut bytes = RootAdvert::encode(&spaces(1), 100);
     bytes[2] = ADVERT_VERSION + 1;
     let error = RootAdvert::decode(&bytes).unwrap_err();

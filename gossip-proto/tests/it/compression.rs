@@ -21,7 +21,7 @@ fn sizes(contents: Vec<PatternContent>) -> (usize, usize, usize) {
 }
 
 #[test]
-fn lossless_planes_save_a_sixth() {
+fn lossless_planes_save_fifteen_percent() {
     let (plain, off, packed) = sizes(real::contents());
     assert!(packed * 100 <= plain * 85, "{packed} of {plain} bytes");
     assert!(off < plain, "nodes are named once and ids are packed even without compression");

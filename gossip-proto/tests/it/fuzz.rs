@@ -75,7 +75,8 @@ fn golden_frames_are_in_the_corpus() {
             fs::create_dir_all(corpus(target)).unwrap();
             fs::write(&file, bytes).unwrap();
         }
-        assert!(file.exists(), "{} is missing: run with SEED_CORPUS=1", file.display());
+        let found = fs::read(&file).unwrap_or_default();
+        assert!(found == bytes, "{} is outdated: run with SEED_CORPUS=1", file.display());
     };
     for (name, message, compression) in samples::all() {
         let frame = message.encode(compression, true);

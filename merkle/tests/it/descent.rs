@@ -247,7 +247,7 @@ fn damaged_and_oversized_messages_are_refused() {
     let too_many = MessageError::TooMany { found, limit };
     assert_eq!(Request::from_bytes(&many(MAX_PATHS + 1)), Err(too_many));
     let listing = |count: usize| {
-        [&[1, 0, 1][..], &(count as u16).to_le_bytes(), &vec![0; 13 * count]].concat()
+        [&[1, 0, 1][..], &(count as u16).to_le_bytes(), &vec![0; 11 * count]].concat()
     };
     assert!(Response::from_bytes(&listing(MAX_LINES)).is_ok());
     let too_many = MessageError::TooMany { found: MAX_LINES + 1, limit: MAX_LINES };

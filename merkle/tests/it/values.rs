@@ -189,7 +189,7 @@ fn key_types_with_equal_bytes_are_equal() {
 }
 
 #[test]
-fn a_path_below_its_level_is_refused_by_serde() {
+fn a_path_with_bits_below_its_level_is_refused() {
     let loose = serde_json::to_string(&(0_u16, Digest::from([1; 32]))).unwrap();
     assert!(serde_json::from_str::<Path>(&loose).unwrap_err().to_string().contains("bits below"));
     assert!(serde_json::from_str::<Digest>("\"abc\"").is_err());

@@ -57,7 +57,7 @@ fn other_suppressions_are_refused() {
 
 /// The bytes announce 2^60 - 1 entries.
 #[test]
-fn a_promised_length_allocates_nothing() {
+fn a_false_length_is_refused() {
     let mut bytes = vec![0xff; 8];
     bytes.push(0x0f);
     assert!(postcard::from_bytes::<VectorClock<u64>>(&bytes).is_err());

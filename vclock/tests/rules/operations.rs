@@ -136,7 +136,7 @@ impl Machine {
         }
     }
 
-    /// V11: removes the writes of an evicted node for an operator, and advances this node's entry.
+    /// V11: removes the writes of another node on behalf of an operator, and advances this node's entry.
     pub(crate) fn withdraw_of(&mut self, now: Time, id: usize, node: usize, rules: &Rules) {
         self.store.records[id].parts[node].remove_dots();
         let version = self.mint(now, rules);

@@ -303,7 +303,7 @@ impl Sessions {
         self.world.end_refusals();
     }
 
-    /// Whether two machines are unequal before each of 400 sessions with a budget of one record.
+    /// Whether two machines are still unequal after 400 sessions with a budget of one record.
     /// The descent is cut after its first record.
     pub(crate) fn stalls(mut self, ends: [usize; 2]) -> bool {
         self.end_faults();
@@ -314,7 +314,7 @@ impl Sessions {
             self.open(ends, 1);
             self.run_all();
         }
-        true
+        !self.is_equal(ends)
     }
 
     /// Whether two machines still differ after six rounds of whole sessions between all pairs.

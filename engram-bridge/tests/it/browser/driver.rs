@@ -167,7 +167,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Both fail only if the process has already ended.
+        // Neither fails if the process has already ended; a destructor cannot report another error.
         _ = self.driver.kill();
         _ = self.driver.wait();
     }

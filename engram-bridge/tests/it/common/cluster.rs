@@ -102,7 +102,7 @@ impl Cluster {
     pub(crate) async fn until(&mut self, mut done: impl FnMut(&[Node]) -> bool) {
         while !done(&self.nodes) {
             let happened = timeout(DEADLINE, self.happened.recv()).await;
-            happened.expect("there is no further event").expect("the nodes run");
+            happened.expect("another event arrives in time").expect("the nodes are running");
         }
     }
 

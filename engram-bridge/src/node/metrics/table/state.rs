@@ -55,7 +55,7 @@ pub(super) const REISSUES: Metric = Metric {
     name: "engram_gossip_reissues_total",
     kind: Counter,
     unit: None,
-    help: "Writes of this node reissued because a peer knew later versions of this node; a second process may run under its key.",
+    help: "Writes of this node reissued because a peer knew later versions of this node; a second process may be running under its key.",
     labels: &[],
     read: |reading| count(reading.writes.reissued),
 };
