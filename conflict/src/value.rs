@@ -121,8 +121,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Feeds the same bytes to a sink on every machine, except for slices of integers wider than a byte
-/// and for a negative `isize`: an integer is big-endian, and `usize` has 64 bits.
+/// Feeds the same bytes to a sink on every machine, except for slices of integers wider than a
+/// byte: an integer is big-endian, and `usize` and `isize` have 64 bits.
 struct Portable<S>(S);
 
 macro_rules! portable {

@@ -16,8 +16,11 @@ impl Scratch {
     /// Creates a folder below the system's temporary one. It may hold private keys, so on Unix only this user can read
     /// it.
     pub(crate) fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("engram-xtask-").tempdir();
-        Ok(Self::Temporary(folder.context("cannot create a temporary folder")?))
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("engram-xtask-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        Ok(Self::Temporary(builder.tempdir().context("cannot create a temporary folder")?))
     }
 
     /// Uses a folder of the user's choice, which is kept. It may exist, but must be empty.
@@ -54,6 +57,15 @@ mod tests {
         assert!(inner.is_dir());
         drop(scratch);
         assert!(!path.exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn only_its_user_can_read_a_scratch_folder() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = Scratch::new().unwrap();
+        let mode = fs::metadata(scratch.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

@@ -50,7 +50,7 @@ struct Queue {
 #[derive(Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) commits: u64,
-    /// The total time of the commits, failed ones excluded.
+    /// The total time that these commits took.
     pub(crate) commit_time: Duration,
     pub(crate) failures: u64,
     /// The cause, if the last commit or a later check of the store failed.

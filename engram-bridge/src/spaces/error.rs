@@ -22,7 +22,7 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// The message of an operation that this error ended. `outcome` says what the operation changed before.
+    /// The message for an operation that failed with this error. `outcome` says what the operation had already changed.
     fn with_outcome(&self, outcome: &str) -> String {
         match self {
             Self::Pattern(error) => format!("{error}; {outcome}"),

@@ -64,7 +64,7 @@ pub struct WriteStats {
     pub beliefs_missed: u64,
     /// Batches made durable.
     pub commits: u64,
-    /// The total time of all commits, failed ones included.
+    /// The total time that these commits took.
     pub commit_time: Duration,
     /// Bytes of the store; `None` if nothing is stored, or if the size is unknown.
     pub stored_bytes: Option<u64>,

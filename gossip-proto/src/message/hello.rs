@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::limits::{MAX_SPACE_NAME, MAX_SPACES};
 use crate::wire::{Reader, put, put_bytes, put_count};
-use crate::{DecodeError, KeyHalf, Parameters, ShortTag, SpaceId, Summary};
+use crate::{DecodeError, KeyHalf, Parameters, SpaceId, Summary, Tag};
 
 /// The first message of each side: its capabilities, parameters and spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +81,10 @@ pub enum Spaces {
         /// SHA-256 over the names and roots, in order of the names.
         digest: [u8; 32],
     },
-    /// For each of sixteen buckets, the short tag of the digest of its spaces, which is computed as
+    /// For each of sixteen buckets, the tag of the digest of its spaces, which is computed as
     /// for `Digest`. The first nibble of the SHA-256 of a space's name selects its bucket. Answered
     /// by a table of the spaces whose bucket differs.
-    Buckets([Option<ShortTag>; 16]),
+    Buckets([Option<Tag>; 16]),
     /// The session's only table. Answered by `Hosts` or `HostsAndOthers`; a table in the opening
     /// hello is answered by `Digest` if all parameters and spaces are equal.
     Table {
@@ -247,8 +247,8 @@ fn take_table(r: &mut Reader<'_>) -> Result<Vec<SpaceRoot>, DecodeError> {
     }
 }
 
-/// Appends sixteen optional short tags: a mask of the present ones, then the tags.
-pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<ShortTag>; 16]) {
+/// Appends sixteen optional tags: a mask of the present ones, then the tags.
+pub(super) fn put_children<const N: usize>(out: &mut Vec<u8>, children: &[Option<[u8; N]>; 16]) {
     let mask = children.iter().enumerate().fold(0u16, |m, (i, c)| m | u16::from(c.is_some()) << i);
     out.extend_from_slice(&mask.to_le_bytes());
     for digest in children.iter().flatten() {
@@ -256,7 +256,9 @@ pub(super) fn put_children(out: &mut Vec<u8>, children: &[Option<ShortTag>; 16])
     }
 }
 
-pub(super) fn take_children(r: &mut Reader<'_>) -> Result<[Option<ShortTag>; 16], DecodeError> {
+pub(super) fn take_children<const N: usize>(
+    r: &mut Reader<'_>,
+) -> Result<[Option<[u8; N]>; 16], DecodeError> {
     let mask = u16::from_le_bytes(r.array("a mask of children")?);
     let mut children = [None; 16];
     for (nibble, child) in children.iter_mut().enumerate() {

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::tag;
 use crate::{
-    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, Rejection, SpaceId, Summary,
-    Unoffered, VersionRange, View,
+    Clocks, Delivery, Entry, KEY_LEN, Prefix, Receipt, Record, SpaceId, Summary, Unoffered,
+    VersionRange, View,
 };
 
 /// Gives the views of one session access to its claims, which the scheduler keeps.
@@ -24,7 +24,7 @@ pub trait ClaimTable {
     /// Notes which records the session expects to receive without an offer.
     fn expect_unoffered(&self, space: &SpaceId, records: &Unoffered);
 
-    /// Notes records that arrived, whether they were refused or not; not those that lack a content.
+    /// Notes records that arrived, whether they were refused or not.
     fn deliver(&self, space: &SpaceId, records: &[Delivered]);
 
     /// Returns whether this node recently refused the peer's record.
@@ -107,17 +107,11 @@ impl<V: View, C: ClaimTable> View for ClaimingView<V, C> {
 
     fn apply(&mut self, delivery: Delivery<V::Content>) -> Receipt {
         let key = |view: &V, id: &str| tag::key(&view.key_of(id));
-        let mut keys: Vec<_> =
+        let keys: Vec<_> =
             (delivery.records.iter()).map(|record| key(&self.view, &record.id)).collect();
         let receipt = self.view.apply(delivery);
-        let rejected = |is_meant: fn(&Rejection) -> bool| -> BTreeSet<_> {
-            let meant = receipt.rejected.iter().filter(|(_, why)| is_meant(why));
-            meant.map(|(id, _)| key(&self.view, id)).collect()
-        };
-        // The session requests these again.
-        let lacking = rejected(|why| *why == Rejection::MissingContent);
-        keys.retain(|key| !lacking.contains(key));
-        let refused = rejected(|why| why.is_final());
+        let refused = receipt.rejected.iter().filter(|(_, why)| why.is_final());
+        let refused: BTreeSet<_> = refused.map(|(id, _)| key(&self.view, id)).collect();
         let delivered = |key| match refused.contains(&key) {
             true => Delivered { key, verdict: Verdict::Refused },
             false => Delivered { key, verdict: Verdict::Accepted },

@@ -25,7 +25,7 @@ pub const PERMIT_HANDSHAKES: u32 = 4;
 pub const LEAST_DIAL_PERMIT: Duration = Duration::from_millis(20);
 /// Maximum duration of a handshake: 5 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for which a member counts as lost recently after its connection was lost, or after it shut
+/// Time for which a member counts as recently lost after its connection was lost, or after it shut
 /// down or stopped answering: 2 min.
 pub const MET_LATELY: Duration = Duration::from_secs(120);
 /// A connection that is lost within this time counts as short: 5 s. After more than [`FREE_FLAPS`]

@@ -9,7 +9,7 @@ use super::outcome::SpaceOutcome;
 use crate::limits::MAX_SPACES;
 use crate::message::WalkedRoot;
 use crate::tag::SessionKey;
-use crate::{ProtocolViolation, SetupError, ShortTag, SpaceId, SpaceRoot, Spaces, Summary, View};
+use crate::{ProtocolViolation, SetupError, SpaceId, SpaceRoot, Spaces, Summary, Tag, View};
 
 /// Domain separator of [`digest_of`].
 const DIGEST_TAG: &[u8] = b"engram-gossip/spaces/1";
@@ -111,11 +111,11 @@ impl<V: View> Directory<V> {
         told.map(|told| digest_of(told.into_iter()))
     }
 
-    fn buckets(&self, session_key: SessionKey) -> [Option<ShortTag>; 16] {
+    fn buckets(&self, session_key: SessionKey) -> [Option<Tag>; 16] {
         core::array::from_fn(|bucket| {
             let within = || self.hosted.iter().filter(|space| bucket_of(&space.id) == bucket);
             let digest = digest_of(within().map(|space| (&space.id, space.pinned.root)));
-            within().next().map(|_| session_key.short_tag(&digest))
+            within().next().map(|_| session_key.tag(&digest))
         })
     }
 
@@ -134,7 +134,7 @@ impl<V: View> Directory<V> {
     /// equal.
     pub(super) fn answer_buckets(
         &mut self,
-        theirs: &[Option<ShortTag>; 16],
+        theirs: &[Option<Tag>; 16],
         session_key: SessionKey,
     ) -> Spaces {
         let pairs = self.buckets(session_key).into_iter().zip(theirs).enumerate();

@@ -1,8 +1,8 @@
 //! Convergence: after a session, both sides are equal, or differ less.
 
 use crate::common::{
-    self, Contact, State, Store, content, content_digest, dots, join, node_id, read, sync,
-    sync_with, version,
+    self, Contact, Pair, State, Store, content, content_digest, dots, join, node_id, parameters,
+    read, space, sync, sync_with, version,
 };
 use engram_gossip_proto::{
     Compression, Ending, Message, PatternContent, SessionConfig, Want, limits,
@@ -80,8 +80,19 @@ proptest! {
     ) {
         let (a, b) = replicas(&writes);
         let union = a.merged(&b);
-        let (a, b) = (Store::new(a), Store::new(b));
-        let contact = sync_with(&a, &b, ours, theirs);
+        let meet = |halves| {
+            let stores = [&a, &b].map(|state| Store::new(state.clone()));
+            let [one, other] = stores.each_ref().map(|store| vec![(space("default"), store.pin())]);
+            let configs = (ours.clone(), theirs.clone());
+            let pair = Pair::keyed(halves, configs, (parameters(), parameters()), (one, other));
+            (pair.run(|_, _, frame| vec![frame]), stores)
+        };
+        let (mut contact, mut stores) = meet([[1; 8], [2; 8]]);
+        if contact.opener.result != Ending::InSync {
+            // The short tags of two digests may be equal under one key, but hardly under two.
+            (contact, stores) = meet([[3; 8], [4; 8]]);
+        }
+        let [a, b] = stores;
         prop_assert_eq!(&contact.opener.result, &Ending::InSync);
         prop_assert_eq!(&contact.acceptor.result, &Ending::InSync);
         let (a, b) = (a.state(), b.state());

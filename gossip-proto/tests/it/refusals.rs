@@ -133,15 +133,15 @@ impl ClaimTable for Verdicts {
 }
 
 /// A temporary refusal is not remembered: the other parts of a record with an implausible version
-/// must arrive. A record that lacks a content has not arrived, because the session requests it again.
+/// must arrive.
 #[test]
 fn only_final_refusals_are_remembered() {
     for (refusal, verdict) in [
-        (Rejection::OverCap, Some(Verdict::Refused)),
-        (Rejection::InvalidContent, Some(Verdict::Refused)),
-        (Rejection::ImplausibleVersion, Some(Verdict::Accepted)),
-        (Rejection::MissingContent, None),
-        (Rejection::StorageUnavailable, Some(Verdict::Accepted)),
+        (Rejection::OverCap, Verdict::Refused),
+        (Rejection::InvalidContent, Verdict::Refused),
+        (Rejection::ImplausibleVersion, Verdict::Accepted),
+        (Rejection::MissingContent, Verdict::Accepted),
+        (Rejection::StorageUnavailable, Verdict::Accepted),
     ] {
         let store = Store::new(State::default());
         store.change().poison.insert("of_1_0".to_owned());
@@ -151,7 +151,7 @@ fn only_final_refusals_are_remembered() {
         let records = holding(1, 1).records.into_values().collect();
         let receipt = view.apply(Delivery { records, ..Delivery::default() });
         assert_eq!(receipt.rejected, [("of_1_0".to_owned(), refusal)]);
-        assert_eq!(*verdicts.0.borrow(), Vec::from_iter(verdict), "{refusal:?}");
+        assert_eq!(*verdicts.0.borrow(), [verdict], "{refusal:?}");
     }
 }
 

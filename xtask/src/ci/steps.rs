@@ -1,6 +1,8 @@
 //! The steps of CI and their commands.
 
+use std::num::NonZero;
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use crate::command::{cargo, root};
 use crate::features;
@@ -142,6 +144,9 @@ fn tests() -> Command {
     if Tool::NEXTEST.is_here() {
         let mut command = cargo(["nextest", "run", "--config-file", ".cargo/nextest.toml"]);
         command.args(["--workspace", "--all-features"]);
+        // Some tests mostly wait for processes and disks.
+        let threads = available_parallelism().map_or(1, NonZero::get) * 3 / 2;
+        command.arg(format!("--test-threads={}", threads.max(1)));
         command
     } else {
         cargo(["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"])

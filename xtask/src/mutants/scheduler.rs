@@ -145,8 +145,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "schedule: every refusal is remembered",
         edits: &[Edit {
             file: CLAIMING,
-            from: "rejected(|why| why.is_final())",
-            to: "rejected(|_| true)",
+            from: "filter(|(_, why)| why.is_final())",
+            to: "filter(|_| true)",
         }],
         suite: &SCHEDULE,
         killers: &["refusals::only_final_refusals_are_remembered"],

@@ -130,7 +130,7 @@ impl<const N: usize> riblt::Symbol for Element<N> {
 }
 
 /// A rateless sketch: minimum bytes of the coded symbols from which the other side finds all
-/// differences. An element of 11 bytes has the size of an entry in a listing of the descent.
+/// differences. An element of 11 bytes has six bytes of a key and a tag of five bytes.
 fn by_sketch<const N: usize>(here: &Entries, there: &Entries) -> usize {
     /// Bytes of the checksum and of the count of a coded symbol.
     const BESIDE: usize = 8 + 1;

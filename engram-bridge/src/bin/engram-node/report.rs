@@ -101,8 +101,8 @@ impl Report {
         self.shared.started.elapsed()
     }
 
-    /// Whether to report `now`: on any change if sessions are reported; else only if the patterns
-    /// or the node's own data changed.
+    /// Whether to report `now`: on any change if sessions are reported; otherwise only if the root,
+    /// the number of patterns, or the progress of submitting this node's own data changed.
     pub(crate) fn is_worth_a_line(&self, said: &State, now: &State) -> bool {
         let shown = |state: &State| {
             (state.root.clone(), state.patterns, state.waiting, state.rejected, state.replay_done)

@@ -50,7 +50,7 @@ pub(crate) struct Answer {
     pub(crate) json: serde_json::Value,
 }
 
-/// The longest line of a request in bytes: far more than an id of 128 bytes and a path.
+/// The maximum length of a request line in bytes: far more than an id of 128 bytes and a path need.
 pub(crate) const MAX_REQUEST: usize = 64 << 10;
 
 impl Request {

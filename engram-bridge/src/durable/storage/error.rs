@@ -75,7 +75,7 @@ impl fmt::Display for StorageError {
 }
 
 impl StorageError {
-    /// The message of an operation that this error ended: the cause, `outcome`, and the next step. `outcome` says
+    /// The message for an operation that failed with this error: the cause, `outcome`, and the next step. `outcome` says
     /// what the earlier commits of the operation changed.
     pub fn with_outcome(&self, outcome: &str) -> String {
         format!("{}; {outcome}; {}", self.cause(), self.next_step())

@@ -299,7 +299,7 @@ pub(super) const KEYS: [Key; 51] = [
         "peer_hash_nodes_per_second",
         Number(check::PER_SECOND),
         Value("100000"),
-        "Tree nodes per second that one peer may make this node compare, with bursts of up to ten seconds' worth.",
+        "Tree nodes, listings and requested keys per second that this node accepts from one peer, with bursts of up to ten seconds' worth.",
     ),
     key(
         "limits",

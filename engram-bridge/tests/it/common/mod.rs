@@ -138,10 +138,16 @@ pub(crate) fn fingerprint(space: &Space) -> (String, Vec<u8>) {
 
 /// Runs a session between two nodes, frame by frame. Returns whether they are equal afterwards.
 pub(crate) fn sync(one: &Store, other: &Store) -> bool {
+    // The short tags of two digests may be equal under one key, but hardly under two.
+    [1, 3].into_iter().any(|key| sync_under(key, one, other))
+}
+
+fn sync_under(key: u8, one: &Store, other: &Store) -> bool {
     let now = Duration::ZERO;
     let pinned = |store: &Store| vec![(space(), Replicas::pin(store, &space()).unwrap())];
     let (config, parameters) = (SessionConfig::default, one.parameters());
-    let mut opener = Session::open(config(), parameters.clone(), [1; 8], pinned(one), now).unwrap();
+    let mut opener =
+        Session::open(config(), parameters.clone(), [key; 8], pinned(one), now).unwrap();
     let mut acceptor = Session::accept(config(), parameters, [2; 8], pinned(other), now).unwrap();
     while opener.outcome().is_none() || acceptor.outcome().is_none() {
         let mut moved = false;

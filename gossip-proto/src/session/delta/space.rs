@@ -278,7 +278,7 @@ impl Delta {
     }
 
     /// Leaves this side's records to a later session once the peer's summary is known; returns
-    /// whether the delta leaves out any record of either side.
+    /// whether there are any.
     pub(super) fn leave_out(&mut self, view: &impl View) -> bool {
         if !matches!(self.offer, Offer::Due) {
             return false;

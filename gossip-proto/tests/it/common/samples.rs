@@ -131,8 +131,8 @@ fn table(buckets: u16) -> Spaces {
 
 fn buckets() -> Spaces {
     let mut buckets = [None; 16];
-    buckets[0] = Some([1, 2, 3]);
-    buckets[13] = Some([0xff; 3]);
+    buckets[0] = Some([1, 2, 3, 4, 5]);
+    buckets[13] = Some([0xff; 5]);
     Spaces::Buckets(buckets)
 }
 

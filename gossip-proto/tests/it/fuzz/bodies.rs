@@ -145,7 +145,7 @@ pub(crate) fn decompression(input: &[u8]) {
     put(&mut fields, packed.len() as u32);
     fields.extend(packed);
     body(Kind::PatternSync, &fields);
-    // One content ahead of its record, with an embedding in any form.
+    // One content ahead of its record, whose embedding has any form, valid or not.
     let mut heading = vec![0, 2, b'i', b'd'];
     heading.extend([0; 9]);
     heading.push(0);
@@ -156,7 +156,7 @@ pub(crate) fn decompression(input: &[u8]) {
     content.push(width % 5);
     put(&mut content, packed.len() as u32);
     content.extend(packed);
-    let mut planes = vec![0, RAW, 5, 0, 0, 0, 0, 1];
+    let mut planes = vec![0, RAW, 7, 0, 0, 0, 0, 0, 0, 1];
     put(&mut planes, content.len() as u32);
     planes.extend(content);
     body(Kind::PatternSync, &planes);

@@ -32,7 +32,7 @@ pub(crate) fn run(input: &[u8]) -> BTreeSet<u8> {
     let stores = [0, 1].map(|node| store(node, setup));
     let mut attack = Attack {
         input: operations,
-        ends: open(&stores, config(setup[3])),
+        ends: open(&stores, config(setup[3]), 1),
         stores,
         wires: [VecDeque::new(), VecDeque::new()],
         now: Duration::ZERO,
@@ -98,11 +98,12 @@ fn config(byte: u8) -> SessionConfig {
     }
 }
 
-fn open(stores: &[Store; 2], config: SessionConfig) -> [Session<Memory>; 2] {
+fn open(stores: &[Store; 2], config: SessionConfig, key: u8) -> [Session<Memory>; 2] {
     let [a, b] = stores.clone().map(|store| vec![(space("default"), store.pin())]);
     let now = Duration::ZERO;
     [
-        Session::open(config.clone(), parameters(), [1; 8], a, now).expect("a valid configuration"),
+        Session::open(config.clone(), parameters(), [key; 8], a, now)
+            .expect("a valid configuration"),
         Session::accept(config, parameters(), [2; 8], b, now).expect("a valid configuration"),
     ]
 }
@@ -221,7 +222,16 @@ impl Attack<'_> {
     }
 
     fn reconcile(&self) {
-        let mut ends = open(&self.stores, SessionConfig::default());
+        // The short tags of two digests may be equal under one key, but hardly under two.
+        let is_equal = [1, 3].into_iter().any(|key| self.ends_in_sync(key));
+        assert!(is_equal, "an undisturbed session leaves a difference");
+        let [a, b] = self.stores.each_ref().map(Store::state);
+        assert!(a.essence() == b.essence(), "in sync, but different");
+    }
+
+    /// Runs an undisturbed session; returns whether both ends report that they are in sync.
+    fn ends_in_sync(&self, key: u8) -> bool {
+        let mut ends = open(&self.stores, SessionConfig::default(), key);
         let mut idle = 0;
         let mut from = 0;
         while idle < 2 {
@@ -232,10 +242,7 @@ impl Attack<'_> {
             }
             from = 1 - from;
         }
-        for end in &ends {
-            assert_eq!(end.outcome().map(|outcome| &outcome.result), Some(&Ending::InSync));
-        }
-        let [a, b] = self.stores.each_ref().map(Store::state);
-        assert!(a.essence() == b.essence(), "in sync, but different");
+        let result = |end: &Session<Memory>| end.outcome().map(|outcome| outcome.result.clone());
+        ends.iter().all(|end| result(end) == Some(Ending::InSync))
     }
 }
