@@ -159,7 +159,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
         "the same, and the halves differ in 200 patterns: the sessions at each node stay bounded";
     "rush_100", 100 nodes, 10 seeds, Quick, 1.0 s, Plan::Rush(100),
         "all others request sessions with one node that has 100 new patterns and stays within its permits";
-    "faults_10", 10 nodes, 10 seeds, Quick, 60.0 s, Plan::Faults,
+    "faults_10", 10 nodes, 6 seeds, Quick, 60.0 s, Plan::Faults,
         "about half of the version summaries are changed, sessions break, nodes refuse records, crash \
          and are partitioned: the time from healing to agreement";
     "load_100", 100 nodes, 1 seeds, Large, 3.0 s, Plan::Load(Pace::PerMinute(100)),
