@@ -168,13 +168,13 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "busy_100", 100 nodes, 1 seeds, Large, 5.0 s, Plan::Load(Pace::EachPerSecond),
         "one pattern per node and second for ten seconds: the longest time until all nodes have a \
          pattern";
-    "start_500", 500 nodes, 6 seeds, Quick, 5.0 s, Plan::Silence(100, Moment::Start),
+    "start_500", 500 nodes, 6 seeds, Large, 5.0 s, Plan::Silence(100, Moment::Start),
         "400 of 500 members are silent: the time until a node is connected to all running ones";
     "return_500", 500 nodes, 2 seeds, Large, 2.0 s, Plan::Silence(100, Moment::Return),
         "the same: the time until a returning member is connected again";
-    "start_402", 402 nodes, 9 seeds, Quick, 30.0 s, Plan::Silence(2, Moment::Start),
+    "start_402", 402 nodes, 9 seeds, Large, 30.0 s, Plan::Silence(2, Moment::Start),
         "400 of 401 other members are silent: the time until the running one is connected";
-    "return_402", 402 nodes, 9 seeds, Quick, 2.0 s, Plan::Silence(2, Moment::Return),
+    "return_402", 402 nodes, 9 seeds, Large, 2.0 s, Plan::Silence(2, Moment::Return),
         "the same: the time until it is connected again after an absence";
 };
 

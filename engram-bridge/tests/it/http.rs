@@ -264,7 +264,13 @@ async fn page_policy_allows_only_its_own_files() {
     let front = get(at, "/").await;
     assert!(front.status == 307 && front.head.contains("location: /cluster/consolidation/page"));
     let page = get(at, &format!("{CONSOLIDATION}/page")).await;
-    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let policy = page.head.lines().find_map(|line| line.strip_prefix("content-security-policy: "));
+    let policy = policy.unwrap_or_else(|| panic!("no policy: {}", page.head));
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    for source in policy.split(';').flat_map(|directive| directive.split_whitespace().skip(1)) {
+        let is_own = ["'none'", "'self'", "data:"].contains(&source);
+        assert!(is_own || source.starts_with("'sha256-"), "{source}");
+    }
     assert!(page.head.contains("x-content-type-options: nosniff"), "{}", page.head);
     assert!(page.body.starts_with("<!doctype html>"));
 }
