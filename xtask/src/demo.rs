@@ -177,6 +177,6 @@ fn report_rejected(feeds: &[Feed]) {
         }
     }
     if feeds.iter().any(|feed| !feed.rejected.is_empty()) {
-        eprintln!("The demo continues with all other patterns; correct or remove these.\n");
+        eprintln!("The demo continues without the rejected entries; correct or remove them.\n");
     }
 }

@@ -54,8 +54,10 @@ mod text {
             /// The text.
             text: String,
         },
-        /// RFC 3339, but before 1677-09-21 or after 2262-04-11.
-        #[error("{text:?} lies outside 1677-09-21 to 2262-04-11, which 64-bit nanoseconds cover")]
+        /// RFC 3339, but outside the range of 64-bit nanoseconds since 1970.
+        #[error(
+            "{text:?} does not fit in 64-bit nanoseconds since 1970 (about 1677-09-21 to 2262-04-11)"
+        )]
         Range {
             /// The text.
             text: String,

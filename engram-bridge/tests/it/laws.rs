@@ -110,8 +110,8 @@ fn permutations(deltas: &[Delivery]) -> Vec<Vec<Delivery>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// L1, L2, L5: the join is commutative and associative, and any order or repetition gives one
-    /// state.
+    /// L1, L2, L5: the join is commutative and associative, and every order, with or without
+    /// repetitions, gives the same state.
     #[test]
     fn prop_delta_order_and_repetition_do_not_matter(
         history in history(),

@@ -74,7 +74,7 @@ pub(super) fn decode(
     let contents = Vec::new();
     let batch = PatternSync { space, records, introduced, short, declared, count, contents };
     if nodes != nodes_of(&batch) || tags != node_tags_of(&batch) {
-        return Err(DecodeError::NotCanonical("the nodes of a batch"));
+        return Err(DecodeError::NotCanonical("the list of nodes of a batch"));
     }
     Ok(batch)
 }

@@ -35,7 +35,7 @@ pub(crate) fn decode(space: u32, r: &mut Reader<'_>) -> Result<PatternSync, Deco
     let batch = fields::decode(space, &section, &mut weight)?;
     let contents = r.bytes("the contents of a batch", MAX_BODY)?;
     if batch.count == 0 && !contents.is_empty() {
-        return Err(DecodeError::NotCanonical("the contents of a batch"));
+        return Err(DecodeError::NotCanonical("the section of contents"));
     }
     Ok(PatternSync { contents: contents.into(), ..batch })
 }

@@ -96,21 +96,21 @@ impl Done {
         if flags & !(KEPT_BACK | HAS_NEWS | NAMES_UNSENDABLE) != 0 {
             return Err(DecodeError::Invalid("the end of a session"));
         }
-        let roots = match r.take::<u8>("the final roots")? {
+        let roots = match r.take::<u8>("the form of the final roots")? {
             0 => FinalRoots::Yours,
             1 => FinalRoots::All(take_roots(r)?),
             2 => {
                 let digest = r.array("the final digest")?;
                 FinalRoots::Differing { digest, roots: take_roots(r)? }
             }
-            _ => return Err(DecodeError::Invalid("the final roots")),
+            _ => return Err(DecodeError::Invalid("the form of the final roots")),
         };
         let unsendable = match flags & NAMES_UNSENDABLE {
             0 => Vec::new(),
             _ => r.list("unsendable records", MAX_UNSENDABLE, 3, UnsendableRecord::decode)?,
         };
         if unsendable.is_empty() != (flags & NAMES_UNSENDABLE == 0) {
-            return Err(DecodeError::NotCanonical("the unsendable records"));
+            return Err(DecodeError::NotCanonical("the list of unsendable records"));
         }
         let (kept_back, has_news) = (flags & KEPT_BACK != 0, flags & HAS_NEWS != 0);
         Ok(Self { roots, kept_back, has_news, unsendable })

@@ -118,7 +118,7 @@ impl Hello {
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let capabilities = r.take("the capabilities")?;
+        let capabilities = r.take("the mask of capabilities")?;
         let key = r.array("half of the session key")?;
         let receive_budget = r.take("the receive budget")?;
         let known = u64::from_le_bytes(r.array("the known version")?);
@@ -146,11 +146,11 @@ impl HelloParameters {
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match r.take::<u8>("the parameters")? {
+        Ok(match r.take::<u8>("the form of the parameters")? {
             0 => Self::Same,
             1 => Self::Digest(r.array("the digest of the parameters")?),
             2 => Self::Full(Parameters::decode(r)?),
-            _ => return Err(DecodeError::Invalid("the parameters")),
+            _ => return Err(DecodeError::Invalid("the form of the parameters")),
         })
     }
 }

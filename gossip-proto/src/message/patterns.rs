@@ -117,7 +117,7 @@ impl PatternRequest {
         }
         let request = Self { space, wants };
         if nodes != request.nodes() {
-            return Err(DecodeError::NotCanonical("the nodes of a request"));
+            return Err(DecodeError::NotCanonical("the list of nodes of a request"));
         }
         Ok(request)
     }

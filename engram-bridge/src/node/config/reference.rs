@@ -355,7 +355,7 @@ pub(super) const KEYS: [Key; 51] = [
         "cache_kib",
         Number(check::CACHE_KIB),
         Value("256"),
-        "The size in KiB of the cache for the store's pages, in addition to the state itself.",
+        "The size in KiB of the cache for the store's pages. The state itself is always in memory and does not count.",
     ),
     key(
         "store",

@@ -35,8 +35,8 @@ impl Pace {
         matches!(self, Self::Ticking { .. })
     }
 
-    /// The seed of a process's randomness; `serial` is the number of the input that starts the
-    /// process.
+    /// The seed of a process's randomness; `serial`, the world's count of starts and inputs, makes the
+    /// seeds differ.
     fn seed(self, serial: u64) -> Option<u64> {
         match self {
             Self::Ticking { seed } | Self::Frozen { seed } => Some(seed ^ serial),

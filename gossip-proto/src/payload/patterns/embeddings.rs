@@ -105,7 +105,7 @@ fn take_lengths(r: &mut Reader<'_>, contents: usize) -> Result<Lengths, DecodeEr
     let each: Vec<usize> =
         (0..contents).map(|_| within(r.take(WHAT)?)).collect::<Result<_, _>>()?;
     match each.iter().all(|length| Some(length) == each.first()) {
-        true => Err(DecodeError::NotCanonical("the lengths of embeddings")),
+        true => Err(DecodeError::NotCanonical("the list of lengths of embeddings")),
         false => Ok(Lengths::Each(each)),
     }
 }

@@ -145,7 +145,7 @@ fn take_heading(
     id: String,
     weight: &mut Weight,
 ) -> Result<PatternContent, DecodeError> {
-    let (strength, schema_confidence, last_consolidated) = r.take("the numbers of a content")?;
+    let (strength, schema_confidence, last_consolidated) = r.take("a number of a content")?;
     let count = r.count("episodes of a content", PatternContent::MAX_EPISODES, 2)?;
     let mut source_episodes: Vec<String> = Vec::new();
     for _ in 0..count {

@@ -142,7 +142,8 @@ fn another_session_overtakes_a_dripping_one() {
     assert!(waited <= MILLISECOND * 5_000, "the other session waited for {waited:?}");
 }
 
-/// A record that is refused in part counts both as applied and as rejected.
+/// A record that is refused in part counts both as applied and as rejected if the rest changed the
+/// state.
 #[test]
 fn a_refused_part_is_no_stall() {
     let mut driver = Driver::connected(ScheduleConfig::default());

@@ -54,7 +54,7 @@ impl Pages {
             self.read(number * PAGE, &mut page)?;
             self.written.insert(number, page.into());
         }
-        let page = self.written.get_mut(&number).expect("it was just inserted");
+        let page = self.written.get_mut(&number).expect("a missing page was inserted above");
         let at = (offset % PAGE) as usize;
         page[at..at + data.len()].copy_from_slice(data);
         Ok(())
