@@ -60,10 +60,6 @@ impl Phase {
 }
 
 impl Shared {
-    pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() == Phase::Draining
-    }
-
     pub(crate) fn new(
         config: NetConfig,
         identity: Identity,

@@ -104,7 +104,10 @@ impl PeerTask {
                 }
                 command = self.mailbox.recv() => match command {
                     Some(command) => self.tick().on_command(command),
-                    None if self.shared.is_draining() => return self.leave_in_order().await,
+                    None if !self.shared.is_running() => {
+                        self.tick();
+                        return self.leave_in_order().await;
+                    }
                     None => return self.leave_evicted(),
                 },
                 found = ready(&mut self.lookup) => self.tick().on_looked_up(found),

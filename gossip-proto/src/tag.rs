@@ -15,8 +15,8 @@ pub const SHORT_TAG_LEN: usize = size_of::<ShortTag>();
 /// digests have equal tags; different digests have equal tags with a probability of 2^-40.
 pub type Tag = [u8; 5];
 
-/// The first 3 bytes of a [`Tag`]. The sides compare only short tags for the same child, key or
-/// bucket. Different digests have equal short tags with a probability of 2^-24.
+/// The first 3 bytes of a [`Tag`]. The sides compare only short tags for the same child or
+/// key. Different digests have equal short tags with a probability of 2^-24.
 ///
 /// A collision hides a difference for one session only, because both sides draw a fresh key for
 /// each session. It cannot cause a false *in sync*, because the sides compare full roots at the

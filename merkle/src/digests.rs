@@ -1,4 +1,5 @@
-//! The digests inside one block: a sparse binary heap of four levels.
+//! The digests inside one block: a sparse binary tree of four levels, whose nodes are numbered as in
+//! a heap.
 
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -58,7 +58,7 @@ impl PatternValue for SemanticPattern {
             source_episodes: merged.citations,
             strength: merged.strength,
             schema_confidence: Confidence::new(merged.confidence)
-                .expect("a strategy's confidence lies within the range of its inputs' confidences"),
+                .expect("a strategy composes a confidence in 0..=1"),
             last_consolidated: Timestamp::from_nanoseconds(merged.consolidated_at),
         }
     }

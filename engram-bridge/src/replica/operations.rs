@@ -44,7 +44,7 @@ const FRESH: &str = "the issuer's dots are above every own entry";
 
 impl SpaceState {
     /// Plans the submission of `content` by this node's engine. The engine may not have seen the
-    /// peers' versions, so the new dot replaces only own dots.
+    /// peers' versions, so the new dot replaces only this node's own dots.
     pub(crate) fn plan_submit(
         &self,
         content: Content,

@@ -9,7 +9,7 @@ use crate::durable::storage::StorageError;
 use crate::replica::caps::Cap;
 use crate::replica::stats::SpaceStats;
 
-/// Statistics of a memory space and its gossip. See
+/// Statistics of a memory space, and of the writes and the network of the whole node. See
 /// [`ConsolidationGossiper::stats`](crate::ConsolidationGossiper::stats).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

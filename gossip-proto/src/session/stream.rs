@@ -28,7 +28,8 @@ pub(super) struct Stream {
     looked_up: u64,
     /// The last returned record, until it is known to have been sent.
     last: Option<Mark>,
-    /// Versions that have been sent completely but have not been declared.
+    /// For each node, the version up to which all its records have been sent; to be declared with the
+    /// next message.
     declared: BTreeMap<NodeId, u64>,
     rest: Rest,
 }

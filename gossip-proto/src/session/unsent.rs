@@ -22,8 +22,9 @@ pub(super) struct Unsent {
     reported: usize,
     /// Number of records in `ours` that a `Done` has named.
     told: usize,
-    /// This side's unsendable records beyond [`MAX_UNSENDABLE`], which are only counted: a digest
-    /// of each record and of the exceeded limit, because a record may be noted several times.
+    /// This side's unsendable records beyond [`MAX_UNSENDABLE`], which are counted but not named.
+    /// Stored as digests of the id and the exceeded limit, so that a record noted several times is
+    /// counted once.
     unnamed: KeySet,
 }
 

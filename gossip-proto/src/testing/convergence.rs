@@ -7,12 +7,12 @@ use std::vec::Vec;
 
 use super::law::{Checked, expect};
 use super::{BrokenView, Replica, ViewLaw};
-use crate::{Ending, Parameters, Session, SessionConfig, SpaceId, View};
+use crate::{Ending, KeyHalf, Parameters, Session, SessionConfig, SpaceId, View};
 
 pub(super) fn convergence<R: Replica>(a: &R, b: &R) -> Checked {
     let mut endings = Vec::new();
-    for _ in 0..3 {
-        let ending = session(a.pin(), b.pin())?;
+    for attempt in 0..3 {
+        let ending = session([attempt; 8], a.pin(), b.pin())?;
         let ended = ending == Ending::InSync;
         endings.push(ending);
         if ended {
@@ -26,12 +26,12 @@ pub(super) fn convergence<R: Replica>(a: &R, b: &R) -> Checked {
     })
 }
 
-/// Runs one session over a perfect network.
-fn session<V: View>(a: V, b: V) -> Checked<Ending> {
+/// Runs one session over a perfect network; `half` is the opener's half of its key.
+fn session<V: View>(half: KeyHalf, a: V, b: V) -> Checked<Ending> {
     let now = Duration::ZERO;
     let space = || SpaceId::new("default").expect("a valid name");
     let (config, parameters) = (SessionConfig::default, || Parameters::new("sha256", 12));
-    let opened = Session::open(config(), parameters(), [1; 8], Vec::from([(space(), a)]), now);
+    let opened = Session::open(config(), parameters(), half, Vec::from([(space(), a)]), now);
     let accepted = Session::accept(config(), parameters(), [2; 8], Vec::from([(space(), b)]), now);
     let (Ok(mut a), Ok(mut b)) = (opened, accepted) else {
         unreachable!("the default configuration is valid")

@@ -82,8 +82,8 @@ fn record(view: &impl View, entry: &Entry) -> Checked {
         let (content, held) = (view.content(digest), view.holds(digest));
         expect(ViewLaw::Contents, content.is_some() && held, || {
             let (id, digest) = (&record.id, hex(digest));
-            let found = content.is_some();
-            format!("{id:?} names {digest}, but `content` finds it: {found}, and `holds` is {held}")
+            let found = if content.is_some() { "it" } else { "None" };
+            format!("{id:?} names {digest}, but `content` returns {found}, and `holds` {held}")
         })?;
         let named = content.is_none_or(|content| view.digest(&content) == *digest);
         expect(ViewLaw::ContentDigest, named, || {

@@ -114,11 +114,16 @@ proptest! {
         let (a, b) = replicas(&writes);
         let (a, b) = (Store::new(a), Store::new(b));
         let mut cursor = None;
-        for _ in 0..1_000 {
+        for number in 0..1_000_u64 {
             let before = a.state().difference(&b.state());
             let config =
                 SessionConfig { send_budget: budget, cursor, ..ours.clone() };
-            let contact = sync_with(&a, &b, config.clone(), config);
+            let spaces = [&a, &b].map(|store| vec![(space("default"), store.pin())]);
+            let [ours, theirs] = spaces;
+            let halves = [number.to_le_bytes(), [2; 8]];
+            let configs = (config.clone(), config);
+            let contact = Pair::keyed(halves, configs, (parameters(), parameters()), (ours, theirs))
+                .run(|_, _, frame| vec![frame]);
             let after = a.state().difference(&b.state());
             prop_assert!(a.state().is_whole() && b.state().is_whole());
             if before == 0 {

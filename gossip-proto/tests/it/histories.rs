@@ -180,7 +180,8 @@ impl Cluster {
             SessionConfig { peer: peer(from), intake: theirs, suspects: vec![], ..config },
         );
         let views = (spaces(&self.stores[from]), spaces(&self.stores[to]));
-        let contact = Pair::new(configs, (parameters(), parameters()), views).run(tamper);
+        let halves = [self.sessions.to_le_bytes(), [2; 8]];
+        let contact = Pair::keyed(halves, configs, (parameters(), parameters()), views).run(tamper);
         let again = contact.opener.postponed || contact.acceptor.postponed;
         self.postponed.insert(pair, if again { postponed + 1 } else { 0 });
         let [ours, theirs] = [contact.opener.stats, contact.acceptor.stats];

@@ -152,7 +152,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         killers: &["counterexamples::submissions::an_unchanged_write_is_claimed"],
     },
     Mutant {
-        name: "adopt: a join leaves last_submitted",
+        name: "adopt: a join leaves last_submitted unchanged",
         edits: &[Edit {
             file: JOIN,
             from: "last_submitted_after(&before, &change, &record, issuer)",

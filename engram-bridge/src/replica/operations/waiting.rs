@@ -39,7 +39,7 @@ impl SpaceState {
         self.plan_submit(waiting, issuer).ok()?.1
     }
 
-    /// The part of this state that concerns one id, as it is after `change` to this id.
+    /// Returns the part of this state that concerns the id of `change`, as it would be after applying `change`.
     fn with_change(&self, change: &Change) -> Self {
         let held = self.record(&change.id);
         let record = change.record.as_ref().or(held).cloned().unwrap_or_default();

@@ -17,7 +17,7 @@ pub(super) const COMMIT_SECONDS: Metric = Metric {
     name: "engram_gossip_store_commit_seconds_total",
     kind: Counter,
     unit: Some("seconds"),
-    help: "The total duration of these commits.",
+    help: "The total duration of the successful commits.",
     labels: &[],
     read: |reading| {
         let value = Value::Seconds(reading.writes.commit_time.as_secs_f64());
