@@ -47,7 +47,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Self::Temporary(folder) = self
-            && let Err(error) = std::fs::remove_dir_all(folder.path())
+            && let Err(error) = fs::remove_dir_all(folder.path())
         {
             eprintln!("warning: {} could not be removed: {error}", folder.path().display());
         }
