@@ -1,7 +1,7 @@
 //! Measures clocks, siblings and their alternatives in one run.
 //!
 //! Benchmark ids are `<group>/<ours or a peer>/<nodes>`. Clocks have random `u64` nodes with hybrid
-//! versions, the same for every crate. Every measurement cycles through a pool of pairs, so the
+//! versions, the same for every crate. Every measurement cycles through many pairs, so the
 //! branch predictor cannot learn one of them.
 
 use std::hint::black_box;

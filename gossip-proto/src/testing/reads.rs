@@ -83,7 +83,7 @@ fn record(view: &impl View, entry: &Entry) -> Checked {
         expect(ViewLaw::Contents, content.is_some() && held, || {
             let (id, digest) = (&record.id, hex(digest));
             let found = if content.is_some() { "it" } else { "None" };
-            format!("{id:?} names {digest}, but `content` returns {found}, and `holds` {held}")
+            format!("{id:?} names {digest}: `content` returns {found}, and `holds` returns {held}")
         })?;
         let named = content.is_none_or(|content| view.digest(&content) == *digest);
         expect(ViewLaw::ContentDigest, named, || {
